@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+// The targets are the walls of the house: who may import whom stands here and nowhere else.
+
+import PackageDescription
+
+/// Every target of ours is built in Swift 6 mode with warnings as errors.
+let ours: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let oursC: [CSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "StreamRouter",
+  products: [
+    .executable(name: "streamrouter", targets: ["streamrouter"]),
+    .library(name: "JitterStats", targets: ["JitterStats"]),
+    .library(name: "Topology", targets: ["Topology"]),
+    .library(name: "StreamRouter", targets: ["StreamRouter"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    // The only C target: the header shared with bpf/, and small prefixed shims.
+    .target(
+      name: "CStreamRouter",
+      cSettings: oursC,
+      linkerSettings: [.linkedLibrary("bpf")]),
+    // Arithmetic on arrival times and sequence numbers. Imports no other room.
+    .target(name: "JitterStats", swiftSettings: ours),
+    // Values: decode, validate, graph, route, plan. No I/O but reading the file.
+    .target(name: "Topology", dependencies: ["Yams"], swiftSettings: ours),
+    // The node: engines, reconciler, control socket, telemetry; the lab; the monitor.
+    .target(
+      name: "StreamRouter",
+      dependencies: [
+        "CStreamRouter", "JitterStats", "Topology",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: ours,
+      plugins: ["BPFObjects"]),
+    // The command: arguments -> library -> output.
+    .executableTarget(
+      name: "streamrouter",
+      dependencies: [
+        "StreamRouter", "Topology",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: ours),
+
+    // bpf/*.bpf.c -> object -> Swift source, with the clang that stands beside the Swift compiler.
+    .executableTarget(name: "bpfembed", swiftSettings: ours),
+    .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["bpfembed"]),
+
+    .testTarget(name: "JitterStatsTests", dependencies: ["JitterStats"], swiftSettings: ours),
+    .testTarget(name: "TopologyTests", dependencies: ["Topology"], swiftSettings: ours),
+    .testTarget(
+      name: "StreamRouterTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology"],
+      swiftSettings: ours),
+    .testTarget(
+      name: "SystemTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology", "streamrouter"],
+      swiftSettings: ours),
+  ]
+)

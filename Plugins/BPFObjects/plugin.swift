@@ -1,0 +1,29 @@
+import Foundation
+import PackagePlugin
+
+/// Compiles each `bpf/*.bpf.c` with the clang beside the Swift compiler and embeds the object in a Swift file,
+/// so that `swift build` alone yields a product that needs no file beside it.
+@main
+struct BPFObjects: BuildToolPlugin {
+  func createBuildCommands(context: PluginContext, target: Target) async throws -> [Command] {
+    let clang = try context.tool(named: "clang").url
+    let embed = try context.tool(named: "bpfembed").url
+    let package = context.package.directoryURL
+    let bpf = package.appending(path: "bpf")
+    let shared = package.appending(path: "Sources/CStreamRouter/include")
+    let sources = try FileManager.default.contentsOfDirectory(at: bpf, includingPropertiesForKeys: nil)
+      .sorted { $0.path < $1.path }
+    let headers =
+      sources.filter { $0.pathExtension == "h" } + [shared.appending(path: "streamrouter_abi.h")]
+    return sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source in
+      let name = source.lastPathComponent.replacingOccurrences(of: ".bpf.c", with: "")
+      let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Object.swift")
+      return .buildCommand(
+        displayName: "Compiling BPF object \(name)",
+        executable: embed,
+        arguments: [clang.path, source.path, shared.path, name, output.path],
+        inputFiles: [source] + headers,
+        outputFiles: [output])
+    }
+  }
+}

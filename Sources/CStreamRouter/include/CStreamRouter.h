@@ -1,0 +1,14 @@
+// Umbrella of the module CStreamRouter: the shared structures, libbpf, and the shims that Swift cannot
+// write itself, each with its reason.
+#ifndef CSTREAMROUTER_H
+#define CSTREAMROUTER_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "streamrouter_abi.h"
+#include "sr_counters.h"
+#include "sr_netlink.h"
+#include "sr_socket.h"
+
+#endif

@@ -1,0 +1,240 @@
+// The contract between the datapath in the kernel (bpf/, later kmodule/) and the node in Swift.
+//
+// Every structure that crosses that border stands here, once. bpf/*.bpf.c includes this file, and so does
+// the Swift module CStreamRouter: no second copy exists, in any language. Sizes and offsets are asserted
+// below, so that a compiler which lays something out differently refuses to build.
+//
+// How the datapath works, in the order in which a packet meets it:
+//
+//   1. `relays`    hash: (address, port, protocol) -> struct sr_relay. What is not found is not ours and is
+//                  passed on untouched.
+//   2. the relay's `sources`: a packet from anywhere else is dropped and counted.
+//   3. `flows`     array by relay index: sequence and jitter state for each SSRC, under a spin lock, since it
+//                  is one state however many processors the stream's packets meet.
+//   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
+//   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent.
+//
+// Byte order: fields whose comment says "network order" hold the bytes as they stand in a packet; all else is
+// host order. Addresses are 16 bytes in network order; IPv4 is mapped (::ffff:a.b.c.d, RFC 4291 section
+// 2.5.5.2). Times are nanoseconds of CLOCK_REALTIME unless a name says otherwise.
+#ifndef STREAMROUTER_ABI_H
+#define STREAMROUTER_ABI_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+// All limits, in one place.
+enum sr_limits {
+    // Changes whenever a structure or the meaning of a field below changes.
+    SR_ABI_VERSION = 1,
+    SR_MAX_SINKS = 16,
+    SR_MAX_SOURCES = 16,
+    // SSRCs of one relay whose state is kept apart; one more takes the place of the longest silent.
+    SR_SSRC_SLOTS = 4,
+    SR_NAME_BYTES = 64,
+    // How many sequence numbers back a late packet is still told from a duplicate.
+    SR_SEQUENCE_WINDOW = 128,
+    // RFC 3550 appendix A.1: larger steps forward or back mean that the source restarted.
+    SR_MAX_DROPOUT = 3000,
+    SR_MAX_MISORDER = 100,
+    // Datagrams of one GSO packet that are looked at (UDP_MAX_SEGMENTS is 64, 128 from kernel 6.9).
+    SR_MAX_SEGMENTS = 128,
+    // Residence histogram: SR_RESIDENCE_STEPS buckets for each power of two from 2^SR_RESIDENCE_FIRST_LOG2
+    // ns.
+    SR_RESIDENCE_FIRST_LOG2 = 6,
+    SR_RESIDENCE_STEPS_LOG2 = 2,
+    SR_RESIDENCE_STEPS = 4,
+    SR_RESIDENCE_BUCKETS = 112,
+    // Relays that the maps hold unless the node is told otherwise.
+    SR_DEFAULT_RELAYS = 4096,
+};
+
+// What a relay does with the bytes behind the UDP header.
+enum sr_protocol {
+    SR_PROTOCOL_UDP = 0,
+    SR_PROTOCOL_RTP = 1,
+    // The companion of an RTP relay on the next higher port (RFC 3550 section 11).
+    SR_PROTOCOL_RTCP = 2,
+};
+
+// The counters of a relay, declared once: this list makes the map layout, the names in JSON and metrics, the
+// columns of the monitor and their explanation.
+//   SR_COUNTER(identifier, "name", kind, "what it counts")
+// Kinds: SR_FLOW what went through, SR_RTP what the sequence numbers tell, SR_DROP one cause of loss at this
+// hop.
+#define SR_COUNTERS(SR_COUNTER)                                                                              \
+    SR_COUNTER(PACKETS_IN, "packets_in", SR_FLOW, "datagrams that arrived from an allowed source")           \
+    SR_COUNTER(BYTES_IN, "bytes_in", SR_FLOW, "UDP payload bytes of those datagrams")                        \
+    SR_COUNTER(PACKETS_OUT, "packets_out", SR_FLOW, "datagrams sent or delivered, all sinks together")       \
+    SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "UDP payload bytes sent or delivered")                       \
+    SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
+    SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
+    SR_COUNTER(RTP_MISSING, "rtp_missing", SR_RTP, "sequence numbers skipped when a later one arrived")      \
+    SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
+    SR_COUNTER(RTP_DUPLICATES, "rtp_duplicates", SR_RTP, "packets whose sequence number had arrived before") \
+    SR_COUNTER(RTP_RESTARTS, "rtp_restarts", SR_RTP, "new SSRCs and jumps of the sequence number")           \
+    SR_COUNTER(DROP_SOURCE, "drop_source", SR_DROP, "source address that the stream does not allow")         \
+    SR_COUNTER(DROP_MALFORMED, "drop_malformed", SR_DROP,                                                    \
+               "lengths in the headers that contradict the packet")                                          \
+    SR_COUNTER(DROP_FRAGMENT, "drop_fragment", SR_DROP, "first fragment of a fragmented datagram")           \
+    SR_COUNTER(DROP_NOT_RTP, "drop_not_rtp", SR_DROP, "neither RTP nor RTCP version 2 on an RTP relay")      \
+    SR_COUNTER(DROP_TTL, "drop_ttl", SR_DROP, "TTL or hop limit used up")                                    \
+    SR_COUNTER(DROP_ROUTE, "drop_route", SR_DROP, "no route to the sink")                                    \
+    SR_COUNTER(DROP_NEIGHBOUR, "drop_neighbour", SR_DROP,                                                    \
+               "link-layer address of the next hop not known yet")                                           \
+    SR_COUNTER(DROP_MTU, "drop_mtu", SR_DROP, "datagram larger than the MTU towards the sink")               \
+    SR_COUNTER(DROP_SEND, "drop_send", SR_DROP, "the kernel refused to send or to copy the packet")          \
+    SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
+
+// What a node's datapath saw, relays or not.
+#define SR_NODE_COUNTERS(SR_COUNTER)                                                                         \
+    SR_COUNTER(SEEN, "seen", SR_FLOW, "packets that entered the datapath")                                   \
+    SR_COUNTER(RELAYED, "relayed", SR_FLOW, "packets whose address names a relay, dropped ones included")    \
+    SR_COUNTER(PASSED_NOT_IP, "passed_not_ip", SR_FLOW, "neither IPv4 nor IPv6")                             \
+    SR_COUNTER(PASSED_NOT_UDP, "passed_not_udp", SR_FLOW,                                                    \
+               "another transport protocol, or an IPv6 extension")                                           \
+    SR_COUNTER(PASSED_SHORT, "passed_short", SR_FLOW, "headers cut short or of an impossible length")        \
+    SR_COUNTER(PASSED_FRAGMENT, "passed_fragment", SR_FLOW, "later fragments, which carry no ports")         \
+    SR_COUNTER(PASSED_UNKNOWN, "passed_unknown", SR_FLOW, "UDP to an address that names no relay")
+
+enum sr_counter_kind { SR_FLOW = 0, SR_RTP = 1, SR_DROP = 2 };
+
+#define SR_COUNTER_ID(id, name, kind, text) SR_##id,
+#define SR_NODE_COUNTER_ID(id, name, kind, text) SR_NODE_##id,
+enum sr_counter { SR_COUNTERS(SR_COUNTER_ID) SR_COUNTER_COUNT };
+enum sr_node_counter { SR_NODE_COUNTERS(SR_NODE_COUNTER_ID) SR_NODE_COUNTER_COUNT };
+#undef SR_COUNTER_ID
+#undef SR_NODE_COUNTER_ID
+
+// Where a relay listens.
+struct sr_relay_key {
+    __u32 address[4]; // network order
+    __u16 port;       // network order
+    __u8 protocol;    // IPPROTO_UDP
+    __u8 zero;
+};
+
+struct sr_prefix {
+    __u32 address[4]; // network order, already masked
+    __u32 mask[4];    // network order
+};
+
+enum sr_sink_flags {
+    // The destination is an address of this node: the packet goes up the stack, its source left as it was.
+    SR_SINK_LOCAL = 1,
+};
+
+struct sr_sink {
+    __u32 destination[4];   // network order
+    __u32 source[4];        // network order; an address of this node
+    __u16 destination_port; // network order
+    __u16 source_port;      // network order
+    __u8 flags;             // enum sr_sink_flags
+    __u8 zero[3];
+};
+
+enum { SR_DSCP_KEEP = 0xff };
+
+struct sr_relay {
+    __u32 index;       // into counters and flows
+    __u8 protocol;     // enum sr_protocol
+    __u8 source_count; // 1 to SR_MAX_SOURCES
+    __u8 sink_count;   // 1 to SR_MAX_SINKS; a local sink stands last
+    __u8 dscp;         // 0 to 63 written to every copy, or SR_DSCP_KEEP
+    __u32 clock_rate;  // Hz of RTP timestamps; 0: by payload type (RFC 3551)
+    __u32 hop;         // 0 at the node where the stream enters
+    struct sr_prefix sources[SR_MAX_SOURCES];
+    struct sr_sink sinks[SR_MAX_SINKS];
+    char stream[SR_NAME_BYTES]; // name in the topology, NUL-terminated: who the counters belong to
+};
+
+// Counters and the residence histogram of one relay on one processor.
+struct sr_counters {
+    __u64 value[SR_COUNTER_COUNT];
+    __u64 residence_max_ns;
+    __u64 residence_sum_ns;
+    __u64 last_seen_ns;
+    __u64 residence[SR_RESIDENCE_BUCKETS]; // sr_residence_bucket() says which
+};
+
+struct sr_node_counters {
+    __u64 value[SR_NODE_COUNTER_COUNT];
+};
+
+// Sequence and jitter state of one SSRC. For protocol udp slot 0 serves, with no sequence numbers.
+struct sr_source_state {
+    __u32 ssrc;
+    __u32 packets; // 0: the slot is free
+    __u64 last_arrival_ns;
+    __u64 window[2];    // bit i of 128: whether sequence number highest - i arrived
+    __u64 jitter_q4_ns; // interarrival jitter in 1/16 ns (RFC 3550 section 6.4.1 and appendix A.8)
+    __u64 jitter_max_q4_ns;
+    __u64 last_gap_ns; // protocol udp: the interarrival time before this one
+    __u32 timestamp;
+    __u16 highest; // sequence number
+    __u16 restart; // sequence number that would confirm a restart (RFC 3550 appendix A.1, bad_seq)
+    __u32 restart_pending;
+    __u32 clock_rate; // Hz
+};
+
+struct sr_flow {
+    struct bpf_spin_lock lock;
+    __u32 current; // slot of the packet seen last
+    struct sr_source_state source[SR_SSRC_SLOTS];
+};
+
+// One record in the map `settings`: what the node tells the datapath, and how they check each other.
+struct sr_settings {
+    __u32 abi_version;
+    __u32 relay_capacity;
+    __s64 tai_minus_realtime_ns; // CLOCK_TAI - CLOCK_REALTIME, since BPF can read the former only
+    __u32 loss_per_million;      // lab impairment: this share of the arriving packets is dropped
+    __u32 zero;
+};
+
+#define SR_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
+SR_ASSERT_SIZE(sr_relay_key, 20);
+SR_ASSERT_SIZE(sr_prefix, 32);
+SR_ASSERT_SIZE(sr_sink, 40);
+SR_ASSERT_SIZE(sr_relay, 16 + 16 * 32 + 16 * 40 + 64);
+SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
+SR_ASSERT_SIZE(sr_source_state, 72);
+SR_ASSERT_SIZE(sr_flow, 8 + 4 * 72);
+SR_ASSERT_SIZE(sr_settings, 24);
+#undef SR_ASSERT_SIZE
+
+// Index of the residence bucket that holds `ns`: four steps for each power of two, so a bound is at most 25 %
+// above the value. Below 2^6 ns all is bucket 0; the last bucket holds everything above about 17 s.
+static inline __u32 sr_residence_bucket(__u64 ns) {
+    if (ns < (1ull << SR_RESIDENCE_FIRST_LOG2))
+        return 0;
+    __u32 log2 = 0;
+    __u64 rest = ns;
+    // Spelled out, because BPF has no count-leading-zeros instruction and this needs six tests.
+    if (rest >> 32) {
+        log2 += 32;
+        rest >>= 32;
+    }
+    if (rest >> 16) {
+        log2 += 16;
+        rest >>= 16;
+    }
+    if (rest >> 8) {
+        log2 += 8;
+        rest >>= 8;
+    }
+    if (rest >> 4) {
+        log2 += 4;
+        rest >>= 4;
+    }
+    if (rest >> 2) {
+        log2 += 2;
+        rest >>= 2;
+    }
+    log2 += (__u32)(rest >> 1);
+    __u32 step = (__u32)(ns >> (log2 - SR_RESIDENCE_STEPS_LOG2)) & (SR_RESIDENCE_STEPS - 1);
+    __u32 bucket = (log2 - SR_RESIDENCE_FIRST_LOG2) * SR_RESIDENCE_STEPS + step;
+    return bucket < SR_RESIDENCE_BUCKETS ? bucket : SR_RESIDENCE_BUCKETS - 1;
+}
+
+#endif

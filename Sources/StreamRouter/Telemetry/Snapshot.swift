@@ -1,0 +1,197 @@
+import CStreamRouter
+import Topology
+
+/// Everything that one node knows about its relays at one moment: what the monitor, the JSON output and, later,
+/// the metrics are made of. Counters are cumulative; whoever wants rates takes the difference of two snapshots
+/// (``RelayRates``).
+public struct NodeSnapshot: Hashable, Sendable, Codable {
+  public var topology: String
+  public var node: String
+  /// When it was taken, nanoseconds since 1970.
+  public var timeNs: UInt64
+  /// The node's daemon: its process id, and when it started.
+  public var pid: Int32
+  public var startedNs: UInt64
+  public var load: NodeLoad
+  /// What the datapath of engine sandbox saw, relays or not, by counter name; empty for engine process.
+  public var datapath: [String: UInt64]
+  public var relays: [RelaySnapshot]
+
+  public init(
+    topology: String, node: String, timeNs: UInt64, pid: Int32, startedNs: UInt64, load: NodeLoad,
+    datapath: [String: UInt64], relays: [RelaySnapshot]
+  ) {
+    self.topology = topology
+    self.node = node
+    self.timeNs = timeNs
+    self.pid = pid
+    self.startedNs = startedNs
+    self.load = load
+    self.datapath = datapath
+    self.relays = relays
+  }
+}
+
+/// How busy the machine is: what jitter must be read beside.
+public struct NodeLoad: Hashable, Sendable, Codable {
+  /// Threads running or ready to run, the reader excluded (/proc/stat, procs_running).
+  public var runnableThreads: Int
+  public var processors: Int
+  /// Cumulative processor time in softirq, and in all, in seconds over all processors (/proc/stat).
+  public var softirqSeconds: Double
+  public var totalSeconds: Double
+
+  public init(runnableThreads: Int, processors: Int, softirqSeconds: Double, totalSeconds: Double) {
+    self.runnableThreads = runnableThreads
+    self.processors = processors
+    self.softirqSeconds = softirqSeconds
+    self.totalSeconds = totalSeconds
+  }
+}
+
+/// One relay's account since it was first deployed.
+public struct RelaySnapshot: Hashable, Sendable, Codable {
+  public var stream: String
+  /// 0 at the node where the stream enters.
+  public var hop: Int
+  public var transport: StreamProtocol
+  public var ingress: Endpoint
+  public var sinks: [RelaySink]
+  /// The engine that runs the relay.
+  public var engine: EngineChoice
+  /// Why not the fastest engine, and what would change that; nil where it is the fastest.
+  public var engineReason: String?
+  /// Each counter of `SR_COUNTERS` by its name, RTP and RTCP together.
+  public var counters: [String: UInt64]
+  /// Interarrival jitter (RFC 3550 section 6.4.1) of the SSRC seen last. For protocol udp, which carries no
+  /// timestamps, the same filter over the change of the interarrival time.
+  public var jitterSeconds: Double
+  /// The largest value that this estimate reached.
+  public var jitterMaxSeconds: Double
+  /// The SSRC seen last; nil for protocol udp or before the first packet.
+  public var ssrc: UInt32?
+  /// Arrival (the kernel's receive timestamp) to transmit.
+  public var residence: ResidenceHistogram
+  /// Arrival of the latest packet, nanoseconds since 1970; 0 before the first.
+  public var lastSeenNs: UInt64
+
+  public init(
+    stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
+    engine: EngineChoice, engineReason: String?, counters: [String: UInt64], jitterSeconds: Double,
+    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram, lastSeenNs: UInt64
+  ) {
+    self.stream = stream
+    self.hop = hop
+    self.transport = transport
+    self.ingress = ingress
+    self.sinks = sinks
+    self.engine = engine
+    self.engineReason = engineReason
+    self.counters = counters
+    self.jitterSeconds = jitterSeconds
+    self.jitterMaxSeconds = jitterMaxSeconds
+    self.ssrc = ssrc
+    self.residence = residence
+    self.lastSeenNs = lastSeenNs
+  }
+
+  /// RTP packets that never arrived here: skipped sequence numbers less those that came late.
+  public var rtpLost: UInt64 {
+    let missing = counters["rtp_missing"] ?? 0
+    let late = counters["rtp_late"] ?? 0
+    return missing > late ? missing - late : 0
+  }
+
+  /// Packets that this hop itself dropped, all causes together.
+  public var dropped: UInt64 {
+    Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+  }
+}
+
+/// One counter of the datapath, as declared in streamrouter_abi.h.
+public struct Counter: Hashable, Sendable {
+  public enum Kind: Sendable { case flow, rtp, drop }
+  /// Its place in `sr_counters.value`.
+  public let index: Int
+  /// In JSON and metrics.
+  public let name: String
+  /// What it counts, in a few words.
+  public let text: String
+  public let kind: Kind
+
+  /// The counters of a relay, in the order of the map.
+  public static let relay: [Counter] = read(sr_counter_info)
+  /// The counters of a node's datapath.
+  public static let node: [Counter] = read(sr_node_counter_info)
+  /// Those of `relay` that are a cause of loss at this hop.
+  public static let drops: [Counter] = relay.filter { $0.kind == .drop }
+
+  private static func read(_ info: (UInt32) -> UnsafePointer<sr_counter_info>?) -> [Counter] {
+    var counters: [Counter] = []
+    while let next = info(UInt32(counters.count)) {
+      let kind: Kind =
+        switch next.pointee.kind {
+        case SR_RTP: .rtp
+        case SR_DROP: .drop
+        default: .flow
+        }
+      counters.append(
+        Counter(
+          index: counters.count, name: String(cString: next.pointee.name),
+          text: String(cString: next.pointee.text), kind: kind))
+    }
+    return counters
+  }
+}
+
+/// How long packets stayed on a node: counts in buckets of four steps for each power of two nanoseconds, so a
+/// percentile is at most 25 % above the true value.
+public struct ResidenceHistogram: Hashable, Sendable, Codable {
+  /// One count a bucket, `SR_RESIDENCE_BUCKETS` of them; bucket boundaries by ``upperBoundNs(bucket:)``.
+  public var counts: [UInt64]
+  public var maxNs: UInt64
+  public var sumNs: UInt64
+
+  public static let bucketCount = Int(SR_RESIDENCE_BUCKETS.rawValue)
+
+  public init(
+    counts: [UInt64] = Array(repeating: 0, count: ResidenceHistogram.bucketCount), maxNs: UInt64 = 0,
+    sumNs: UInt64 = 0
+  ) {
+    self.counts = counts
+    self.maxNs = maxNs
+    self.sumNs = sumNs
+  }
+
+  public var total: UInt64 { counts.reduce(0, +) }
+
+  /// The smallest number of nanoseconds above everything in the bucket.
+  public static func upperBoundNs(bucket: Int) -> UInt64 {
+    let steps = Int(SR_RESIDENCE_STEPS.rawValue)
+    let log2 = bucket / steps + Int(SR_RESIDENCE_FIRST_LOG2.rawValue)
+    return (UInt64(1) << UInt64(log2)) / UInt64(steps) * UInt64(steps + bucket % steps + 1)
+  }
+
+  /// The residence that the given share (0 to 1) of the packets did not exceed, in nanoseconds: the upper bound
+  /// of its bucket, or the maximum where that is smaller. nil before the first packet.
+  public func quantileNs(_ share: Double) -> UInt64? {
+    let total = self.total
+    guard total > 0 else { return nil }
+    let rank = max(1, UInt64((Double(total) * share).rounded(.up)))
+    var seen: UInt64 = 0
+    for (bucket, count) in counts.enumerated() {
+      seen += count
+      if seen >= rank {
+        return maxNs > 0 ? min(Self.upperBoundNs(bucket: bucket), maxNs) : Self.upperBoundNs(bucket: bucket)
+      }
+    }
+    return maxNs
+  }
+
+  /// What came in between an earlier reading and this one. The maximum stays the cumulative one.
+  public func since(_ earlier: ResidenceHistogram) -> ResidenceHistogram {
+    ResidenceHistogram(
+      counts: zip(counts, earlier.counts).map { $0 >= $1 ? $0 - $1 : $0 }, maxNs: maxNs,
+      sumNs: sumNs >= earlier.sumNs ? sumNs - earlier.sumNs : sumNs)
+  }
+}

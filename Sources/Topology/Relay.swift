@@ -1,0 +1,71 @@
+/// What one hop does for one stream: the values that the node's engines carry out.
+///
+/// Made by routing a ``Topology`` (`Topology.relays(on:)`), never by hand except in tests and benchmarks.
+public struct Relay: Hashable, Sendable, Codable {
+  /// The stream's name in the topology.
+  public var stream: String
+  /// The node that runs this relay.
+  public var node: String
+  /// 0 at the node where the stream enters, then counted along the path.
+  public var hop: Int
+  public var transport: StreamProtocol
+  /// Where this hop listens. For protocol rtp it listens on the next higher port for RTCP too
+  /// (RFC 3550 section 11).
+  public var ingress: Endpoint
+  /// Whom this hop accepts packets from; never empty.
+  public var sources: [AddressPrefix]
+  /// Where copies go; never empty.
+  public var sinks: [RelaySink]
+  /// Differentiated services code point written to each copy (RFC 2474), 0 to 63; nil leaves it as it came.
+  public var dscp: UInt8?
+  /// Hz of the RTP timestamps; nil: by payload type (RFC 3551), 90,000 for dynamic ones.
+  public var clockRate: UInt32?
+
+  public init(
+    stream: String, node: String, hop: Int, transport: StreamProtocol, ingress: Endpoint,
+    sources: [AddressPrefix], sinks: [RelaySink], dscp: UInt8? = nil, clockRate: UInt32? = nil
+  ) {
+    self.stream = stream
+    self.node = node
+    self.hop = hop
+    self.transport = transport
+    self.ingress = ingress
+    self.sources = sources
+    self.sinks = sinks
+    self.dscp = dscp
+    self.clockRate = clockRate
+  }
+}
+
+/// One egress of a ``Relay``.
+public struct RelaySink: Hashable, Sendable, Codable {
+  /// What stands at the other end.
+  public enum Kind: String, Hashable, Sendable, Codable {
+    /// The relay of the next hop.
+    case node
+    /// An address outside the topology.
+    case host
+    /// A socket on the relay's own node.
+    case local
+  }
+
+  public var kind: Kind
+  /// The next hop's name for kind node, else the text of the sink.
+  public var name: String
+  public var destination: Endpoint
+  /// The source that packets of this sink carry: an address of the relay's node and the port it listens on.
+  /// Engine `sandbox` leaves the source as it came on packets for a local sink.
+  public var source: Endpoint
+
+  public init(kind: Kind, name: String, destination: Endpoint, source: Endpoint) {
+    self.kind = kind
+    self.name = name
+    self.destination = destination
+    self.source = source
+  }
+}
+
+/// What a stream carries.
+public enum StreamProtocol: String, Hashable, Sendable, Codable, CaseIterable {
+  case udp, rtp
+}

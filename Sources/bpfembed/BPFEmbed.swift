@@ -1,0 +1,50 @@
+import Foundation
+
+/// The build tool behind the plugin BPFObjects: compiles one BPF C file and writes it as a Swift source.
+///
+/// Usage: `bpfembed CLANG SOURCE INCLUDE NAME OUTPUT`
+@main
+struct BPFEmbed {
+  static func main() throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 6 else { fail("usage: bpfembed CLANG SOURCE INCLUDE NAME OUTPUT") }
+    let (clang, source, include, name, output) =
+      (arguments[1], arguments[2], arguments[3], arguments[4], arguments[5])
+    let object = output + ".bpf.o"
+    let compiler = Process()
+    compiler.executableURL = URL(fileURLWithPath: clang)
+    // -mcpu=v3 is what every kernel from 5.1 runs: 32-bit registers and jumps, atomics.
+    compiler.arguments =
+      [
+        "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-Werror",
+        "-I", include, "-c", source, "-o", object,
+      ] + multiarchIncludes().flatMap { ["-idirafter", $0] }
+    try compiler.run()
+    compiler.waitUntilExit()
+    guard compiler.terminationStatus == 0 else {
+      fail(
+        "clang could not compile \(source): see above (needs the Debian packages libbpf-dev and linux-libc-dev)"
+      )
+    }
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: object))
+    let text = """
+      // Made by bpfembed from \(URL(fileURLWithPath: source).lastPathComponent); not for editing.
+      /// The ELF object of `\(name).bpf.c`, in base64.
+      let \(name)ObjectBase64: StaticString = "\(bytes.base64EncodedString())"
+
+      """
+    try text.write(toFile: output, atomically: true, encoding: .utf8)
+  }
+
+  /// `asm/types.h` lives in a folder named after the host's architecture; the BPF target does not look there.
+  static func multiarchIncludes() -> [String] {
+    ["x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu"]
+      .map { "/usr/include/" + $0 }
+      .filter { FileManager.default.fileExists(atPath: $0 + "/asm/types.h") }
+  }
+
+  static func fail(_ message: String) -> Never {
+    FileHandle.standardError.write(Data(("bpfembed: " + message + "\n").utf8))
+    exit(1)
+  }
+}

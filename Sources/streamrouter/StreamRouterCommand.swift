@@ -1,0 +1,10 @@
+import ArgumentParser
+
+/// The command `streamrouter`.
+@main
+struct StreamRouterCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "streamrouter",
+    abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
+    subcommands: [])
+}
