@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "streamrouter_abi.h"
+#include "sr_bpf.h"
 #include "sr_counters.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"

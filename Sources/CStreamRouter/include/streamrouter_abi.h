@@ -188,8 +188,6 @@ struct sr_settings {
     __u32 abi_version;
     __u32 relay_capacity;
     __s64 tai_minus_realtime_ns; // CLOCK_TAI - CLOCK_REALTIME, since BPF can read the former only
-    __u32 loss_per_million;      // lab impairment: this share of the arriving packets is dropped
-    __u32 zero;
 };
 
 #define SR_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
@@ -200,7 +198,7 @@ SR_ASSERT_SIZE(sr_relay, 16 + 16 * 32 + 16 * 40 + 64);
 SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_source_state, 72);
 SR_ASSERT_SIZE(sr_flow, 8 + 4 * 72);
-SR_ASSERT_SIZE(sr_settings, 24);
+SR_ASSERT_SIZE(sr_settings, 16);
 #undef SR_ASSERT_SIZE
 
 // Index of the residence bucket that holds `ns`: four steps for each power of two, so a bound is at most 25 %

@@ -1,0 +1,78 @@
+import CStreamRouter
+import Foundation
+import Topology
+
+/// A relay as entries of the datapath's table: one, or two where an RTP relay listens for RTCP on the next higher
+/// port (RFC 3550 section 11). Both share an index and so one account.
+struct RelayEntry {
+  let key: sr_relay_key
+  let value: sr_relay
+
+  /// - Parameter isLocal: Whether a destination is an address of this node.
+  static func entries(
+    for relay: Relay, index: UInt32, isLocal: (IPAddress) -> Bool
+  ) -> [RelayEntry] {
+    let media = RelayEntry(relay, index: index, portOffset: 0, isLocal: isLocal)
+    guard relay.transport == .rtp else { return [media] }
+    return [media, RelayEntry(relay, index: index, portOffset: 1, isLocal: isLocal)]
+  }
+
+  private init(_ relay: Relay, index: UInt32, portOffset: UInt16, isLocal: (IPAddress) -> Bool) {
+    precondition(relay.sources.count <= Int(SR_MAX_SOURCES.rawValue), "Topology lets no more sources through")
+    precondition(relay.sinks.count <= Int(SR_MAX_SINKS.rawValue), "Topology lets no more sinks through")
+    key = sr_relay_key(endpoint: relay.ingress, portOffset: portOffset)
+
+    var value = sr_relay()
+    value.index = index
+    value.protocol = UInt8(
+      relay.transport == .udp
+        ? SR_PROTOCOL_UDP.rawValue
+        : portOffset == 0 ? SR_PROTOCOL_RTP.rawValue : SR_PROTOCOL_RTCP.rawValue)
+    value.source_count = UInt8(relay.sources.count)
+    value.sink_count = UInt8(relay.sinks.count)
+    value.dscp = relay.dscp ?? UInt8(SR_DSCP_KEEP)
+    value.clock_rate = relay.clockRate ?? 0
+    value.hop = UInt32(relay.hop)
+    withUnsafeMutableBytes(of: &value.sources) { bytes in
+      let prefixes = bytes.bindMemory(to: sr_prefix.self)
+      for (place, source) in relay.sources.enumerated() {
+        prefixes[place] = sr_prefix(address: source.address.words, mask: source.mask.words)
+      }
+    }
+    // The packet itself goes to the last sink; up the stack it can only go itself.
+    let sinks = relay.sinks.map { (sink: $0, local: $0.kind == .local || isLocal($0.destination.address)) }
+    withUnsafeMutableBytes(of: &value.sinks) { bytes in
+      let slots = bytes.bindMemory(to: sr_sink.self)
+      for (place, entry) in (sinks.filter { !$0.local } + sinks.filter { $0.local }).enumerated() {
+        var slot = sr_sink()
+        slot.destination = entry.sink.destination.address.words
+        slot.source = entry.sink.source.address.words
+        slot.destination_port = (entry.sink.destination.port &+ portOffset).bigEndian
+        slot.source_port = (entry.sink.source.port &+ portOffset).bigEndian
+        slot.flags = entry.local ? UInt8(SR_SINK_LOCAL.rawValue) : 0
+        slots[place] = slot
+      }
+    }
+    withUnsafeMutableBytes(of: &value.stream) { bytes in
+      bytes.copyBytes(from: Array(relay.stream.utf8.prefix(bytes.count - 1)))
+    }
+    self.value = value
+  }
+}
+
+extension sr_relay {
+  /// The stream that the entry was made for.
+  var streamName: String {
+    withUnsafeBytes(of: stream) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+  }
+}
+
+extension sr_relay_key {
+  init(endpoint: Endpoint, portOffset: UInt16 = 0) {
+    self.init(
+      address: endpoint.address.words, port: (endpoint.port &+ portOffset).bigEndian,
+      protocol: UInt8(IPPROTO_UDP), zero: 0)
+  }
+
+  var endpoint: Endpoint { Endpoint(address: IPAddress(words: address), port: UInt16(bigEndian: port)) }
+}

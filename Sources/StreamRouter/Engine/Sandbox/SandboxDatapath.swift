@@ -1,0 +1,295 @@
+import CStreamRouter
+import Foundation
+import Topology
+
+/// The loaded BPF object of engine sandbox: its program and maps, pinned where a later daemon finds them.
+///
+/// Loading again over the same pins takes over the maps, and with them every relay and counter; only the program
+/// is new. Where the pinned maps have another layout (another version of this code made them), loading fails with
+/// `EngineError.unsupported` and says what to do.
+final class SandboxDatapath {
+  /// How many relays the tables hold.
+  let capacity: Int
+  private let object: OpaquePointer
+  private let program: OpaquePointer
+  private let maps: Maps
+  let processors: Int
+
+  private struct Maps {
+    let relays: Int32
+    let counters: Int32
+    let flows: Int32
+    let nodeCounters: Int32
+    let settings: Int32
+  }
+
+  var programDescriptor: Int32 { bpf_program__fd(program) }
+
+  /// - Parameters:
+  ///   - pins: A folder on a bpffs, made where absent; nil pins nothing (tests, benchmarks).
+  ///   - capacity: Relays that the tables hold; ignored where pinned maps are taken over.
+  init(pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue)) throws {
+    _ = Self.keepLog
+    let image = Self.image
+    guard let object = image.withUnsafeBytes({ bpf_object__open_mem($0.baseAddress, $0.count, nil) }) else {
+      throw Self.failure("opening", "the embedded BPF object", errno)
+    }
+    self.object = object
+    var finished = false
+    defer { if !finished { bpf_object__close(object) } }
+    do {
+      try Self.size(object, capacity: capacity)
+      let adopted = try pins.map { try Self.pin(object, to: $0) } ?? false
+      let result = bpf_object__load(object)
+      guard result == 0 else {
+        throw Self.loadFailure(-result, pins: adopted ? pins : nil)
+      }
+      guard let program = bpf_object__find_program_by_name(object, "sr_relay_ingress") else {
+        throw Self.failure("finding", "program sr_relay_ingress", ENOENT)
+      }
+      self.program = program
+      func descriptor(_ name: String) throws -> Int32 {
+        let fd = bpf_object__find_map_fd_by_name(object, name)
+        guard fd >= 0 else { throw Self.failure("finding", "map \(name)", -fd) }
+        return fd
+      }
+      maps = Maps(
+        relays: try descriptor("relays"), counters: try descriptor("counters"), flows: try descriptor("flows"),
+        nodeCounters: try descriptor("node_counters"), settings: try descriptor("settings"))
+      self.capacity = Int(bpf_map__max_entries(bpf_object__find_map_by_name(object, "counters")))
+      processors = Int(libbpf_num_possible_cpus())
+    }
+    finished = true
+  }
+
+  deinit { bpf_object__close(object) }
+
+  // MARK: Settings
+
+  /// Tells the datapath the difference of the clocks: BPF can read CLOCK_TAI, time stamps are CLOCK_REALTIME.
+  func updateSettings() throws {
+    var tai = timespec()
+    var real = timespec()
+    clock_gettime(CLOCK_TAI, &tai)
+    clock_gettime(CLOCK_REALTIME, &real)
+    // Whole seconds by definition; rounding takes out what passed between the two calls.
+    let difference = Double(tai.tv_sec - real.tv_sec) + Double(tai.tv_nsec - real.tv_nsec) / 1e9
+    var settings = sr_settings()
+    settings.abi_version = UInt32(SR_ABI_VERSION.rawValue)
+    settings.relay_capacity = UInt32(capacity)
+    settings.tai_minus_realtime_ns = Int64(difference.rounded()) * 1_000_000_000
+    var key: UInt32 = 0
+    try check(bpf_map_update_elem(maps.settings, &key, &settings, UInt64(BPF_ANY)), "writing", "settings")
+  }
+
+  /// What a former daemon left in the settings; `abi_version` is 0 in fresh maps.
+  func settings() throws -> sr_settings {
+    var key: UInt32 = 0
+    var settings = sr_settings()
+    try check(bpf_map_lookup_elem(maps.settings, &key, &settings), "reading", "settings")
+    return settings
+  }
+
+  // MARK: Relays
+
+  /// One entry of the relay table; an update replaces the whole entry at once, for all processors.
+  func set(_ relay: sr_relay, at key: sr_relay_key) throws {
+    var key = key
+    var relay = relay
+    try check(bpf_map_update_elem(maps.relays, &key, &relay, UInt64(BPF_ANY)), "writing", "a relay")
+  }
+
+  func relay(at key: sr_relay_key) -> sr_relay? {
+    var key = key
+    var relay = sr_relay()
+    return bpf_map_lookup_elem(maps.relays, &key, &relay) == 0 ? relay : nil
+  }
+
+  /// Removing what is not there is no error.
+  func removeRelay(at key: sr_relay_key) throws {
+    var key = key
+    let result = bpf_map_delete_elem(maps.relays, &key)
+    if result != 0 && errno != ENOENT { try check(result, "removing", "a relay") }
+  }
+
+  func relayKeys() -> [sr_relay_key] {
+    var keys: [sr_relay_key] = []
+    var key = sr_relay_key()
+    var next = sr_relay_key()
+    var result = bpf_map_get_next_key(maps.relays, nil, &next)
+    while result == 0 && keys.count <= 2 * capacity {
+      keys.append(next)
+      key = next
+      result = bpf_map_get_next_key(maps.relays, &key, &next)
+    }
+    return keys
+  }
+
+  // MARK: Account
+
+  /// The account of one relay, summed over the processors.
+  func counters(at index: UInt32) throws -> sr_counters {
+    var index = index
+    var total = sr_counters()
+    try perProcessor(maps.counters, &index, stride: MemoryLayout<sr_counters>.stride) { bytes in
+      let one = bytes.load(as: sr_counters.self)
+      total.add(one)
+    }
+    return total
+  }
+
+  func nodeCounters() throws -> [UInt64] {
+    var index: UInt32 = 0
+    var total = [UInt64](repeating: 0, count: Counter.node.count)
+    try perProcessor(maps.nodeCounters, &index, stride: MemoryLayout<sr_node_counters>.stride) { bytes in
+      for counter in total.indices {
+        total[counter] &+= bytes.load(fromByteOffset: 8 * counter, as: UInt64.self)
+      }
+    }
+    return total
+  }
+
+  /// Read under the flow's lock, so that all fields are of one moment.
+  func flow(at index: UInt32) throws -> sr_flow {
+    var index = index
+    var flow = sr_flow()
+    try check(bpf_map_lookup_elem_flags(maps.flows, &index, &flow, UInt64(BPF_F_LOCK)), "reading", "a flow")
+    return flow
+  }
+
+  /// Clears the account of an index before another relay takes it.
+  func clear(index: UInt32) throws {
+    var index = index
+    var flow = sr_flow()
+    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_F_LOCK)), "clearing", "a flow")
+    let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_counters>.stride * processors)
+    try check(bpf_map_update_elem(maps.counters, &index, zeros, UInt64(BPF_ANY)), "clearing", "counters")
+  }
+
+  private func perProcessor(
+    _ map: Int32, _ index: inout UInt32, stride: Int, body: (UnsafeRawPointer) -> Void
+  ) throws {
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: stride * processors, alignment: 8)
+    defer { buffer.deallocate() }
+    try check(bpf_map_lookup_elem(map, &index, buffer), "reading", "counters")
+    for processor in 0..<processors { body(UnsafeRawPointer(buffer + processor * stride)) }
+  }
+
+  // MARK: Test runs
+
+  /// What BPF_PROG_TEST_RUN gave back.
+  struct TestRun {
+    /// A TC_ACT_ value.
+    var verdict: Int32
+    var packet: [UInt8]
+    /// Mean over the repetitions.
+    var durationNs: UInt32
+  }
+
+  /// Runs the program on a packet, with no device (BPF_PROG_TEST_RUN). `context` gives the packet's metadata.
+  func testRun(_ packet: [UInt8], context: __sk_buff = __sk_buff(), repetitions: Int32 = 1) throws -> TestRun {
+    var context = context
+    var output = [UInt8](repeating: 0, count: packet.count + 256)
+    return try packet.withUnsafeBytes { input in
+      try output.withUnsafeMutableBytes { room in
+        try withUnsafeMutableBytes(of: &context) { metadata in
+          var options = bpf_test_run_opts()
+          options.sz = MemoryLayout<bpf_test_run_opts>.size
+          options.data_in = input.baseAddress
+          options.data_size_in = UInt32(input.count)
+          options.data_out = room.baseAddress
+          options.data_size_out = UInt32(room.count)
+          options.ctx_in = UnsafeRawPointer(metadata.baseAddress)
+          options.ctx_size_in = UInt32(metadata.count)
+          options.repeat = repetitions
+          let result = bpf_prog_test_run_opts(programDescriptor, &options)
+          guard result == 0 else { throw Self.failure("running", "the program on a test packet", -result) }
+          return TestRun(
+            verdict: Int32(bitPattern: options.retval), packet: Array(room.prefix(Int(options.data_size_out))),
+            durationNs: options.duration)
+        }
+      }
+    }
+  }
+
+  // MARK: Loading
+
+  private static let keepLog: Void = {
+    _ = libbpf_set_strict_mode(LIBBPF_STRICT_ALL)
+    sr_bpf_log_keep()
+  }()
+
+  private static let image: Data = {
+    let text = relayObjectBase64.withUTF8Buffer { Data($0) }
+    guard let image = Data(base64Encoded: text) else { preconditionFailure("bpfembed wrote invalid base64") }
+    return image
+  }()
+
+  private static func size(_ object: OpaquePointer, capacity: Int) throws {
+    for (name, entries) in [("relays", 2 * capacity), ("counters", capacity), ("flows", capacity)] {
+      let map = bpf_object__find_map_by_name(object, name)
+      let result = bpf_map__set_max_entries(map, UInt32(entries))
+      guard result == 0 else { throw failure("sizing", "map \(name)", -result) }
+    }
+  }
+
+  /// Names the pins; libbpf takes over a pinned map where there is one. Returns whether there was.
+  private static func pin(_ object: OpaquePointer, to directory: String) throws -> Bool {
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    var adopted = false
+    var map = bpf_object__next_map(object, nil)
+    while let next = map {
+      let name = String(cString: bpf_map__name(next))
+      // The program's constants are its own; all that crosses to the node is in named maps.
+      if !name.contains(".") {
+        let path = directory + "/" + name
+        adopted = adopted || FileManager.default.fileExists(atPath: path)
+        // A pinned map keeps the size that it was made with.
+        let pinned = bpf_obj_get(path)
+        if pinned >= 0 {
+          var info = bpf_map_info()
+          var length = UInt32(MemoryLayout<bpf_map_info>.size)
+          if bpf_obj_get_info_by_fd(pinned, &info, &length) == 0 {
+            _ = bpf_map__set_max_entries(next, info.max_entries)
+          }
+          close(pinned)
+        }
+        let result = bpf_map__set_pin_path(next, path)
+        guard result == 0 else { throw failure("naming the pin of", "map \(name)", -result) }
+      }
+      map = bpf_object__next_map(object, next)
+    }
+    return adopted
+  }
+
+  private static func loadFailure(_ code: Int32, pins: String?) -> EngineError {
+    let log = takeLog()
+    if code == EPERM {
+      return .unsupported(
+        engine: .sandbox, reason: "the kernel does not let this user load BPF programs",
+        remedy: "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+    }
+    if code == EINVAL, let pins, log.contains("parameter mismatch") {
+      return .unsupported(
+        engine: .sandbox, reason: "the maps pinned at \(pins) were made by another version of streamrouter",
+        remedy: "'streamrouter node remove' stops their relays and removes them")
+    }
+    return .failed(
+      engine: .sandbox, operation: "loading", subject: "the BPF object", errno: code, detail: log)
+  }
+
+  static func failure(_ operation: String, _ subject: String, _ code: Int32) -> EngineError {
+    .failed(engine: .sandbox, operation: operation, subject: subject, errno: code, detail: takeLog())
+  }
+
+  private func check(_ result: Int32, _ operation: String, _ subject: String) throws {
+    guard result == 0 else { throw Self.failure(operation, subject, errno) }
+  }
+
+  private static func takeLog() -> String {
+    var text = [CChar](repeating: 0, count: 128 * 1024)
+    sr_bpf_log_take(&text, text.count)
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+}

@@ -1,0 +1,264 @@
+import CStreamRouter
+import Foundation
+import Topology
+
+/// Engine `sandbox`: relays as entries of the BPF datapath at TC ingress, run in softirq by the kernel.
+///
+/// The daemon only writes tables and reads accounts. Maps and filters stay when it goes, so packets flow on; the
+/// next daemon finds the entries by their stream's name and goes on with the same counters.
+public actor SandboxEngine: Engine {
+  public nonisolated let choice = EngineChoice.sandbox
+
+  private let tables: SandboxDatapath
+  private var devices = SandboxDevices()
+  private let timestamps: Int32
+  private var running: [String: Running] = [:]
+  private var freeIndices: [UInt32]
+  /// What a former daemon left and no relay has claimed yet, by stream.
+  private var unclaimed: [String: Running] = [:]
+  /// Called with what does not stop a relay but should be known.
+  private let notice: @Sendable (String) -> Void
+
+  private struct Running {
+    /// nil: left by a former daemon.
+    var relay: Relay?
+    var index: UInt32
+    var keys: [sr_relay_key]
+    var devices: Set<SandboxDevices.Device>
+  }
+
+  /// Loads the datapath or takes over what is pinned.
+  ///
+  /// - Parameters:
+  ///   - pins: The folder of this node on a bpffs.
+  ///   - capacity: Relays that the tables hold, unless pinned tables are taken over.
+  ///   - notice: Called with what does not stop a relay but should be known.
+  public init(
+    pins: String, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
+    notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws {
+    self.notice = notice
+    try Self.mountBPF()
+    try Self.enableRouteLookup()
+    // Another node of the same network namespace would fight for the same hooks.
+    for device in SandboxDevices.all() {
+      if let id = SandboxDevices.programID(on: device), !Self.uses(program: id, mapsOf: pins) {
+        throw EngineError.unsupported(
+          engine: .sandbox,
+          reason: "another node's datapath (BPF program \(id)) stands on device \(device.name)",
+          remedy: "stop that node and run 'streamrouter node remove', or give each node its network namespace")
+      }
+    }
+    tables = try SandboxDatapath(pins: pins, capacity: capacity)
+    try tables.updateSettings()
+
+    var used: Set<UInt32> = []
+    for key in tables.relayKeys() {
+      guard let entry = tables.relay(at: key) else { continue }
+      unclaimed[
+        entry.streamName, default: Running(relay: nil, index: entry.index, keys: [], devices: [])
+      ].keys.append(key)
+      used.insert(entry.index)
+    }
+    freeIndices = (0..<UInt32(tables.capacity)).reversed().filter { !used.contains($0) }
+    devices.adopt()
+    // The new program takes over before anything else changes.
+    try devices.attach(program: tables.programDescriptor, to: devices.attached)
+    timestamps = Self.keepReceiveTimestamps()
+  }
+
+  deinit { if timestamps >= 0 { close(timestamps) } }
+
+  public func add(_ relay: Relay) throws {
+    let former = unclaimed[relay.stream]
+    try install(relay, index: former?.index, keys: former?.keys ?? [])
+    unclaimed[relay.stream] = nil
+  }
+
+  public func replace(_ old: Relay, with new: Relay) throws {
+    let former = running[old.stream]
+    try install(new, index: former?.index, keys: former?.keys ?? [])
+    if old.stream != new.stream { running[old.stream] = nil }
+  }
+
+  public func remove(_ relay: Relay) throws {
+    guard let former = running.removeValue(forKey: relay.stream) else { return }
+    try drop(former)
+  }
+
+  /// Stops what a former daemon left and the present topology does not name.
+  public func removeUnclaimed() throws -> [String] {
+    let names = unclaimed.keys.sorted()
+    for former in unclaimed.values { try drop(former) }
+    unclaimed = [:]
+    try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+    return names
+  }
+
+  public func snapshots() throws -> [RelaySnapshot] {
+    try running.values.compactMap { entry in
+      guard let relay = entry.relay else { return nil }
+      return RelaySnapshot(
+        relay: relay, engine: choice, counters: try tables.counters(at: entry.index),
+        latest: try tables.flow(at: entry.index).latest)
+    }
+  }
+
+  public func datapath() throws -> [String: UInt64] {
+    let values = try tables.nodeCounters()
+    return Dictionary(uniqueKeysWithValues: Counter.node.map { ($0.name, values[$0.index]) })
+  }
+
+  /// Keeps what the datapath cannot know for itself up to date; call it every few seconds.
+  public func refresh() throws {
+    try tables.updateSettings()
+    for entry in running.values { if let relay = entry.relay { keepNeighbours(relay) } }
+  }
+
+  /// The datapath stays: it outlives the daemon.
+  public func stop() {}
+
+  /// Removes everything of a node: filters, maps, program. Packets to its relays are no longer touched.
+  public static func removeAll(pins: String) {
+    for device in SandboxDevices.all() {
+      if let id = SandboxDevices.programID(on: device), uses(program: id, mapsOf: pins) {
+        SandboxDevices.detach(device)
+      }
+    }
+    try? FileManager.default.removeItem(atPath: pins)
+  }
+
+  // MARK: Entries
+
+  private func install(_ relay: Relay, index: UInt32?, keys formerKeys: [sr_relay_key]) throws {
+    for sink in relay.sinks where !Route.isLocal(sink.source.address) {
+      throw EngineError.failed(
+        engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
+        detail: "\(sink.source.address) is not an address of this machine; correct the node's addresses")
+    }
+    let wanted = try SandboxDevices.ingress(of: relay)
+    let fresh = index == nil
+    guard let index = index ?? freeIndices.popLast() else {
+      throw EngineError.full(engine: choice, capacity: tables.capacity)
+    }
+    let entries = RelayEntry.entries(for: relay, index: index, isLocal: Route.isLocal)
+    let before = entries.map { (key: $0.key, value: tables.relay(at: $0.key)) }
+    do {
+      for (key, value) in before {
+        if let value, value.index != index {
+          throw EngineError.failed(
+            engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
+            detail: "\(key.endpoint) is where stream \(value.streamName) listens")
+        }
+      }
+      if fresh { try tables.clear(index: index) }
+      keepNeighbours(relay)
+      for entry in entries { try tables.set(entry.value, at: entry.key) }
+      // The hooks last: from here on packets come in.
+      try devices.attach(
+        program: tables.programDescriptor, to: wantedDevices(except: relay.stream).union(wanted))
+    } catch {
+      for (key, value) in before {
+        if let value { try? tables.set(value, at: key) } else { try? tables.removeRelay(at: key) }
+      }
+      if fresh { freeIndices.append(index) }
+      throw error
+    }
+    let keys = entries.map(\.key)
+    for key in formerKeys where !keys.contains(where: { $0.endpoint == key.endpoint }) {
+      try tables.removeRelay(at: key)
+    }
+    running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted)
+  }
+
+  private func drop(_ former: Running) throws {
+    for key in former.keys { try tables.removeRelay(at: key) }
+    freeIndices.append(former.index)
+    try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+  }
+
+  /// While a former daemon's relays wait to be claimed, their devices are unknown: all that are attached stay.
+  private func wantedDevices(except stream: String? = nil) -> Set<SandboxDevices.Device> {
+    let needed = running.filter { $0.key != stream }.values.reduce(into: Set()) { $0.formUnion($1.devices) }
+    return unclaimed.isEmpty && stream == nil ? needed : needed.union(devices.attached)
+  }
+
+  private func keepNeighbours(_ relay: Relay) {
+    for sink in relay.sinks where sink.kind != .local {
+      let destination = sink.destination.address
+      do {
+        let problem = try Route(to: destination).keepNeighbour(towards: destination)
+        if problem != 0 && problem != EEXIST {
+          notice(
+            "stream \(relay.stream): the kernel does not keep the neighbour of \(destination) (errno \(problem))"
+          )
+        }
+      } catch {
+        notice("stream \(relay.stream): no route to \(destination) now; its packets are dropped as drop_route")
+      }
+    }
+  }
+
+  // MARK: The machine
+
+  private static func mountBPF() throws {
+    let path = "/sys/fs/bpf"
+    let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+    if mounts.contains(" \(path) bpf ") { return }
+    guard mount("bpf", path, "bpf", 0, nil) == 0 else {
+      throw EngineError.unsupported(
+        engine: .sandbox, reason: "\(path) is no BPF file system and mounting it failed (errno \(errno))",
+        remedy: "run as root, or have root run 'mount -t bpf bpf \(path)'")
+    }
+  }
+
+  /// The FIB helper refuses a lookup from a device where forwarding is off. Lookups go out from lo, which packets
+  /// from outside never enter, so enabling it there makes the machine a router for nobody.
+  private static func enableRouteLookup() throws {
+    for family in ["ipv4", "ipv6"] {
+      let path = "/proc/sys/net/\(family)/conf/lo/forwarding"
+      guard let before = try? String(contentsOfFile: path, encoding: .utf8) else { continue }
+      if before.hasPrefix("1") { continue }
+      do {
+        try "1\n".write(toFile: path, atomically: false, encoding: .utf8)
+      } catch {
+        throw EngineError.unsupported(
+          engine: .sandbox, reason: "\(path) cannot be set to 1, which the kernel's route lookup needs",
+          remedy: "run as root with /proc/sys writable")
+      }
+    }
+  }
+
+  /// The kernel stamps packets on arrival while any socket asks for it. Without (after the daemon's death) a packet's
+  /// residence counts from when the datapath took it up.
+  private static func keepReceiveTimestamps() -> Int32 {
+    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { return -1 }
+    var on: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, &on, socklen_t(MemoryLayout<Int32>.size))
+    return descriptor
+  }
+
+  /// Whether a loaded program works on the relay table that is pinned there.
+  private static func uses(program id: UInt32, mapsOf pins: String) -> Bool {
+    let map = bpf_obj_get(pins + "/relays")
+    guard map >= 0 else { return false }
+    defer { close(map) }
+    var mapInfo = bpf_map_info()
+    var length = UInt32(MemoryLayout<bpf_map_info>.size)
+    guard bpf_obj_get_info_by_fd(map, &mapInfo, &length) == 0 else { return false }
+
+    let program = bpf_prog_get_fd_by_id(id)
+    guard program >= 0 else { return false }
+    defer { close(program) }
+    var ids = [UInt32](repeating: 0, count: 64)
+    return ids.withUnsafeMutableBufferPointer { ids in
+      var info = bpf_prog_info()
+      info.nr_map_ids = UInt32(ids.count)
+      info.map_ids = UInt64(UInt(bitPattern: ids.baseAddress))
+      var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+      guard bpf_obj_get_info_by_fd(program, &info, &length) == 0 else { return false }
+      return ids.prefix(Int(info.nr_map_ids)).contains(mapInfo.id)
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// From relay to wire: rewrites a packet for a sink and hands it to the device that the kernel's FIB names.
+#ifndef SR_FORWARD_H
+#define SR_FORWARD_H
+
+#include <linux/pkt_cls.h>
+#include "parse.h"
+
+// Address families, spelled out since <sys/socket.h> is no header for BPF.
+enum { SR_AF_INET = 2, SR_AF_INET6 = 10 };
+// The loopback device has index 1 in every network namespace. Routes are looked up as if the packet came from
+// there, that is, from this node: `iif lo` rules apply to it, as to every packet that the node itself sends.
+// The helper wants forwarding enabled on the device it comes from; on lo that opens nothing, where on a real
+// device it would make the node a router for everybody.
+enum { SR_LOOPBACK_IFINDEX = 1 };
+#ifndef BPF_F_IPV6
+// Kernel 6.16: the address change leaves skb->csum alone, for IPv6 has no header checksum to outbalance it.
+#define BPF_F_IPV6 (1ULL << 7)
+#endif
+
+// The change of a one's-complement sum when `from` becomes `to` (RFC 1624), accumulated unfolded.
+static __always_inline __u64 sr_sum_change(__u64 sum, __u32 from, __u32 to) {
+    return sum + (__u32)~from + to;
+}
+
+static __always_inline __u32 sr_fold32(__u64 sum) {
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    return (__u32)((sum & 0xffffffff) + (sum >> 32));
+}
+
+static __always_inline __u16 sr_fold16(__u64 sum) {
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (__u16)((sum & 0xffff) + (sum >> 16));
+}
+
+// Ports, addresses, TTL, DSCP and checksums for one sink, from whatever the headers hold now: after a copy went
+// to another sink that is the other sink's. A zero UDP checksum stays zero (RFC 768). The helper knows, as we
+// cannot, whether the checksum is still partial, to be finished by a device: then it covers the addresses only.
+// Returns 0, or the counter of the cause to drop the packet for.
+static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_packet *packet,
+                                        const struct sr_relay *relay, const struct sr_sink *sink, __u32 hops) {
+    void *data = (void *)(long)skb->data;
+    void *end = (void *)(long)skb->data_end;
+    __u32 l3 = packet->l3_offset & 0x1f;
+    __u32 l4 = packet->l4_offset & 0x7f;
+    int local = sink->flags & SR_SINK_LOCAL;
+    __u64 address_change = 0;
+
+    if (packet->is_ipv6) {
+        struct ipv6hdr *ip = data + l3;
+        if ((void *)(ip + 1) > end)
+            return SR_DROP_MALFORMED;
+        if (hops) {
+            if (ip->hop_limit <= 1)
+                return SR_DROP_TTL;
+            ip->hop_limit--;
+        }
+        if (relay->dscp != SR_DSCP_KEEP) {
+            // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
+            ip->priority = relay->dscp >> 2;
+            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (relay->dscp & 3) << 6;
+        }
+        __u32 *source = (__u32 *)&ip->saddr;
+        __u32 *destination = (__u32 *)&ip->daddr;
+        for (int i = 0; i < 4; i++) {
+            address_change = sr_sum_change(address_change, destination[i], sink->destination[i]);
+            destination[i] = sink->destination[i];
+            if (!local) {
+                address_change = sr_sum_change(address_change, source[i], sink->source[i]);
+                source[i] = sink->source[i];
+            }
+        }
+    } else {
+        struct iphdr *ip = data + l3;
+        if ((void *)(ip + 1) > end)
+            return SR_DROP_MALFORMED;
+        address_change = sr_sum_change(address_change, ip->daddr, sink->destination[3]);
+        ip->daddr = sink->destination[3];
+        if (!local) {
+            address_change = sr_sum_change(address_change, ip->saddr, sink->source[3]);
+            ip->saddr = sink->source[3];
+        }
+        __u64 header_change = address_change;
+        __u16 *head = (__u16 *)ip; // version, header length and type of service
+        __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
+        if (hops) {
+            if (ip->ttl <= 1)
+                return SR_DROP_TTL;
+            __u16 before = *ttl_and_protocol;
+            ip->ttl--;
+            header_change = sr_sum_change(header_change, before, *ttl_and_protocol);
+        }
+        if (relay->dscp != SR_DSCP_KEEP) {
+            __u16 before = *head;
+            ip->tos = relay->dscp << 2 | (ip->tos & 3);
+            header_change = sr_sum_change(header_change, before, *head);
+        }
+        ip->check = ~sr_fold16(header_change + (__u16)~ip->check);
+    }
+
+    struct udphdr *udp = data + l4;
+    if ((void *)(udp + 1) > end)
+        return SR_DROP_MALFORMED;
+    __u64 port_change = sr_sum_change(0, udp->dest, sink->destination_port);
+    udp->dest = sink->destination_port;
+    if (!local) {
+        port_change = sr_sum_change(port_change, udp->source, sink->source_port);
+        udp->source = sink->source_port;
+    }
+    __u32 check = l4 + __builtin_offsetof(struct udphdr, check);
+    __u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
+    __u32 change = sr_fold32(address_change);
+    if (packet->is_ipv6) {
+        if (bpf_l4_csum_replace(skb, check, 0, change, flags | BPF_F_IPV6) &&
+            bpf_l4_csum_replace(skb, check, 0, change, flags))
+            return SR_DROP_SEND;
+    } else if (bpf_l4_csum_replace(skb, check, 0, change, flags)) {
+        return SR_DROP_SEND;
+    }
+    change = sr_fold32(port_change);
+    if (change != 0 && change != 0xffffffff && bpf_l4_csum_replace(skb, check, 0, change, BPF_F_MARK_MANGLED_0))
+        return SR_DROP_SEND;
+    return 0;
+}
+
+// The kernel's route to a sink. Returns BPF_FIB_LKUP_RET_..., or a negative errno.
+static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_packet *packet,
+                                     const struct sr_sink *sink, struct bpf_fib_lookup *route) {
+    __u32 headers = packet->l4_offset - packet->l3_offset + sizeof(struct udphdr);
+    __builtin_memset(route, 0, sizeof(*route));
+    route->l4_protocol = IPPROTO_UDP;
+    route->sport = sink->source_port;
+    route->dport = sink->destination_port;
+    // The length of what goes on the wire: one datagram of a GSO packet.
+    route->tot_len = headers + packet->segment_length;
+    route->ifindex = SR_LOOPBACK_IFINDEX;
+    if (packet->is_ipv6) {
+        route->family = SR_AF_INET6;
+        __builtin_memcpy(route->ipv6_src, sink->source, 16);
+        __builtin_memcpy(route->ipv6_dst, sink->destination, 16);
+    } else {
+        route->family = SR_AF_INET;
+        route->ipv4_src = sink->source[3];
+        route->ipv4_dst = sink->destination[3];
+    }
+    return bpf_fib_lookup(skb, route, sizeof(*route), 0);
+}
+
+static __always_inline __u32 sr_route_drop(long result) {
+    switch (result) {
+    case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+        return SR_DROP_MTU;
+    case BPF_FIB_LKUP_RET_NO_NEIGH:
+        return SR_DROP_NEIGHBOUR;
+    }
+    return SR_DROP_ROUTE;
+}
+
+static __always_inline int sr_set_link_addresses(struct __sk_buff *skb, const struct bpf_fib_lookup *route) {
+    void *data = (void *)(long)skb->data;
+    struct ethhdr *ethernet = data;
+    if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
+        return -1;
+    __builtin_memcpy(ethernet->h_dest, route->dmac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, route->smac, ETH_ALEN);
+    return 0;
+}
+
+// Sends the packet to one sink: a copy where others follow, else the packet itself, whose verdict is left in
+// `packet`. Returns 0, or the counter of the cause why this sink got nothing.
+// A global function, so that the verifier looks at it once and not once for each of sixteen sinks.
+__noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const struct sr_relay *relay,
+                         __u32 sink_index) {
+    if (!packet || !relay || sink_index >= SR_MAX_SINKS)
+        return SR_DROP_SEND;
+    const struct sr_sink *sink = &relay->sinks[sink_index];
+    int last = sink_index + 1 == relay->sink_count;
+    __u32 cause;
+    if (sink->flags & SR_SINK_LOCAL) {
+        cause = sr_rewrite(skb, packet, relay, sink, 0);
+        if (cause)
+            return cause;
+        if (!last)
+            return bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) ? SR_DROP_SEND : 0;
+        packet->verdict = TC_ACT_UNSPEC;
+        return 0;
+    }
+
+    struct bpf_fib_lookup route;
+    long found = sr_route(skb, packet, sink, &route);
+    // A copy cannot wait for the neighbour to answer, the packet itself can.
+    if (found != BPF_FIB_LKUP_RET_SUCCESS && !(found == BPF_FIB_LKUP_RET_NO_NEIGH && last))
+        return sr_route_drop(found);
+    cause = sr_rewrite(skb, packet, relay, sink, packet->hops);
+    if (cause)
+        return cause;
+    packet->hops = 0;
+    if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
+        struct bpf_redir_neigh next = {.nh_family = route.family};
+        __builtin_memcpy(next.ipv6_nh, route.ipv6_dst, 16);
+        packet->verdict = bpf_redirect_neigh(route.ifindex, &next, sizeof(next), 0);
+        return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_NEIGHBOUR;
+    }
+    if (sr_set_link_addresses(skb, &route))
+        return SR_DROP_SEND;
+    if (!last)
+        return bpf_clone_redirect(skb, route.ifindex, 0) ? SR_DROP_SEND : 0;
+    packet->verdict = bpf_redirect(route.ifindex, 0);
+    return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_SEND;
+}
+
+#endif

@@ -1,0 +1,184 @@
+// From frame to (source, destination, payload): reads headers, trusts none of them, changes nothing.
+#ifndef SR_PARSE_H
+#define SR_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <bpf/bpf_endian.h>
+#include "maps.h"
+
+enum {
+    SR_MAX_TAGS = 2, // VLAN tags in the frame, 802.1ad around 802.1Q
+    // The longest headers that are read: Ethernet, tags, IPv4 with options, UDP. Also a bound that the verifier
+    // can see in every offset.
+    SR_MAX_L3_OFFSET = ETH_HLEN + 4 * SR_MAX_TAGS,
+    SR_MAX_L4_OFFSET = SR_MAX_L3_OFFSET + 60,
+    SR_HEADERS_BYTES = SR_MAX_L4_OFFSET + 8 + 12,
+    // What a frame of a relay cannot be shorter than.
+    SR_MIN_FRAME_BYTES = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr),
+    SR_IPV4_FRAGMENT_BITS = 0x3fff, // more fragments, and the offset
+    SR_IPV4_OFFSET_BITS = 0x1fff,
+    SR_IPV6_OFFSET_BITS = 0xfff8,
+};
+
+struct sr_vlan_tag {
+    __be16 tci;
+    __be16 protocol;
+};
+
+// RFC 8200 section 4.5.
+struct sr_ipv6_fragment {
+    __u8 next_header;
+    __u8 reserved;
+    __be16 offset;
+    __be32 identification;
+};
+
+struct sr_packet {
+    struct sr_relay_key key;
+    __u32 source[4];      // network order
+    __u32 l3_offset;      // from the start of the frame
+    __u32 l4_offset;      // of the UDP header
+    __u32 payload_length; // bytes behind the UDP header, of all segments together
+    __u32 segment_length; // payload bytes of each datagram of a GSO packet, else payload_length
+    __u32 segments;       // datagrams, at least 1
+    __u8 is_ipv6;
+    __u8 tags;           // VLAN tags, the one that the device took off included
+    __u8 first_fragment; // the datagram goes on in other packets
+    __u8 malformed;      // addressed like a datagram, but its lengths or checksum contradict each other
+    __u64 arrival_ns;
+    __u32 segment_offset; // of the datagram being measured, from the start of the frame
+    __u32 left;           // payload bytes from there on
+    int verdict;          // what the program returns once every sink was served
+    __u32 hops;           // 1 until the TTL was decremented
+};
+
+// The IPv4 header checksum over `words` 32-bit words is right (RFC 1071).
+static __always_inline int sr_ipv4_checksum_holds(const __u32 *header, const void *end, __u32 words) {
+    __u64 sum = 0;
+    for (__u32 i = 0; i < 15; i++) {
+        if (i >= words)
+            break;
+        if ((const void *)(header + i + 1) > end)
+            return 0;
+        sum += header[i];
+    }
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return sum == 0xffff;
+}
+
+// Fills `packet`. Returns SR_NODE_COUNTER_COUNT where the packet may be a relay's, else the node counter that
+// says why it is passed on.
+static __always_inline __u32 sr_parse(struct __sk_buff *skb, struct sr_packet *packet) {
+    void *data = (void *)(long)skb->data;
+    void *end = (void *)(long)skb->data_end;
+    __u32 frame = skb->len;
+
+    if (frame < SR_MIN_FRAME_BYTES)
+        return SR_NODE_PASSED_SHORT;
+    // Devices may leave headers outside the linear part.
+    __u32 wanted = frame < SR_HEADERS_BYTES ? frame : SR_HEADERS_BYTES;
+    if (data + SR_HEADERS_BYTES > end && data + wanted > end) {
+        if (bpf_skb_pull_data(skb, wanted))
+            return SR_NODE_PASSED_SHORT;
+        data = (void *)(long)skb->data;
+        end = (void *)(long)skb->data_end;
+    }
+
+    struct ethhdr *ethernet = data;
+    if ((void *)(ethernet + 1) > end)
+        return SR_NODE_PASSED_SHORT;
+    __be16 type = ethernet->h_proto;
+    __u32 l3 = ETH_HLEN;
+    packet->tags = skb->vlan_present ? 1 : 0;
+    for (int i = 0; i < SR_MAX_TAGS; i++) {
+        if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
+            break;
+        struct sr_vlan_tag *tag = data + l3;
+        if ((void *)(tag + 1) > end)
+            return SR_NODE_PASSED_SHORT;
+        type = tag->protocol;
+        l3 += sizeof(*tag);
+        packet->tags++;
+    }
+
+    __u32 l4, ip_end;
+    packet->first_fragment = 0;
+    packet->malformed = 0;
+    if (type == bpf_htons(ETH_P_IP)) {
+        struct iphdr *ip = data + l3;
+        if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+            return SR_NODE_PASSED_SHORT;
+        if (ip->protocol != IPPROTO_UDP)
+            return SR_NODE_PASSED_NOT_UDP;
+        __u16 fragment = bpf_ntohs(ip->frag_off);
+        if (fragment & SR_IPV4_OFFSET_BITS)
+            return SR_NODE_PASSED_FRAGMENT;
+        packet->first_fragment = (fragment & SR_IPV4_FRAGMENT_BITS) != 0;
+        packet->is_ipv6 = 0;
+        packet->source[0] = packet->source[1] = 0;
+        packet->source[2] = bpf_htonl(0xffff);
+        packet->source[3] = ip->saddr;
+        packet->key.address[0] = packet->key.address[1] = 0;
+        packet->key.address[2] = bpf_htonl(0xffff);
+        packet->key.address[3] = ip->daddr;
+        l4 = l3 + ip->ihl * 4;
+        ip_end = l3 + bpf_ntohs(ip->tot_len);
+        if (!sr_ipv4_checksum_holds((__u32 *)ip, end, ip->ihl))
+            packet->malformed = 1;
+    } else if (type == bpf_htons(ETH_P_IPV6)) {
+        struct ipv6hdr *ip = data + l3;
+        if ((void *)(ip + 1) > end || ip->version != 6)
+            return SR_NODE_PASSED_SHORT;
+        __u8 next = ip->nexthdr;
+        l4 = l3 + sizeof(*ip);
+        ip_end = l4 + bpf_ntohs(ip->payload_len);
+        if (next == IPPROTO_FRAGMENT) {
+            struct sr_ipv6_fragment *fragment = (void *)(ip + 1);
+            if ((void *)(fragment + 1) > end)
+                return SR_NODE_PASSED_SHORT;
+            if (bpf_ntohs(fragment->offset) & SR_IPV6_OFFSET_BITS)
+                return SR_NODE_PASSED_FRAGMENT;
+            packet->first_fragment = 1;
+            next = fragment->next_header;
+            l4 += sizeof(*fragment);
+        }
+        if (next != IPPROTO_UDP)
+            return SR_NODE_PASSED_NOT_UDP;
+        packet->is_ipv6 = 1;
+        __builtin_memcpy(packet->source, &ip->saddr, 16);
+        __builtin_memcpy(packet->key.address, &ip->daddr, 16);
+    } else {
+        return SR_NODE_PASSED_NOT_IP;
+    }
+
+    struct udphdr *udp = data + l4;
+    if ((void *)(udp + 1) > end)
+        return SR_NODE_PASSED_SHORT;
+    __u32 udp_length = bpf_ntohs(udp->len);
+    packet->key.port = udp->dest;
+    packet->key.protocol = IPPROTO_UDP;
+    packet->key.zero = 0;
+    packet->l3_offset = l3;
+    packet->l4_offset = l4;
+    packet->payload_length = udp_length - sizeof(*udp);
+    if (udp_length < sizeof(*udp) || ip_end > frame || l4 + udp_length > ip_end)
+        packet->malformed = 1;
+
+    packet->segment_length = packet->payload_length;
+    packet->segments = 1;
+    __u32 gso_size = skb->gso_size;
+    if (gso_size && !packet->malformed && gso_size < packet->payload_length) {
+        packet->segment_length = gso_size;
+        packet->segments = (packet->payload_length + gso_size - 1) / gso_size;
+    }
+    return SR_NODE_COUNTER_COUNT;
+}
+
+#endif
