@@ -34,12 +34,13 @@ static __always_inline __u16 sr_fold16(__u64 sum) {
     return (__u16)((sum & 0xffff) + (sum >> 16));
 }
 
-// Ports, addresses, TTL, DSCP and checksums for one sink, from whatever the headers hold now: after a copy went
-// to another sink that is the other sink's. A zero UDP checksum stays zero (RFC 768). The helper knows, as we
-// cannot, whether the checksum is still partial, to be finished by a device: then it covers the addresses only.
-// Returns 0, or the counter of the cause to drop the packet for.
+// Ports, addresses, TTL, DSCP and checksums for one sink, from whatever the headers hold now: after a copy
+// went to another sink that is the other sink's. A zero UDP checksum stays zero (RFC 768). The helper knows,
+// as we cannot, whether the checksum is still partial, to be finished by a device: then it covers the
+// addresses only. Returns 0, or the counter of the cause to drop the packet for.
 static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_packet *packet,
-                                        const struct sr_relay *relay, const struct sr_sink *sink, __u32 hops) {
+                                        const struct sr_relay *relay, const struct sr_sink *sink,
+                                        __u32 hops) {
     void *data = (void *)(long)skb->data;
     void *end = (void *)(long)skb->data_end;
     __u32 l3 = packet->l3_offset & 0x1f;
@@ -119,7 +120,8 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         return SR_DROP_SEND;
     }
     change = sr_fold32(port_change);
-    if (change != 0 && change != 0xffffffff && bpf_l4_csum_replace(skb, check, 0, change, BPF_F_MARK_MANGLED_0))
+    if (change != 0 && change != 0xffffffff &&
+        bpf_l4_csum_replace(skb, check, 0, change, BPF_F_MARK_MANGLED_0))
         return SR_DROP_SEND;
     return 0;
 }

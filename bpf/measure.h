@@ -125,9 +125,9 @@ struct sr_rtp_effect {
     __u8 restart;
 };
 
-static __always_inline struct sr_rtp_effect sr_measure_source(struct sr_flow *flow, __u32 ssrc, __u16 sequence,
-                                                              __u32 timestamp, __u32 clock_rate,
-                                                              __u64 arrival_ns) {
+static __always_inline struct sr_rtp_effect sr_measure_source(struct sr_flow *flow, __u32 ssrc,
+                                                              __u16 sequence, __u32 timestamp,
+                                                              __u32 clock_rate, __u64 arrival_ns) {
     struct sr_rtp_effect effect = {};
     __u32 slot = sr_source_slot(flow, ssrc);
     slot &= SR_SSRC_SLOTS - 1;
@@ -221,13 +221,13 @@ static __always_inline void sr_measure_residence(struct sr_counters *account, __
 
 // Classifies and accounts one datagram. Returns 0, or the counter of the cause to drop the packet for.
 // A global function, so that the verifier looks at it once and not once for each datagram of a GSO packet.
-__noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *packet, const struct sr_relay *relay,
-                                    struct sr_counters *account) {
+__noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *packet,
+                                    const struct sr_relay *relay, struct sr_counters *account) {
     if (!packet || !relay || !account)
         return SR_DROP_SEND;
     __u32 length = packet->left < packet->segment_length ? packet->left : packet->segment_length;
-    // The header may lie behind the linear part: copied out, not pointed to. 8 bytes is the shortest RTCP packet
-    // (RFC 3550 section 6.4.2).
+    // The header may lie behind the linear part: copied out, not pointed to. 8 bytes is the shortest RTCP
+    // packet (RFC 3550 section 6.4.2).
     struct sr_rtp_header header = {};
     if (length < 8)
         return SR_DROP_NOT_RTP;

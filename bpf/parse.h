@@ -12,8 +12,8 @@
 
 enum {
     SR_MAX_TAGS = 2, // VLAN tags in the frame, 802.1ad around 802.1Q
-    // The longest headers that are read: Ethernet, tags, IPv4 with options, UDP. Also a bound that the verifier
-    // can see in every offset.
+    // The longest headers that are read: Ethernet, tags, IPv4 with options, UDP. Also a bound that the
+    // verifier can see in every offset.
     SR_MAX_L3_OFFSET = ETH_HLEN + 4 * SR_MAX_TAGS,
     SR_MAX_L4_OFFSET = SR_MAX_L3_OFFSET + 60,
     SR_HEADERS_BYTES = SR_MAX_L4_OFFSET + 8 + 12,

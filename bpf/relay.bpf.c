@@ -30,7 +30,8 @@ static __always_inline __u64 sr_now_ns(const struct sr_settings *setting) {
 
 static __always_inline void sr_count(struct sr_counters *account, __u32 cause, __u32 packets) {
     __u64 slot = cause;
-    // The compiler would check the 32-bit value and index with a shifted copy, which the verifier cannot relate.
+    // The compiler would check the 32-bit value and index with a shifted copy, which the verifier cannot
+    // relate.
     asm volatile("" : "+r"(slot));
     if (slot < SR_COUNTER_COUNT)
         account->value[slot] += packets;
@@ -87,8 +88,8 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     if (packet.first_fragment)
         return sr_drop(account, SR_DROP_FRAGMENT, packet.segments);
 
-    // The receive time stamp, where the node keeps a socket open that asks the kernel for it: it was taken before
-    // the packet waited for this processor.
+    // The receive time stamp, where the node keeps a socket open that asks the kernel for it: it was taken
+    // before the packet waited for this processor.
     packet.arrival_ns = skb->tstamp;
     if (!packet.arrival_ns)
         packet.arrival_ns = sr_now_ns(setting);
