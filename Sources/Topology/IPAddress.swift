@@ -26,6 +26,8 @@ public struct IPAddress: Hashable, Sendable {
   /// Reads dotted IPv4 or RFC 4291 IPv6 text, without brackets, prefix length or zone; nil where it is neither.
   public init?(_ text: some StringProtocol) {
     let text = String(text)
+    // C would stop reading at a NUL and take what stands before it.
+    guard !text.utf8.contains(0) else { return nil }
     var v4 = in_addr()
     if inet_pton(AF_INET, text, &v4) == 1 {
       self.init(high: 0, low: 0xffff_0000_0000 | UInt64(UInt32(bigEndian: v4.s_addr)))
@@ -117,7 +119,8 @@ public struct Endpoint: Hashable, Sendable, Codable, CustomStringConvertible {
 
   /// Reads `10.0.0.1:5004` or `[fd00::1]:5004`; nil where it is neither or the port is 0.
   public init?(_ text: String) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]), port > 0
+    guard let colon = text.lastIndex(of: ":"), let number = Int(decimal: text[text.index(after: colon)...]),
+      let port = UInt16(exactly: number), port > 0
     else { return nil }
     var host = text[..<colon]
     if host.hasPrefix("[") {
@@ -164,7 +167,7 @@ public struct AddressPrefix: Hashable, Sendable, Codable, CustomStringConvertibl
       self.init(address)
       return
     }
-    guard let length = Int(parts[1]) else { return nil }
+    guard let length = Int(decimal: parts[1]) else { return nil }
     self.init(address: address, length: length)
   }
 

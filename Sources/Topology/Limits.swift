@@ -1,0 +1,43 @@
+/// Every limit of a topology file, in one place. A limit that is passed is an error that names it.
+public enum Limits {
+  /// Bytes of a file.
+  public static let fileBytes = 1 << 20
+  /// Collections inside collections.
+  static let depth = 32
+  /// Values of a file, those behind aliases counted each time.
+  static let values = 100_000
+  /// What aliases of collections may make of a file, in bytes: Yams hashes mapping keys before anyone can count
+  /// them.
+  static let expandedBytes = 4 << 20
+  /// Keys given twice that are reported in one run; each costs another pass over the file.
+  static let duplicateKeys = 32
+
+  public static let nodes = 1024
+  public static let links = 8192
+  public static let streams = 4096
+  public static let addressesPerNode = 16
+  /// SR_MAX_SINKS of Sources/CStreamRouter/include/streamrouter_abi.h, which this room must not import: a test
+  /// of the room StreamRouter compares the two.
+  public static let sinksPerRelay = 16
+  /// SR_MAX_SOURCES of the same header.
+  public static let sourcesPerRelay = 16
+
+  /// Characters of a topology's or a node's name.
+  public static let nameLength = 32
+  /// Characters of a stream's name: SR_NAME_BYTES without the terminating NUL.
+  public static let streamNameLength = 63
+  public static let labelsPerNode = 64
+  /// Characters of a label's key or value.
+  public static let labelLength = 256
+
+  /// Bytes of an IP packet that every IPv4 host takes (RFC 791 section 3.1), to the largest that IPv4 can say.
+  public static let mtu = 576...65_535
+  /// The least that a link for IPv6 must carry, in bytes (RFC 8200 section 5).
+  public static let ipv6MTU = 1280
+  /// Priorities of SCHED_RR and SCHED_FIFO on Linux (sched(7)).
+  public static let priority = 1...99
+  /// The priority where the file names none.
+  public static let defaultPriority = 10
+  /// Hz of RTP timestamps.
+  public static let clockRate = 1...1_000_000_000
+}

@@ -1,0 +1,222 @@
+/// Routes the streams of a topology: paths, families, addresses and ports, in the order of the file.
+///
+/// Routing is pure and deterministic: one topology always gives the same relays, on whichever node it is asked.
+struct Router {
+  /// The relays of all streams that could be routed.
+  private(set) var relays: [Relay] = []
+  /// Why the others could not.
+  private(set) var findings: [Finding] = []
+
+  private let topology: Topology
+  private var paths: PathFinder
+  /// Ports that something listens on, for each node.
+  private var taken: [Set<UInt16>]
+
+  init(_ topology: Topology) {
+    self.topology = topology
+    paths = PathFinder(topology)
+    taken = Array(repeating: [], count: topology.nodes.count)
+    for stream in topology.streams {
+      var fixed = [stream.from]
+      for case .node(let port) in stream.to { fixed.append(port) }
+      for port in fixed {
+        if let node = paths.index[port.node] { taken[node].formUnion(stream.transport.ports(from: port.port)) }
+      }
+    }
+  }
+
+  /// Routes the streams of these indices, which must name only nodes that exist.
+  mutating func route(streams: [Int]) {
+    for index in streams {
+      let count = findings.count
+      let tree = paths.tree(of: topology.streams[index], index, &findings)
+      guard findings.count == count, let family = family(of: index, tree) else { continue }
+      let new = relays(of: index, tree, family)
+      if findings.count == count { relays += new }
+    }
+  }
+
+  private mutating func found(_ place: Place, _ message: String, _ remedy: String) {
+    findings.append(Finding(place: place, message: message, remedy: remedy))
+  }
+
+  // MARK: Addresses
+
+  /// The address of a node on a link, or its first of the family.
+  private func address(_ node: Int, on link: Int?, _ family: IPAddress.Family) -> IPAddress? {
+    let node = topology.nodes[node]
+    if let named = link.flatMap({ topology.links[$0].addresses[node.name] }), named.family == family {
+      return named
+    }
+    return node.addresses.first { $0.family == family }
+  }
+
+  /// The family that a stream runs over; nil, and reported, where hops or sinks do not have it.
+  private mutating func family(of index: Int, _ tree: [Hop]) -> IPAddress.Family? {
+    let stream = topology.streams[index]
+    // A node without any valid address has been reported as such.
+    guard !tree.contains(where: { topology.nodes[$0.node].addresses.isEmpty }) else { return nil }
+    func lacking(_ family: IPAddress.Family) -> String? {
+      tree.first { hop in
+        address(hop.node, on: hop.link, family) == nil
+          || hop.next.contains { address(hop.node, on: tree[$0].link, family) == nil }
+      }.map { topology.nodes[$0.node].name }
+    }
+    let family: IPAddress.Family
+    if let chosen = stream.family {
+      if let node = lacking(chosen) {
+        found(
+          .family(stream: index),
+          "stream \(Words.quote(stream.name)) is \(chosen), but node \(Words.quote(node)) has no \(chosen) address",
+          "give the node one, or choose another family or path")
+        return nil
+      }
+      family = chosen
+    } else if let first = lacking(.ipv4) {
+      if let second = lacking(.ipv6) {
+        found(
+          .stream(index),
+          "stream \(Words.quote(stream.name)) has no address family on all its hops: node \(Words.quote(first)) "
+            + "has no ipv4 address, node \(Words.quote(second)) no ipv6 address",
+          "give every hop an address of one family")
+        return nil
+      }
+      family = .ipv6
+    } else {
+      family = .ipv4
+    }
+    let count = findings.count
+    for (which, sink) in stream.to.enumerated() {
+      guard case .host(let endpoint) = sink, endpoint.address.family != family else { continue }
+      let other = endpoint.address.family
+      found(
+        .sink(stream: index, which), "sink \(endpoint) is \(other), but the stream runs over \(family)",
+        lacking(other) == nil && stream.family == nil
+          ? "write 'family: \(other)', or an \(family) address" : "write an \(family) address")
+    }
+    return findings.count == count ? family : nil
+  }
+
+  // MARK: Relays
+
+  private mutating func relays(of index: Int, _ tree: [Hop], _ family: IPAddress.Family) -> [Relay] {
+    let stream = topology.streams[index]
+    var ingress: [Endpoint] = []
+    for hop in tree {
+      // family(of:_:) has seen to it that there is an address.
+      guard let address = address(hop.node, on: hop.link, family),
+        let port = hop.distance == 0 ? stream.from.port : freePort(stream, index, at: hop.node)
+      else { return [] }
+      ingress.append(Endpoint(address: address, port: port))
+    }
+    var relays: [Relay] = []
+    for (number, hop) in tree.enumerated() {
+      let sinks = sinks(of: hop, number, stream, tree, ingress, family)
+      let node = topology.nodes[hop.node].name
+      if sinks.count > Limits.sinksPerRelay {
+        found(
+          .stream(index),
+          "stream \(Words.quote(stream.name)) has \(sinks.count) sinks at node \(Words.quote(node)); "
+            + "\(Limits.sinksPerRelay) are the limit of a relay",
+          "spread them over more nodes")
+      }
+      relays.append(
+        Relay(
+          stream: stream.name, node: node, hop: hop.distance, transport: stream.transport,
+          ingress: ingress[number],
+          sources: hop.parent.map { parent in
+            [AddressPrefix(address(tree[parent].node, on: hop.link, family) ?? ingress[parent].address)]
+          } ?? sources(of: index, family),
+          sinks: sinks, dscp: stream.dscp, clockRate: stream.clockRate))
+    }
+    return relays
+  }
+
+  /// Copies to other nodes and hosts in the order of the file, then the local one.
+  private func sinks(
+    of hop: Hop, _ number: Int, _ stream: Stream, _ tree: [Hop], _ ingress: [Endpoint],
+    _ family: IPAddress.Family
+  ) -> [RelaySink] {
+    let own = ingress[number]
+    let onward = hop.next.map { next in
+      RelaySink(
+        kind: .node, name: topology.nodes[tree[next].node].name, destination: ingress[next],
+        source: Endpoint(address: address(hop.node, on: tree[next].link, family) ?? own.address, port: own.port)
+      )
+    }
+    let outside = Endpoint(address: address(hop.node, on: nil, family) ?? own.address, port: own.port)
+    var hosts: [RelaySink] = []
+    var local: [RelaySink] = []
+    for which in hop.sinks {
+      switch stream.to[which] {
+      case .host(let endpoint):
+        hosts.append(RelaySink(kind: .host, name: "\(endpoint)", destination: endpoint, source: outside))
+      case .node(let port):
+        let destination = Endpoint(address: own.address, port: port.port)
+        local.append(RelaySink(kind: .local, name: "\(port)", destination: destination, source: own))
+      }
+    }
+    return onward + hosts + local
+  }
+
+  private mutating func sources(of index: Int, _ family: IPAddress.Family) -> [AddressPrefix] {
+    let stream = topology.streams[index]
+    let all =
+      stream.sources.isEmpty
+      ? (topology.node(stream.from.node)?.addresses ?? []).map { AddressPrefix($0) } : stream.sources
+    let usable = all.filter { $0.address.family == family }
+    if usable.isEmpty {
+      found(
+        .sources(stream: index),
+        "none of the sources of stream \(Words.quote(stream.name)) is \(family), which it runs over",
+        "add an \(family) source, or choose another family")
+    } else if usable.count > Limits.sourcesPerRelay {
+      found(
+        .sources(stream: index),
+        "stream \(Words.quote(stream.name)) has \(usable.count) \(family) sources; "
+          + "\(Limits.sourcesPerRelay) are the limit of a relay",
+        "write prefixes that hold several of them")
+    }
+    return usable
+  }
+
+  /// The stream's own port, or the next free one in steps of two.
+  private mutating func freePort(_ stream: Stream, _ index: Int, at node: Int) -> UInt16? {
+    for port in stride(from: Int(stream.from.port), through: Int(UInt16.max), by: 2) {
+      let ports = stream.transport.ports(from: UInt16(port))
+      if taken[node].isDisjoint(with: ports) {
+        taken[node].formUnion(ports)
+        return UInt16(port)
+      }
+    }
+    found(
+      .from(stream: index),
+      "no free port from \(stream.from.port) up at node \(Words.quote(topology.nodes[node].name))",
+      "let the stream enter at a lower port")
+    return nil
+  }
+}
+
+extension Topology {
+  /// The relays of all nodes: stream by stream in the order of the file, each from its entry to its sinks.
+  ///
+  /// A topology that was decoded is valid, and every stream has relays. In one made by hand, streams that cannot
+  /// be routed have none.
+  public func relays() -> [Relay] {
+    let nodes = Set(nodes.map(\.name))
+    var router = Router(self)
+    router.route(
+      streams: streams.indices.filter { index in
+        let stream = streams[index]
+        var named = [stream.from.node] + stream.via
+        for case .node(let port) in stream.to { named.append(port.node) }
+        return nodes.isSuperset(of: named)
+      })
+    return router.relays
+  }
+
+  /// The relays of one node, in the order of ``relays()``.
+  public func relays(on node: String) -> [Relay] {
+    relays().filter { $0.node == node }
+  }
+}

@@ -1,0 +1,107 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// The way from a YAML file to a valid ``Topology``, or to everything that is wrong with it.
+extension Topology {
+  /// Decodes and validates YAML text. `file` is what problems call it.
+  ///
+  /// - Throws: ``TopologyError/invalid(_:)`` with every problem, in the order of the file.
+  public static func decode(yaml: String, file: String) throws(TopologyError) -> Topology {
+    var decoder = TopologyDecoder(file: file)
+    guard yaml.utf8.count <= Limits.fileBytes else {
+      decoder.report(
+        .start, "the file has \(yaml.utf8.count) bytes; \(Limits.fileBytes) are the limit", "split the topology"
+      )
+      throw .invalid(decoder.problems)
+    }
+    var reader = YAMLReader(yaml)
+    let root = reader.read()
+    for fault in reader.faults { decoder.report(fault.position, fault.message, fault.remedy) }
+    if let root {
+      decoder.decode(root)
+      for finding in decoder.draft.findings(linksAreComplete: decoder.linksAreComplete) {
+        decoder.report(decoder.position(of: finding.place), finding.message, finding.remedy)
+      }
+    }
+    guard decoder.problems.isEmpty, root != nil else { throw .invalid(decoder.problems.inOrder()) }
+    return decoder.draft
+  }
+
+  /// Reads, decodes and validates a file; `-` is standard input. The only I/O of this room.
+  ///
+  /// - Throws: ``TopologyError``.
+  public static func load(path: String) throws(TopologyError) -> Topology {
+    let bytes = try read(path)
+    guard let yaml = String(validating: bytes, as: UTF8.self) else {
+      let (line, column) = firstInvalid(bytes)
+      throw .invalid([
+        Problem(
+          file: path, line: line, column: column, message: "the file is not UTF-8 text",
+          remedy: "save it as UTF-8")
+      ])
+    }
+    return try decode(yaml: yaml, file: path)
+  }
+
+  private static func read(_ path: String) throws(TopologyError) -> [UInt8] {
+    let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
+    defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    // One byte over the limit is enough for decode to refuse the file.
+    while bytes.count <= Limits.fileBytes {
+      let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
+      if count == 0 { break }
+      bytes += chunk[..<count]
+    }
+    return bytes
+  }
+
+  /// Line and column of the first byte that is not UTF-8.
+  private static func firstInvalid(_ bytes: [UInt8]) -> (line: Int, column: Int) {
+    var decoder = UTF8()
+    var iterator = bytes.makeIterator()
+    var (line, column) = (1, 1)
+    while case .scalarValue(let scalar) = decoder.decode(&iterator) {
+      (line, column) = scalar == "\n" ? (line + 1, 1) : (line, column + 1)
+    }
+    return (line, column)
+  }
+}
+
+extension TopologyDecoder {
+  /// Where a part of the draft stands; where it was left out, the part that should hold it.
+  func position(of place: Place) -> Position {
+    if let position = positions[place] { return position }
+    let outer: Place? =
+      switch place {
+      case .topology: nil
+      case .node, .link, .stream: .topology
+      case .address(let node, _): .node(node)
+      case .linkAddress(let link, _), .mtu(let link): .link(link)
+      case .from(let stream), .via(let stream, _), .sink(let stream, _), .sources(let stream),
+        .family(let stream):
+        .stream(stream)
+      }
+    return outer.map { position(of: $0) } ?? .start
+  }
+}
+
+extension [Problem] {
+  /// By position; what was found first stays first at the same place, and nothing stands twice.
+  fileprivate func inOrder() -> [Problem] {
+    var seen: Set<Problem> = []
+    return enumerated()
+      .sorted {
+        ($0.element.line, $0.element.column, $0.offset) < ($1.element.line, $1.element.column, $1.offset)
+      }
+      .map(\.element)
+      .filter { seen.insert($0).inserted }
+  }
+}
