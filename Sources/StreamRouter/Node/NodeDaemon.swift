@@ -1,0 +1,139 @@
+import Foundation
+import Logging
+import ServiceLifecycle
+import Topology
+import UnixSignals
+
+/// The daemon `streamrouter node run`: reads its part of a topology, has the ``Reconciler`` carry it out, answers on
+/// its control socket, reads the file again on SIGHUP.
+public struct NodeDaemon: Sendable {
+  /// What the daemon is started with.
+  public struct Configuration: Sendable {
+    /// The topology file.
+    public var file: String
+    /// The node's name in it.
+    public var node: String
+    /// Relays that the tables of engine sandbox hold.
+    public var relayCapacity: Int
+
+    public init(file: String, node: String, relayCapacity: Int) {
+      self.file = file
+      self.node = node
+      self.relayCapacity = relayCapacity
+    }
+  }
+
+  private let configuration: Configuration
+  private let log: Logger
+
+  public init(configuration: Configuration, log: Logger) {
+    self.configuration = configuration
+    self.log = log
+  }
+
+  /// Runs until SIGTERM or SIGINT. The order of the services is the order of start; they end in reverse.
+  public func run() async throws {
+    let (topology, relays, options) = try Self.read(configuration)
+    let paths = NodePaths(topology: topology.name, node: configuration.node)
+    let reconciler = Reconciler(options: options, log: log)
+    try await reconciler.apply(relays)
+    let telemetry = Telemetry(topology: topology.name, node: configuration.node, reconciler: reconciler)
+    log.info("node \(configuration.node) of \(topology.name) runs \(relays.count) relays")
+
+    let services = ServiceGroup(
+      configuration: .init(
+        services: [
+          .init(service: RefreshService(reconciler: reconciler, log: log)),
+          .init(
+            service: ReloadService(
+              configuration: configuration, topology: topology.name, reconciler: reconciler, log: log)),
+          // Last: whoever is answered finds everything running.
+          .init(service: ControlService(path: paths.controlSocket.string, telemetry: telemetry, log: log)),
+        ],
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: log))
+    do {
+      try await services.run()
+    } catch {
+      await reconciler.stop()
+      throw error
+    }
+    await reconciler.stop()
+    log.info("stopped; relays of engine sandbox go on until 'streamrouter node remove'")
+  }
+
+  /// This node's part of the file.
+  static func read(_ configuration: Configuration) throws -> (Topology, [Relay], Reconciler.Options) {
+    let topology = try Topology.load(path: configuration.file)
+    guard let node = topology.node(configuration.node) else {
+      throw NodeError.unknownNode(
+        name: configuration.node, file: configuration.file, known: topology.nodes.map(\.name))
+    }
+    let paths = NodePaths(topology: topology.name, node: node.name)
+    let options = Reconciler.Options(
+      engine: node.engine, scheduling: node.scheduling, pins: paths.pins.string,
+      relayCapacity: configuration.relayCapacity)
+    return (topology, topology.relays(on: node.name), options)
+  }
+}
+
+/// Why a node cannot run.
+public enum NodeError: Error, Hashable, Sendable, CustomStringConvertible {
+  case unknownNode(name: String, file: String, known: [String])
+  case renamed(file: String, from: String, to: String)
+  case controlSocket(path: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .unknownNode(let name, let file, let known):
+      "\(file) names no node \(name); its nodes are \(known.joined(separator: ", "))"
+    case .renamed(let file, let from, let to):
+      "\(file) now has the name \(to), where this node runs \(from); start a new node for another topology"
+    case .controlSocket(let path, let reason):
+      "cannot answer on \(path): \(reason)"
+    }
+  }
+}
+
+/// Refreshes what the datapath cannot know for itself: clocks and neighbours.
+private struct RefreshService: Service {
+  let reconciler: Reconciler
+  let log: Logger
+
+  func run() async throws {
+    try? await cancelWhenGracefulShutdown {
+      while true {
+        try await Task.sleep(for: .seconds(5))
+        do {
+          try await reconciler.refresh()
+        } catch {
+          log.warning("refreshing the datapath: \(error)")
+        }
+      }
+    }
+  }
+}
+
+/// Reads the topology again on SIGHUP. A wrong file changes nothing.
+private struct ReloadService: Service {
+  let configuration: NodeDaemon.Configuration
+  let topology: String
+  let reconciler: Reconciler
+  let log: Logger
+
+  func run() async throws {
+    let signals = await UnixSignalsSequence(trapping: .sighup)
+    for await _ in signals.cancelOnGracefulShutdown() {
+      do {
+        let (read, relays, options) = try NodeDaemon.read(configuration)
+        guard read.name == topology else {
+          throw NodeError.renamed(file: configuration.file, from: topology, to: read.name)
+        }
+        let changes = try await reconciler.apply(relays, options: options)
+        log.info("read \(configuration.file) again: \(changes.count) changes")
+      } catch {
+        log.error("reading \(configuration.file) again changed nothing: \(error)")
+      }
+    }
+  }
+}

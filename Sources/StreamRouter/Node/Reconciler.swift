@@ -1,0 +1,176 @@
+import CStreamRouter
+import Logging
+import Topology
+
+/// Brings a node from the relays that run to those that are wanted, and knows which engine runs each of them.
+///
+/// A step that fails takes back all that were made before it, so a node runs the old relays or the new ones, never
+/// a mixture.
+public actor Reconciler {
+  /// Where a node's relays may run and what its engines need to start.
+  public struct Options: Sendable {
+    public var engine: EngineChoice
+    public var scheduling: Scheduling
+    public var pins: String
+    public var relayCapacity: Int
+
+    public init(
+      engine: EngineChoice, scheduling: Scheduling = .other, pins: String,
+      relayCapacity: Int = Int(SR_DEFAULT_RELAYS.rawValue)
+    ) {
+      self.engine = engine
+      self.scheduling = scheduling
+      self.pins = pins
+      self.relayCapacity = relayCapacity
+    }
+  }
+
+  private struct Running {
+    var relay: Relay
+    var engine: EngineChoice
+    /// Why not the fastest engine.
+    var reason: String?
+  }
+
+  private var options: Options
+  private let log: Logger
+  private var sandbox: SandboxEngine?
+  private var process: ProcessEngine?
+  /// Why engine sandbox cannot run here; nil while it can, or was not tried.
+  private var sandboxObstacle: EngineError?
+  private var running: [String: Running] = [:]
+  private var adopted = false
+
+  public init(options: Options, log: Logger) {
+    self.options = options
+    self.log = log
+  }
+
+  /// Carries out the plan from what runs to `wanted`. Throws after taking back what was done.
+  ///
+  /// - Returns: The changes that were made.
+  @discardableResult
+  public func apply(_ wanted: [Relay], options: Options? = nil) async throws -> [Change] {
+    if let options { self.options = options }
+    let plan = Plan(from: running.values.map(\.relay), to: wanted)
+    var done: [Change] = []
+    for change in plan.changes {
+      do {
+        try await perform(change)
+        done.append(change)
+        log.info("\(change)")
+      } catch {
+        log.error("cannot \(change): \(error)")
+        for step in done.reversed() {
+          do {
+            try await perform(step.undo)
+            log.notice("took back: \(step)")
+          } catch {
+            log.critical("could not take back \(step): \(error)")
+          }
+        }
+        throw error
+      }
+    }
+    try await settle()
+    return done
+  }
+
+  /// What runs, with the engine of each relay and the reason for it.
+  public func snapshots() async throws -> [RelaySnapshot] {
+    let found = try await (sandbox?.snapshots() ?? []) + (process?.snapshots() ?? [])
+    return found.map { found in
+      var found = found
+      found.engineReason = running[found.stream]?.reason
+      return found
+    }.sorted { ($0.stream, $0.hop) < ($1.stream, $1.hop) }
+  }
+
+  public func datapath() async throws -> [String: UInt64] { try await sandbox?.datapath() ?? [:] }
+
+  /// Keeps up to date what engines cannot know for themselves.
+  public func refresh() async throws { try await sandbox?.refresh() }
+
+  /// Ends what belongs to the daemon. Relays of engine sandbox go on.
+  public func stop() async {
+    await process?.stop()
+    await sandbox?.stop()
+  }
+
+  // MARK: Steps
+
+  private func perform(_ change: Change) async throws {
+    switch change {
+    case .add(let relay):
+      running[relay.stream] = try await start(relay)
+    case .replace(let old, let new):
+      guard let former = running[old.stream] else { preconditionFailure("the plan was made from what runs") }
+      try await engine(former.engine).replace(old, with: new)
+      running[old.stream] = nil
+      running[new.stream] = Running(relay: new, engine: former.engine, reason: former.reason)
+    case .remove(let relay):
+      guard let former = running[relay.stream] else { return }
+      try await engine(former.engine).remove(relay)
+      running[relay.stream] = nil
+    }
+  }
+
+  /// The fastest engine that can run the relay, unless the topology names one.
+  private func start(_ relay: Relay) async throws -> Running {
+    switch options.engine {
+    case .sandbox:
+      try await engine(.sandbox).add(relay)
+      return Running(relay: relay, engine: .sandbox)
+    case .process:
+      try await engine(.process).add(relay)
+      return Running(
+        relay: relay, engine: .process,
+        reason: "the topology asks for engine process; 'engine: auto' would use the fastest that runs here")
+    case .auto:
+      do {
+        try await engine(.sandbox).add(relay)
+        return Running(relay: relay, engine: .sandbox)
+      } catch let error as EngineError {
+        guard case .unsupported(_, let reason, let remedy) = error else { throw error }
+        try await engine(.process).add(relay)
+        return Running(
+          relay: relay, engine: .process, reason: "engine sandbox cannot run here: \(reason); \(remedy)")
+      }
+    }
+  }
+
+  private func engine(_ choice: EngineChoice) async throws -> any Engine {
+    if choice == .process {
+      if let process { return process }
+      let started = try ProcessEngine(scheduling: options.scheduling)
+      process = started
+      return started
+    }
+    if let sandbox { return sandbox }
+    if let sandboxObstacle { throw sandboxObstacle }
+    do {
+      let log = self.log
+      let started = try SandboxEngine(pins: options.pins, capacity: options.relayCapacity) {
+        log.warning("\($0)")
+      }
+      sandbox = started
+      return started
+    } catch let error as EngineError {
+      if case .unsupported = error { sandboxObstacle = error }
+      throw error
+    }
+  }
+
+  /// Once after the first plan: what a former daemon left and nobody wants any more goes.
+  private func settle() async throws {
+    guard !adopted else { return }
+    adopted = true
+    if let sandbox {
+      for stream in try await sandbox.removeUnclaimed() {
+        log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
+      }
+    } else {
+      SandboxEngine.removeAll(pins: options.pins)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Foundation
+import NIOCore
+import NIOPosix
+
+/// Readings from the control sockets of a topology's nodes on this machine.
+public actor ControlSnapshotSource: SnapshotSource {
+  private let nodes: [NodePaths]
+  private var last: [String: NodeSnapshot] = [:]
+  private static let patience = Duration.seconds(1)
+  /// A snapshot of 10,000 relays is about 20 MB.
+  private static let largestAnswer = 256 << 20
+
+  public init(topology: String, nodes: [String]) {
+    self.nodes = nodes.map { NodePaths(topology: topology, node: $0) }
+  }
+
+  public func read() async -> [NodeReading] {
+    let answers = await withTaskGroup(of: (String, Result<NodeSnapshot, any Error>).self) { group in
+      for paths in nodes {
+        group.addTask {
+          do { return (paths.node, .success(try await Self.ask(paths))) } catch {
+            return (paths.node, .failure(error))
+          }
+        }
+      }
+      return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+    let now = Date().timeIntervalSince1970
+    return nodes.map { paths in
+      switch answers[paths.node] {
+      case .success(let snapshot):
+        last[paths.node] = snapshot
+        return NodeReading(node: paths.node, snapshot: snapshot)
+      case .failure(let error):
+        let former = last[paths.node]
+        return NodeReading(
+          node: paths.node, snapshot: former,
+          staleSeconds: former.map { max(0, now - Double($0.timeNs) / 1e9) },
+          problem: Self.explain(error, paths))
+      case nil:
+        return NodeReading(node: paths.node, snapshot: last[paths.node], problem: "was not asked")
+      }
+    }
+  }
+
+  /// One question to one node.
+  static func ask(_ paths: NodePaths) async throws -> NodeSnapshot {
+    try await withThrowingTaskGroup(of: NodeSnapshot.self) { group in
+      group.addTask {
+        let client: NIOAsyncChannel<ByteBuffer, ByteBuffer> =
+          try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+          .connect(unixDomainSocketPath: paths.controlSocket.string) { channel in
+            channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel(wrappingChannelSynchronously: channel) }
+          }
+        return try await client.executeThenClose { inbound, _ in
+          var text = Data()
+          for try await part in inbound {
+            text.append(contentsOf: part.readableBytesView)
+            guard text.count <= largestAnswer else { throw SilentNode() }
+          }
+          return try JSONDecoder().decode(NodeSnapshot.self, from: text)
+        }
+      }
+      group.addTask {
+        try await Task.sleep(for: patience)
+        throw SilentNode()
+      }
+      defer { group.cancelAll() }
+      guard let first = try await group.next() else { throw SilentNode() }
+      return first
+    }
+  }
+
+  private struct SilentNode: Error {}
+
+  private static func explain(_ error: any Error, _ paths: NodePaths) -> String {
+    switch error {
+    case let error as IOError where error.errnoCode == ENOENT || error.errnoCode == ECONNREFUSED:
+      "no daemon answers on \(paths.controlSocket)"
+    case let error as IOError where error.errnoCode == EACCES:
+      "no permission for \(paths.controlSocket); run as root"
+    case is SilentNode: "no answer within \(patience)"
+    case is DecodingError: "the answer is no snapshot: the daemon is another version"
+    default: "\(error)"
+    }
+  }
+}

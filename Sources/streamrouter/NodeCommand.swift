@@ -1,0 +1,82 @@
+import ArgumentParser
+import Logging
+import StreamRouter
+import Topology
+
+/// `streamrouter node`: the daemon of one node.
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "node",
+    abstract: "Run the relays of one node of a topology.",
+    subcommands: [Run.self, Remove.self], defaultSubcommand: Run.self)
+
+  /// `streamrouter node run`.
+  struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run a node's daemon in the foreground.",
+      discussion: """
+        SIGHUP reads the file again; SIGTERM ends the daemon. Relays of engine sandbox run in the kernel and go on \
+        without it: the next daemon takes them over, 'streamrouter node remove' ends them.
+        """)
+
+    @Argument(help: "The topology file.", completion: .file(extensions: ["yaml", "yml"]))
+    var file: String
+    @Option(help: "The node's name in the file.")
+    var name: String
+    @Option(help: "Relays that the tables of engine sandbox hold.")
+    var relayCapacity = 4096
+    @Option(help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
+    var logFormat = NodeLog.Format.text
+
+    func validate() throws {
+      guard (1...1_000_000).contains(relayCapacity) else {
+        throw ValidationError("--relay-capacity takes 1 to 1000000")
+      }
+    }
+
+    func run() async throws {
+      let format = logFormat
+      let log = Logger(label: name) { NodeLog(label: $0, format: format) }
+      do {
+        try await NodeDaemon(
+          configuration: .init(file: file, node: name, relayCapacity: relayCapacity), log: log
+        ).run()
+      } catch let error as TopologyError {
+        Report.error(error.description)
+        throw ExitCode(64)
+      } catch let error as NodeError {
+        Report.error(error.description)
+        if case .unknownNode = error { throw ExitCode(64) }
+        throw ExitCode(1)
+      } catch let error as EngineError {
+        Report.error(error.description)
+        if case .unsupported = error { throw ExitCode(77) }
+        throw ExitCode(1)
+      }
+    }
+  }
+
+  /// `streamrouter node remove`.
+  struct Remove: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Remove the relays that a node's daemon left in the kernel.")
+
+    @Argument(help: "The topology file.", completion: .file(extensions: ["yaml", "yml"]))
+    var file: String
+    @Option(help: "The node's name in the file.")
+    var name: String
+
+    func run() throws {
+      do {
+        let topology = try Topology.load(path: file)
+        let paths = NodePaths(topology: topology.name, node: name)
+        SandboxEngine.removeAll(pins: paths.pins.string)
+      } catch let error as TopologyError {
+        Report.error(error.description)
+        throw ExitCode(64)
+      }
+    }
+  }
+}
+
+extension NodeLog.Format: ExpressibleByArgument {}
