@@ -30,17 +30,17 @@ struct LabReference {
 
 /// How the commands of the lab end and speak: exit statuses, messages on standard error.
 enum LabExit {
-  /// EX_NOPERM of sysexits.h.
-  static let permission: Int32 = 77
-
-  /// Runs a command's body and gives a lack of privileges its own exit status.
+  /// Runs a command's body and gives a lack of privileges and a wrong topology file their own exit status.
   static func translate<Result>(_ body: () async throws -> Result) async throws -> Result {
     do {
       return try await body()
-    } catch let error as LabError {
-      guard case .needsPrivileges = error else { throw error }
-      note("Error: \(error)")
-      throw ExitCode(permission)
+    } catch let error as TopologyError {
+      // As `streamrouter validate` does: the problems alone, each with its place in the file.
+      note("\(error)")
+      throw ExitCode(EX_USAGE)
+    } catch LabError.needsPrivileges(let operation, let missing) {
+      note("Error: \(LabError.needsPrivileges(operation: operation, missing: missing))")
+      throw ExitCode(EX_NOPERM)
     }
   }
 

@@ -33,9 +33,14 @@ struct LabFixture {
       let addresses = loopback ? ["127.77.0.\(index + 1)"] : ["10.77.0.\(index + 1)", "fd77::\(index + 1)"]
       return Node(name: node, addresses: try addresses.map { try #require(IPAddress($0)) })
     }
-    topology = Topology(
-      name: "\(name)-\(getpid())", nodes: nodes, links: [Link(a: "a", b: "b"), Link(a: "b", b: "c")],
-      streams: streams)
+    try self.init(
+      Topology(
+        name: "\(name)-\(getpid())", nodes: nodes, links: [Link(a: "a", b: "b"), Link(a: "b", b: "c")],
+        streams: streams))
+  }
+
+  init(_ topology: Topology) throws {
+    self.topology = topology
     file = FileManager.default.temporaryDirectory.appending(path: "\(topology.name).yaml")
     try Data("one\n".utf8).write(to: file)
   }

@@ -175,6 +175,29 @@ struct LabTests {
     }
   }
 
+  /// Every example file makes a network, the outside of fan-out.yaml and ipv6.yaml included.
+  @Test(arguments: ["three-hop", "fan-out", "ipv6"])
+  func everyExampleComesUp(_ example: String) async throws {
+    let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    var topology = try Topology.load(path: package.appending(path: "topologies/\(example).yaml").path)
+    topology.name = "\(example)-\(getpid())"
+    let fixture = try LabFixture(topology)
+    try await fixture.use { lab in
+      _ = try await fixture.up(lab)
+      let status = try await lab.status()
+      #expect(status.isUp && status.nodes.map(\.node) == topology.nodes.map(\.name))
+      for space in try LabNetwork(topology).namespaces {
+        let said = try await LabShell.run("ip", ["-n", space.name, "-o", "address"])
+        for address in space.addresses + space.devices.flatMap(\.addresses) {
+          #expect(said.contains(" \(address)/"))
+        }
+        // Without IPv6 in the topology the kernel's own link-local addresses are left to the kernel.
+        #expect(!said.split(separator: "\n").contains { $0.contains("tentative") && !$0.contains(" fe80:") })
+      }
+    }
+  }
+
   @Test func aProcessIsRunInsideItsNode() async throws {
     let fixture = try LabFixture("inside")
     try await fixture.use { lab in
