@@ -6,5 +6,7 @@ struct StreamRouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streamrouter",
     abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
-    subcommands: [ValidateCommand.self, GraphCommand.self])
+    subcommands: [
+      ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
+    ])
 }

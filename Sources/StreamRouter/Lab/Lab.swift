@@ -1,0 +1,214 @@
+import Foundation
+import SystemPackage
+import Topology
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// All nodes of a topology on this machine: brings the network and the daemons up, keeps the note of what it
+/// made, and takes all of it down again, after a crash too.
+///
+/// Holds no state of its own: everything is in `lab.json` (``LabState``), so that each command finds what the one
+/// before it made.
+public actor Lab {
+  /// The command line of one node's daemon, from the topology file (a path from the root) and the node's name.
+  public typealias Launcher = @Sendable (_ file: String, _ node: String) throws -> [String]
+
+  /// What `up` found and did.
+  public enum Outcome: Hashable, Sendable {
+    /// Everything was made.
+    case started(nodes: Int, links: Int)
+    /// Everything ran already, and the file is the one that the daemons know.
+    case unchanged
+    /// The lab ran. These daemons were dead and are running again; these were told to read the file again.
+    case updated(restarted: [String], reloaded: [String])
+  }
+
+  /// How long a daemon may take until its control socket accepts.
+  public static let readyTimeout: Duration = .seconds(10)
+  /// How long a daemon has between SIGTERM and SIGKILL.
+  public static let stopTimeout: Duration = .seconds(3)
+
+  public nonisolated let topology: String
+  let launcher: Launcher
+  let progress: @Sendable (String) -> Void
+
+  /// - Parameters:
+  ///   - topology: The topology's name.
+  ///   - launcher: What is started for each node; by default `node run` of this very program.
+  ///   - progress: Told what is being done, in a few words.
+  public init(
+    topology: String, launcher: @escaping Launcher = Lab.ownDaemon,
+    progress: @escaping @Sendable (String) -> Void = { _ in }
+  ) {
+    self.topology = topology
+    self.launcher = launcher
+    self.progress = progress
+  }
+
+  /// `streamrouter node run FILE --name NODE`, by the path of the program that runs now.
+  public static let ownDaemon: Launcher = { file, node in
+    [try LabFiles.ownExecutable().string, "node", "run", file, "--name", node]
+  }
+
+  /// Brings the lab up, or makes one that runs follow its changed file. Twice is harmless.
+  ///
+  /// - Parameters:
+  ///   - topology: What `file` says.
+  ///   - file: The topology file, which the daemons read again.
+  /// - Throws: ``LabError``. What this call made is gone then.
+  public func up(_ topology: Topology, file: FilePath) async throws -> Outcome {
+    precondition(topology.name == self.topology, "a lab is asked for another lab's topology")
+    let wanted = try wantedState(topology, file: LabFiles.absolute(file))
+    if wanted.mode == .namespaces {
+      try LabPrivileges.demand(
+        operation: "lab \(topology.name): making network namespaces")
+    }
+    let lock = try await LabLock.take(topology: topology.name)
+    if let running = try LabState.load(topology: topology.name), running.complete, isWhole(running) {
+      return try await update(running, to: wanted)
+    }
+    // What a crashed `up` or a restarted machine left, or somebody's `ip netns delete`.
+    try await removeAll(extraNamespaces: Array(wanted.namespaces.values))
+    do {
+      try await make(topology, wanted)
+    } catch {
+      _ = try? await removeAll(extraNamespaces: Array(wanted.namespaces.values))
+      lock.removeFile()
+      throw error
+    }
+    return .started(nodes: wanted.nodes.count, links: wanted.links.count)
+  }
+
+  private func wantedState(_ topology: Topology, file: FilePath) throws -> LabState {
+    guard let bytes = FileManager.default.contents(atPath: file.string) else {
+      throw LabError.failed(
+        operation: "reading", subject: file.string, reason: "the daemons could not read it either")
+    }
+    let loopback = LabNetwork.isLoopback(topology)
+    let network = try LabNetwork(topology)
+    return LabState(
+      topology: topology.name, file: file.string, fileHash: LabNames.hex(LabNames.stableHash(bytes)),
+      networkFingerprint: network.fingerprint, mode: loopback ? .loopback : .namespaces,
+      nodes: topology.nodes.map(\.name), links: topology.links.map { LabLink(a: $0.a, b: $0.b) },
+      namespaces: loopback
+        ? [:]
+        : Dictionary(uniqueKeysWithValues: network.namespaces.map { ($0.node, $0.name) }))
+  }
+
+  private func isWhole(_ state: LabState) -> Bool {
+    state.namespaces.values.allSatisfy { LabFiles.exists(LabPrivileges.namespaceFile($0)) }
+  }
+
+  // MARK: From nothing
+
+  private func make(_ topology: Topology, _ wanted: LabState) async throws {
+    var state = wanted
+    // Noted first: a crash from here on leaves nothing that `down` does not know.
+    try state.save()
+    if state.mode == .namespaces {
+      let network = try LabNetwork(topology)
+      progress("making \(network.namespaces.count) namespaces")
+      try await LabShell.batch(network.creation)
+      let forwards = LabFiles.read("/proc/sys/net/ipv4/ip_forward").map { !$0.hasPrefix("0") } ?? false
+      for space in network.namespaces {
+        if forwards { try await stopForwarding(in: space.name) }
+        try await LabShell.batch(network.setup(of: space), in: space.name)
+      }
+    }
+    try await start(state.nodes, &state)
+    state.complete = true
+    try state.save()
+  }
+
+  /// A new namespace takes IPv4 forwarding over from the machine. In a lab the relays forward and nothing else
+  /// does, or a packet might arrive by a way that the streams do not name.
+  private func stopForwarding(in namespace: String) async throws {
+    try await LabShell.run(
+      "nsenter",
+      [
+        "--net=\(LabPrivileges.namespaceFile(namespace))", "--", "/bin/sh", "-c",
+        "echo 0 >/proc/sys/net/ipv4/ip_forward",
+      ])
+  }
+
+  // MARK: From what runs
+
+  private func update(_ running: LabState, to wanted: LabState) async throws -> Outcome {
+    guard running.file == wanted.file else {
+      throw LabError.runsFromOtherFile(topology: topology, file: running.file, asked: wanted.file)
+    }
+    guard running.networkFingerprint == wanted.networkFingerprint, running.nodes == wanted.nodes else {
+      throw LabError.networkChanged(topology: topology, file: wanted.file)
+    }
+    var state = running
+    let dead = state.nodes.filter { state.daemons[$0]?.isRunning != true }
+    let changed = state.fileHash != wanted.fileHash
+    let alive = changed ? state.nodes.filter { !dead.contains($0) } : []
+    if dead.isEmpty && !changed { return .unchanged }
+    for node in alive { state.daemons[node]?.signal(SIGHUP) }
+    state.fileHash = wanted.fileHash
+    try state.save()
+    do {
+      try await start(dead, &state)
+    } catch {
+      // The others go on running; only what this call started is taken back.
+      await LabProcess.end(dead.compactMap { state.daemons[$0] }, patience: Self.stopTimeout)
+      throw error
+    }
+    return .updated(restarted: dead, reloaded: alive)
+  }
+
+  // MARK: Daemons
+
+  /// Starts daemons and waits until each control socket accepts.
+  private func start(_ nodes: [String], _ state: inout LabState) async throws {
+    for node in nodes {
+      progress("starting the daemon of \(node)")
+      let paths = NodePaths(topology: topology, node: node)
+      // A socket that a killed daemon left would look like one that is about to accept.
+      unlink(paths.controlSocket.string)
+      var command = try launcher(state.file, node)
+      if let namespace = state.namespaces[node] {
+        // Not `ip netns exec`: that mounts /sys anew and hides the pinned maps below /sys/fs/bpf.
+        command = ["nsenter", "--net=\(LabPrivileges.namespaceFile(namespace))", "--"] + command
+      }
+      state.daemons[node] = try LabProcess.startDetached(
+        command, log: paths.log, mark: Self.mark(topology: topology))
+      try state.save()
+    }
+    try await waitUntilReady(nodes, state.daemons)
+  }
+
+  /// Looks at all of them in turn, so that a daemon that ended is heard of at once, whichever it is.
+  private func waitUntilReady(_ nodes: [String], _ daemons: [String: LabProcess]) async throws {
+    let end = ContinuousClock.now + Self.readyTimeout
+    var waiting = nodes
+    progress("waiting for the daemons to be ready")
+    while true {
+      waiting.removeAll { LabSocket.accepts(NodePaths(topology: topology, node: $0).controlSocket) }
+      guard let first = waiting.first else { return }
+      if let ended = waiting.first(where: { daemons[$0]?.isRunning != true }) {
+        throw notReady(ended, "ended before it was ready")
+      }
+      guard ContinuousClock.now < end else {
+        throw notReady(
+          first, "did not open its control socket within \(Self.readyTimeout.components.seconds) s")
+      }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+  }
+
+  private func notReady(_ node: String, _ reason: String) -> LabError {
+    .daemonNotReady(
+      node: node, reason: reason,
+      log: LabFiles.tail(NodePaths(topology: topology, node: node).log, lines: 20))
+  }
+
+  /// What the environment of every process started for a lab holds, so that `down` finds those that a crash kept
+  /// out of the note.
+  static func mark(topology: String) -> String {
+    "STREAMROUTER_LAB=\(NodePaths.runtimeDirectory(topology: topology))"
+  }
+}

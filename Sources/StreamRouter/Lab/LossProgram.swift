@@ -1,0 +1,107 @@
+import CStreamRouter
+import Foundation
+import SystemPackage
+
+/// The BPF program of bpf/loss.bpf.c on one device: attached, taken off, and asked for its counts. Works on the
+/// network namespace of the process: `lab impair` runs this program again inside the namespace.
+public enum LossProgram {
+  /// Our place among a device's egress filters; the relays' filters are on ingress.
+  private static let handle: UInt32 = 1
+  private static let priority: UInt32 = 0x10ff
+
+  /// Makes a device drop a share of what it sends, in place of a share set before.
+  ///
+  /// - Parameter lossPerMillion: 0 to 1,000,000.
+  /// - Returns: The kernel's id of the program, the same in all namespaces.
+  public static func attach(device: String, lossPerMillion: UInt32) throws -> UInt32 {
+    precondition(lossPerMillion <= 1_000_000, "a share above one")
+    var hook = try hook(on: device)
+    let created = bpf_tc_hook_create(&hook)
+    // EEXIST: the qdisc clsact is there already, our own or the relays'.
+    guard created == 0 || created == -EEXIST else {
+      throw failure("adding the qdisc clsact to", device, created)
+    }
+    let bytes = Data(base64Encoded: lossObjectBase64.description) ?? Data()
+    guard let object = bytes.withUnsafeBytes({ bpf_object__open_mem($0.baseAddress, $0.count, nil) }) else {
+      throw failure("opening the BPF object for", device, -errno)
+    }
+    defer { bpf_object__close(object) }
+    var share = lossPerMillion
+    guard let constants = bpf_object__find_map_by_name(object, ".rodata"),
+      bpf_map__set_initial_value(constants, &share, MemoryLayout<UInt32>.size) == 0
+    else { throw failure("setting the share for", device, -errno) }
+    let loaded = bpf_object__load(object)
+    guard loaded == 0 else { throw failure("loading the BPF program for", device, loaded) }
+    let program = bpf_object__find_program_by_name(object, "sr_loss")
+    var options = bpf_tc_opts()
+    options.sz = MemoryLayout<bpf_tc_opts>.size
+    options.prog_fd = bpf_program__fd(program)
+    options.handle = handle
+    options.priority = priority
+    options.flags = BPF_TC_F_REPLACE.rawValue
+    let attached = bpf_tc_attach(&hook, &options)
+    guard attached == 0 else { throw failure("attaching the BPF program to", device, attached) }
+    return options.prog_id
+  }
+
+  /// Takes the program off a device; nothing happens where it is not on it.
+  public static func detach(device: String) throws {
+    var hook = try hook(on: device)
+    var options = bpf_tc_opts()
+    options.sz = MemoryLayout<bpf_tc_opts>.size
+    options.handle = handle
+    options.priority = priority
+    let detached = bpf_tc_detach(&hook, &options)
+    // ENOENT, EINVAL: no such filter, or no clsact at all.
+    guard [0, -ENOENT, -EINVAL].contains(detached) else {
+      throw failure("taking the BPF program off", device, detached)
+    }
+  }
+
+  /// How many packets the program met and dropped; nil where it is gone or the process may not ask (CAP_SYS_ADMIN).
+  static func counts(program id: UInt32) -> (seen: UInt64, dropped: UInt64)? {
+    let program = bpf_prog_get_fd_by_id(id)
+    guard program >= 0 else { return nil }
+    defer { close(program) }
+    var maps = [UInt32](repeating: 0, count: 4)
+    var info = bpf_prog_info()
+    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+    let asked = maps.withUnsafeMutableBufferPointer { maps in
+      info.nr_map_ids = UInt32(maps.count)
+      info.map_ids = UInt64(UInt(bitPattern: maps.baseAddress))
+      return bpf_obj_get_info_by_fd(program, &info, &length)
+    }
+    guard asked == 0, withUnsafeBytes(of: info.name, { $0.starts(with: "sr_loss\0".utf8) }) else { return nil }
+    for id in maps.prefix(Int(info.nr_map_ids)) {
+      if let counts = counts(map: id) { return counts }
+    }
+    return nil
+  }
+
+  /// `seen` and `dropped` are the two words of the program's section .bss; its other map holds the constant.
+  private static func counts(map id: UInt32) -> (seen: UInt64, dropped: UInt64)? {
+    let map = bpf_map_get_fd_by_id(id)
+    guard map >= 0 else { return nil }
+    defer { close(map) }
+    var info = bpf_map_info()
+    var length = UInt32(MemoryLayout<bpf_map_info>.size)
+    guard bpf_obj_get_info_by_fd(map, &info, &length) == 0, info.value_size == 16 else { return nil }
+    var key: UInt32 = 0
+    var words: (seen: UInt64, dropped: UInt64) = (0, 0)
+    return bpf_map_lookup_elem(map, &key, &words) == 0 ? words : nil
+  }
+
+  private static func hook(on device: String) throws -> bpf_tc_hook {
+    let index = if_nametoindex(device)
+    guard index != 0 else { throw failure("finding the device", device, -ENODEV) }
+    var hook = bpf_tc_hook()
+    hook.sz = MemoryLayout<bpf_tc_hook>.size
+    hook.ifindex = Int32(index)
+    hook.attach_point = BPF_TC_EGRESS
+    return hook
+  }
+
+  private static func failure(_ operation: String, _ device: String, _ status: Int32) -> LabError {
+    LabError.failed(operation: operation, subject: device, reason: "\(Errno(rawValue: -status))")
+  }
+}
