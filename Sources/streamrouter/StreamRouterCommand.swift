@@ -6,5 +6,5 @@ struct StreamRouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streamrouter",
     abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
-    subcommands: [])
+    subcommands: [MonitorCommand.self])
 }
