@@ -1,0 +1,93 @@
+/// All that the readings so far tell: the nodes and their relays, with rates over the last interval.
+///
+/// A value without clock or terminal: readings and the time come in, rows come out. Live view and reports share
+/// it, so that they cannot disagree.
+struct MonitorBoard: Sendable {
+  /// One node's latest reading, and how busy it was in the last interval.
+  struct Node: Sendable {
+    enum Condition: String, Sendable {
+      case up
+      /// It answered once, and does not now.
+      case stale
+      /// It has never answered.
+      case down
+    }
+
+    var reading: NodeReading
+    var rates: NodeRates?
+
+    var name: String { reading.node }
+    var condition: Condition {
+      if reading.snapshot == nil { return .down }
+      return reading.staleSeconds == nil ? .up : .stale
+    }
+  }
+
+  /// The topology's name, as the nodes say it; empty before the first answer.
+  private(set) var topology = ""
+  /// When the latest readings were taken, nanoseconds since 1970.
+  private(set) var timeNs: UInt64 = 0
+  /// In the order of the topology.
+  private(set) var nodes: [Node] = []
+  /// In the order of the nodes, then as each node reports them.
+  private(set) var rows: [MonitorRow] = []
+
+  /// Whether any node gave an answer in the latest readings.
+  var anyNodeUp: Bool { nodes.contains { $0.condition == .up } }
+
+  func count(_ condition: Node.Condition) -> Int { nodes.count { $0.condition == condition } }
+
+  /// Takes one reading of every node; `timeNs` is when, in nanoseconds since 1970.
+  mutating func take(_ readings: [NodeReading], timeNs: UInt64) {
+    let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let rowsBefore = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    self.timeNs = timeNs
+    nodes = []
+    rows = []
+    for var reading in readings {
+      let before = nodesBefore[reading.node]
+      // A node that fell silent keeps its last answer, whether or not the source still has it.
+      if reading.snapshot == nil, let last = before?.reading.snapshot {
+        reading.snapshot = last
+        reading.staleSeconds = reading.staleSeconds ?? Self.age(of: last, timeNs: timeNs)
+      }
+      if let name = reading.snapshot?.topology { topology = name }
+      take(reading, before: before, rowsBefore: rowsBefore)
+    }
+  }
+
+  private mutating func take(
+    _ reading: NodeReading, before: Node?, rowsBefore: [MonitorRow.ID: MonitorRow]
+  ) {
+    guard let snapshot = reading.snapshot else {
+      nodes.append(Node(reading: reading))
+      return
+    }
+    let last = before?.reading.snapshot
+    // The same answer again says nothing new: what was known about its interval stays.
+    let isRepeated = last?.timeNs == snapshot.timeNs
+    var node = Node(reading: reading)
+    if reading.staleSeconds == nil, let last {
+      node.rates = isRepeated ? before?.rates : NodeRates(from: last, to: snapshot)
+    }
+    nodes.append(node)
+    for relay in snapshot.relays {
+      var row = MonitorRow(node: reading.node, relay: relay, staleSeconds: reading.staleSeconds)
+      if let known = rowsBefore[row.id] {
+        row.history = known.history
+        if reading.staleSeconds == nil, let last {
+          row.rates =
+            isRepeated
+            ? known.rates
+            : RelayRates(from: known.relay, at: last.timeNs, to: relay, at: snapshot.timeNs)
+        }
+      }
+      row.history.record(row.jitterSeconds, timeNs: timeNs)
+      rows.append(row)
+    }
+  }
+
+  private static func age(of snapshot: NodeSnapshot, timeNs: UInt64) -> Double {
+    timeNs > snapshot.timeNs ? Double(timeNs - snapshot.timeNs) / 1e9 : 0
+  }
+}

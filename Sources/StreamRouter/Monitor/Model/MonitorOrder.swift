@@ -1,0 +1,54 @@
+/// Which rows are shown, and in which order.
+struct MonitorOrder: Hashable, Sendable {
+  /// A ``MonitorColumn/name``.
+  private(set) var column = "stream"
+  var isDescending = false
+  /// Shown is what contains this text in its stream, node, engine or state, regardless of case; a leading `!`
+  /// inverts. Empty shows all.
+  var filter = ""
+
+  /// Figures start with the largest, names with the first. A name that is no column leaves the order as it is.
+  mutating func sort(by name: String) {
+    guard let chosen = MonitorColumn.named(name) else { return }
+    column = name
+    isDescending = chosen.format != .text && chosen.name != "hop"
+  }
+
+  /// The rows that the filter leaves, in order. Rows without a value stand last either way; equal ones follow
+  /// the stream's way.
+  func apply(to rows: [MonitorRow]) -> [MonitorRow] {
+    let shown = rows.filter(matches)
+    guard let column = MonitorColumn.named(column) else { return shown }
+    return shown.map { (column.value($0), $0) }.sorted { a, b in
+      switch (a.0, b.0) {
+      case (nil, nil): Self.alongTheWay(a.1, b.1)
+      case (nil, _): false
+      case (_, nil): true
+      case (let x?, let y?):
+        x == y ? Self.alongTheWay(a.1, b.1) : isDescending ? Self.isLess(y, x) : Self.isLess(x, y)
+      }
+    }.map(\.1)
+  }
+
+  func matches(_ row: MonitorRow) -> Bool {
+    let inverts = filter.hasPrefix("!")
+    let wanted = (inverts ? filter.dropFirst() : filter[...]).lowercased()
+    if wanted.isEmpty { return true }
+    let found = [row.relay.stream, row.node, row.relay.engine.rawValue, row.condition.rawValue]
+      .contains { $0.lowercased().contains(wanted) }
+    return found != inverts
+  }
+
+  private static func alongTheWay(_ a: MonitorRow, _ b: MonitorRow) -> Bool {
+    (a.relay.stream, a.relay.hop, a.node) < (b.relay.stream, b.relay.hop, b.node)
+  }
+
+  private static func isLess(_ a: MonitorColumn.Value, _ b: MonitorColumn.Value) -> Bool {
+    switch (a, b) {
+    case (.text(let a), .text(let b)): a < b
+    case (.integer(let a), .integer(let b)): a < b
+    case (.number(let a), .number(let b)): a < b
+    default: false
+    }
+  }
+}

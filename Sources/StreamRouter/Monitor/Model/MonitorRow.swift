@@ -1,0 +1,47 @@
+/// One relay as the monitor shows it: its latest account, what it did in the last interval, and its last minute.
+struct MonitorRow: Sendable, Identifiable {
+  /// What stays the same from reading to reading.
+  struct ID: Hashable, Sendable {
+    var stream: String
+    var hop: Int
+    var node: String
+  }
+
+  /// The relay's state in one word, the gravest that applies.
+  enum Condition: String, Sendable {
+    /// The node does not answer; figures are old.
+    case stale
+    /// One reading only: no rates yet.
+    case new
+    /// This hop dropped packets in the interval.
+    case drop
+    /// RTP packets were missing in the interval.
+    case loss
+    /// No packet in the interval.
+    case idle
+    case ok
+  }
+
+  var node: String
+  var relay: RelaySnapshot
+  /// nil after a single reading, and while the node is stale.
+  var rates: RelayRates?
+  /// Seconds since the node's last answer; nil while it answers.
+  var staleSeconds: Double?
+  var history = JitterHistory()
+
+  var id: ID { ID(stream: relay.stream, hop: relay.hop, node: node) }
+
+  var condition: Condition {
+    if staleSeconds != nil { return .stale }
+    guard let rates else { return .new }
+    if rates.dropped > 0 { return .drop }
+    if rates.rtpLost ?? 0 > 0 { return .loss }
+    return rates.counters["packets_in"] ?? 0 == 0 ? .idle : .ok
+  }
+
+  /// The relay's jitter in seconds; nil while the node is stale and before the first packet.
+  var jitterSeconds: Double? {
+    staleSeconds == nil && relay.lastSeenNs > 0 ? relay.jitterSeconds : nil
+  }
+}

@@ -1,0 +1,180 @@
+/// What the live view shows and how it answers to keys: readings in, keys in, time in; no clock, no terminal.
+struct MonitorState: Sendable {
+  /// What fills the screen.
+  enum Page: Hashable, Sendable {
+    case table
+    case detail(MonitorRow.ID)
+    case help
+  }
+
+  /// What a key asks of whoever runs the monitor.
+  enum Action: Hashable, Sendable {
+    case none
+    case quit(keepScreen: Bool)
+  }
+
+  /// Cells of the terminal.
+  struct Size: Hashable, Sendable {
+    var columns: Int
+    var rows: Int
+
+    /// Below this nothing useful fits.
+    static let least = Size(columns: 40, rows: 8)
+    var isTooSmall: Bool { columns < Self.least.columns || rows < Self.least.rows }
+  }
+
+  private(set) var size: Size
+  /// Where `esc` leads back to is always the table.
+  private(set) var page = Page.table
+  private(set) var order: MonitorOrder
+  /// Whether keys go into the filter.
+  private(set) var isEditingFilter = false
+  /// The rows on show, filtered and in order.
+  private(set) var rows: [MonitorRow] = []
+  /// Index of the first row on the screen.
+  private(set) var top = 0
+  /// First line on the screen of the pages detail and help.
+  private(set) var scroll = 0
+  private var selectedID: MonitorRow.ID?
+  private var live = MonitorBoard()
+  private var frozen: MonitorBoard?
+
+  init(size: Size, order: MonitorOrder = MonitorOrder()) {
+    self.size = size
+    self.order = order
+  }
+
+  /// What is on show: the latest readings, or those at the moment of freezing.
+  var board: MonitorBoard { frozen ?? live }
+  var isFrozen: Bool { frozen != nil }
+
+  /// Index of the selected row; nil where there is none.
+  var selected: Int? {
+    if rows.isEmpty { return nil }
+    return selectedID.flatMap { id in rows.firstIndex { $0.id == id } } ?? 0
+  }
+
+  mutating func take(_ readings: [NodeReading], timeNs: UInt64) {
+    live.take(readings, timeNs: timeNs)
+    if frozen == nil { arrange() }
+  }
+
+  mutating func resize(_ size: Size) {
+    self.size = size
+    settle()
+  }
+
+  mutating func press(_ key: Key) -> Action {
+    if key == .control("c") { return .quit(keepScreen: false) }
+    if isEditingFilter {
+      edit(key)
+      return .none
+    }
+    switch key {
+    case .character("q"): return .quit(keepScreen: false)
+    case .character("Q"): return .quit(keepScreen: true)
+    case .character("?"), .character("h"): turn(to: page == .help ? .table : .help)
+    case .character(" "): freeze()
+    case .escape: back()
+    default: page == .table ? pressInTable(key) : pressInText(key)
+    }
+    return .none
+  }
+
+  private mutating func back() {
+    if page != .table {
+      turn(to: .table)
+    } else if !order.filter.isEmpty {
+      order.filter = ""
+      arrange()
+    }
+  }
+
+  private mutating func turn(to page: Page) {
+    self.page = page
+    scroll = 0
+  }
+
+  private mutating func freeze() {
+    frozen = frozen == nil ? live : nil
+    arrange()
+  }
+
+  private mutating func pressInTable(_ key: Key) {
+    switch key {
+    case .up, .character("k"): select((selected ?? 0) - 1)
+    case .down, .character("j"): select((selected ?? 0) + 1)
+    case .pageUp, .control("b"): select((selected ?? 0) - layout.rows)
+    case .pageDown, .control("f"): select((selected ?? 0) + layout.rows)
+    case .home, .character("g"): select(0)
+    case .end, .character("G"): select(rows.count - 1)
+    case .enter: if let selected { turn(to: .detail(rows[selected].id)) }
+    case .character("/"): isEditingFilter = true
+    case .character("<"), .left: moveSort(by: -1)
+    case .character(">"), .right: moveSort(by: 1)
+    case .character("r"):
+      order.isDescending.toggle()
+      arrange()
+    default: break
+    }
+  }
+
+  /// Keys of the pages detail and help.
+  private mutating func pressInText(_ key: Key) {
+    switch key {
+    case .up, .character("k"): scroll -= 1
+    case .down, .character("j"): scroll += 1
+    case .pageUp, .control("b"): scroll -= size.rows - 3
+    case .pageDown, .control("f"): scroll += size.rows - 3
+    case .home, .character("g"): scroll = 0
+    case .end, .character("G"): scroll = .max
+    case .enter: turn(to: .table)
+    default: break
+    }
+    scroll = max(0, min(scroll, MonitorView.textLength(self) - MonitorView.textRows(size)))
+  }
+
+  private mutating func edit(_ key: Key) {
+    switch key {
+    case .enter: isEditingFilter = false
+    case .escape:
+      isEditingFilter = false
+      order.filter = ""
+    case .backspace:
+      if order.filter.isEmpty { isEditingFilter = false } else { order.filter.removeLast() }
+    case .character(let character) where order.filter.count < 64: order.filter.append(character)
+    default: break
+    }
+    arrange()
+  }
+
+  /// Goes round the columns on show, in their order.
+  private mutating func moveSort(by step: Int) {
+    let names = layout.columns.filter(\.isSortable).map(\.name)
+    let now = names.firstIndex(of: order.column) ?? 0
+    order.sort(by: names[(now + step + names.count) % names.count])
+    arrange()
+  }
+
+  private mutating func select(_ index: Int) {
+    guard !rows.isEmpty else { return }
+    selectedID = rows[max(0, min(rows.count - 1, index))].id
+    settle()
+  }
+
+  private mutating func arrange() {
+    rows = order.apply(to: board.rows)
+    settle()
+  }
+
+  /// Keeps the selection on the screen, and no blank below the last row.
+  private mutating func settle() {
+    let visible = layout.rows
+    let selected = self.selected ?? 0
+    top = max(selected - visible + 1, min(top, selected))
+    top = max(0, min(top, rows.count - visible))
+  }
+
+  /// Where things stand on the screen.
+  var layout: MonitorLayout { MonitorLayout(size: size, nodes: board.nodes.count) }
+}

@@ -1,0 +1,76 @@
+/// The monitor without a live view: takes readings an interval apart and writes what lies between them.
+public struct MonitorReport: Sendable {
+  public enum Format: String, Sendable, CaseIterable {
+    /// Columns for people.
+    case table
+    /// One JSON document.
+    case json
+    /// One JSON object a line for each interval.
+    case jsonl
+    case csv
+  }
+
+  /// How it ended.
+  public enum End: Hashable, Sendable {
+    case done
+    /// The reader of the output went away.
+    case outputClosed
+    /// No node answered; nothing was written.
+    case noNodeAnswers([NodeReading])
+  }
+
+  private let source: any SnapshotSource
+  private let interval: Duration
+  /// nil goes on for ever.
+  private let count: Int?
+  private let format: Format
+  private let style: MonitorStyle
+  private let order: MonitorOrder
+
+  /// `count` intervals are reported, without one: jsonl has no end, all others one. `sort` is one of
+  /// ``MonitorColumn/sortable``.
+  public init(
+    source: any SnapshotSource, format: Format, interval: Duration, count: Int? = nil, style: MonitorStyle,
+    sort: String? = nil, filter: String = ""
+  ) {
+    self.source = source
+    self.format = format
+    self.interval = interval
+    self.count = count ?? (format == .jsonl ? nil : 1)
+    self.style = style
+    var order = MonitorOrder()
+    if let sort { order.sort(by: sort) }
+    order.filter = filter
+    self.order = order
+  }
+
+  /// `write` takes text for stdout and says whether the reader is still there. Throws `CancellationError`.
+  public func run(write: @Sendable (String) throws -> Bool) async throws -> End {
+    var board = MonitorBoard()
+    let first = await source.read()
+    board.take(first, timeNs: MonitorClock.nowNs())
+    var written = 0
+    let clock = ContinuousClock()
+    var next = clock.now + interval
+    while count.map({ written < $0 }) ?? true {
+      try await clock.sleep(until: next)
+      // From plan, not from now: otherwise the reading time would add up. A late reading shifts the plan.
+      next = max(next, clock.now - interval) + interval
+      let readings = await source.read()
+      board.take(readings, timeNs: MonitorClock.nowNs())
+      if written == 0, !first.contains(where: \.isFresh), !board.anyNodeUp { return .noNodeAnswers(readings) }
+      guard try write(try text(board, index: written)) else { return .outputClosed }
+      written += 1
+    }
+    return .done
+  }
+
+  private func text(_ board: MonitorBoard, index: Int) throws -> String {
+    switch format {
+    case .table: (index > 0 ? "\n" : "") + TableReport.text(board, order: order, style: style)
+    case .json: try MonitorDocument(board, order: order).json(pretty: true) + "\n"
+    case .jsonl: try MonitorDocument(board, order: order).json(pretty: false) + "\n"
+    case .csv: (index == 0 ? CSVReport.header : "") + CSVReport.body(board, order: order)
+    }
+  }
+}

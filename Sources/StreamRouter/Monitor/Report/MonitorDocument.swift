@@ -1,0 +1,155 @@
+import FoundationEssentials
+
+/// The JSON form of what the monitor knows: one document with every node and relay, rates over the last interval
+/// and cumulative counters side by side. Numbers are numbers, names carry their unit, and what is not known is
+/// null, so that every document has the same members.
+struct MonitorDocument: Encodable {
+  /// Changes when a member is renamed or removed.
+  static let version = 1
+
+  struct Node: Encodable {
+    var node: String
+    var state: String
+    /// Seconds since the last answer; null while the node answers, and where it never did.
+    @OrNull var staleSeconds: Double?
+    @OrNull var problem: String?
+    /// When the node took the snapshot.
+    @OrNull var time: String?
+    @OrNull var started: String?
+    @OrNull var pid: Int32?
+    @OrNull var load: Load?
+    @OrNull var datapath: [String: UInt64]?
+    var relays: [Relay]
+  }
+
+  struct Load: Encodable {
+    var runnableThreads: Int
+    var processors: Int
+    @OrNull var softirqShare: Double?
+    var softirqSeconds: Double
+    var totalSeconds: Double
+  }
+
+  struct Sink: Encodable {
+    var kind: String
+    var name: String
+    var destination: String
+    var source: String
+  }
+
+  struct Residence: Encodable {
+    var packets: UInt64
+    var p50Seconds: Double
+    var p99Seconds: Double
+    var maxSeconds: Double
+
+    init(_ summary: ResidenceSummary) {
+      packets = summary.packets
+      p50Seconds = summary.p50Seconds
+      p99Seconds = summary.p99Seconds
+      maxSeconds = summary.maxSeconds
+    }
+  }
+
+  /// Every column of ``MonitorColumn/all`` under its key, then what a table has no room for.
+  struct Relay: Encodable {
+    var row: MonitorRow
+  }
+
+  var version = MonitorDocument.version
+  var time: String
+  @OrNull var topology: String?
+  var nodes: [Node]
+
+  /// The board at one moment; only relays that the order's filter leaves, in its order within their node.
+  init(_ board: MonitorBoard, order: MonitorOrder) {
+    time = Self.text(timeNs: board.timeNs)
+    _topology = OrNull(board.topology.isEmpty ? nil : board.topology)
+    let rows = Dictionary(grouping: order.apply(to: board.rows), by: \.node)
+    nodes = board.nodes.map { Self.node($0, rows: rows[$0.name] ?? []) }
+  }
+
+  private static func node(_ node: MonitorBoard.Node, rows: [MonitorRow]) -> Node {
+    let snapshot = node.reading.snapshot
+    let load = snapshot.map {
+      Load(
+        runnableThreads: $0.load.runnableThreads, processors: $0.load.processors,
+        softirqShare: OrNull(node.rates?.softirqShare), softirqSeconds: $0.load.softirqSeconds,
+        totalSeconds: $0.load.totalSeconds)
+    }
+    return Node(
+      node: node.name, state: node.condition.rawValue, staleSeconds: OrNull(node.reading.staleSeconds),
+      problem: OrNull(node.reading.problem), time: OrNull(snapshot.map { text(timeNs: $0.timeNs) }),
+      started: OrNull(snapshot.map { text(timeNs: $0.startedNs) }), pid: OrNull(snapshot?.pid),
+      load: OrNull(load), datapath: OrNull(snapshot?.datapath), relays: rows.map(Relay.init))
+  }
+
+  /// ISO 8601 in UTC with milliseconds, of nanoseconds since 1970.
+  static func text(timeNs: UInt64) -> String {
+    Date(timeIntervalSince1970: Double(timeNs / 1_000_000) / 1000)
+      .formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+  }
+
+  /// UTF-8 JSON with sorted members, on one line or for people.
+  func json(pretty: Bool) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+}
+
+/// An optional that is written as null instead of being left out.
+@propertyWrapper
+struct OrNull<Value: Encodable>: Encodable {
+  var wrappedValue: Value?
+
+  init(_ wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+  }
+}
+
+extension MonitorDocument.Relay {
+  private struct Key: CodingKey, ExpressibleByStringLiteral {
+    var stringValue: String
+    var intValue: Int? { nil }
+
+    init(stringValue: String) { self.stringValue = stringValue }
+    init(stringLiteral value: String) { stringValue = value }
+    init?(intValue: Int) { nil }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    for column in MonitorColumn.all where column.isSortable {
+      let key = Key(stringValue: column.key)
+      switch column.value(row) {
+      case nil: try container.encodeNil(forKey: key)
+      case .text(let text): try container.encode(text, forKey: key)
+      case .integer(let integer): try container.encode(integer, forKey: key)
+      case .number(let number): try container.encode(number, forKey: key)
+      }
+    }
+    let relay = row.relay
+    try container.encode(relay.transport.rawValue, forKey: "protocol")
+    try container.encode(relay.ingress.description, forKey: "ingress")
+    try container.encode(
+      relay.sinks.map {
+        MonitorDocument.Sink(
+          kind: $0.kind.rawValue, name: $0.name, destination: $0.destination.description,
+          source: $0.source.description)
+      }, forKey: "sinks")
+    try container.encode(OrNull(relay.engineReason), forKey: "engineReason")
+    try container.encode(OrNull(relay.ssrc), forKey: "ssrc")
+    let seen = relay.lastSeenNs > 0 ? MonitorDocument.text(timeNs: relay.lastSeenNs) : nil
+    try container.encode(OrNull(seen), forKey: "lastSeen")
+    try container.encode(OrNull(row.rates?.intervalSeconds), forKey: "intervalSeconds")
+    try container.encode(OrNull(row.rates?.restarted), forKey: "countersRestarted")
+    try container.encode(relay.counters, forKey: "counters")
+    try container.encode(relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
+    let all = ResidenceSummary(relay.residence).map(MonitorDocument.Residence.init)
+    try container.encode(OrNull(all), forKey: "residenceTotal")
+  }
+}

@@ -1,0 +1,79 @@
+/// One line of a frame: pieces of text, each with the part it plays. How a part looks is decided here alone.
+struct StyledLine: Hashable, Sendable {
+  /// The part that a piece of text plays.
+  enum Part: Hashable, Sendable {
+    case plain, title, faint, good, warning, bad
+  }
+
+  struct Piece: Hashable, Sendable {
+    var text: String
+    var part: Part
+  }
+
+  private(set) var pieces: [Piece] = []
+  /// Shown in reverse over the whole line.
+  var isSelected = false
+
+  init() {}
+
+  init(_ text: String, _ part: Part = .plain) { append(text, part) }
+
+  mutating func append(_ text: String, _ part: Part = .plain) {
+    if !text.isEmpty { pieces.append(Piece(text: TextWidth.clean(text), part: part)) }
+  }
+
+  var text: String { pieces.map(\.text).joined() }
+  var cells: Int { pieces.reduce(0) { $0 + TextWidth.cells($1.text) } }
+
+  /// The line in at most `width` cells.
+  func cut(to width: Int, mark: Character) -> StyledLine {
+    guard cells > width else { return self }
+    var line = StyledLine()
+    line.isSelected = isSelected
+    var left = width - 1
+    for piece in pieces where left > 0 {
+      let part = TextWidth.prefix(piece.text, cells: left)
+      line.append(part, piece.part)
+      left = part == piece.text ? left - TextWidth.cells(part) : 0
+    }
+    if width > 0 { line.append(String(mark), .faint) }
+    return line
+  }
+
+  /// The line with SGR sequences (ECMA-48 section 8.3.117). Bold, faint and reverse are no colours: they stay
+  /// without colour.
+  func rendered(_ style: MonitorStyle) -> String {
+    var result = isSelected ? "\u{1b}[7m" : ""
+    for piece in pieces {
+      let code = Self.code(piece.part, colour: style.colour)
+      result += code.isEmpty ? piece.text : "\u{1b}[\(code)m\(piece.text)\u{1b}[0m" + (isSelected ? "\u{1b}[7m" : "")
+    }
+    return isSelected ? result + "\u{1b}[0m" : result
+  }
+
+  private static func code(_ part: Part, colour: Bool) -> String {
+    switch part {
+    case .plain: ""
+    case .title: "1"
+    case .faint: "2"
+    case .good: colour ? "32" : ""
+    case .warning: colour ? "33" : ""
+    case .bad: colour ? "1;31" : "1"
+    }
+  }
+}
+
+extension StyledLine {
+  /// The line with blanks up to `width` cells.
+  func filled(to width: Int) -> StyledLine {
+    var line = self
+    line.append(String(repeating: " ", count: max(0, width - cells)))
+    return line
+  }
+
+  func joined(with other: StyledLine) -> StyledLine {
+    var line = self
+    for piece in other.pieces { line.append(piece.text, piece.part) }
+    return line
+  }
+}

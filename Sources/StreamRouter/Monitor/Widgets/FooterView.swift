@@ -1,0 +1,38 @@
+/// The last line: the keys of the page, or the filter while it is typed.
+struct FooterView {
+  let state: MonitorState
+
+  func line() -> StyledLine {
+    if state.isEditingFilter {
+      var line = StyledLine("/" + state.order.filter, .title)
+      line.append("_")
+      line.append("  enter keeps, esc clears, !text inverts", .faint)
+      return line
+    }
+    var line = StyledLine()
+    var left = state.size.columns
+    // Whole entries only: half a key is no help.
+    for (key, text) in keys() {
+      let needed = TextWidth.cells(key) + 1 + TextWidth.cells(text) + (line.cells > 0 ? 2 : 0)
+      if needed > left { break }
+      line.append((line.cells > 0 ? "  " : ""))
+      line.append(key, .title)
+      line.append(" " + text, .faint)
+      left -= needed
+    }
+    return line
+  }
+
+  private func keys() -> [(String, String)] {
+    switch state.page {
+    case .table:
+      [
+        ("q", "quit"), ("?", "help"), ("enter", "detail"), ("/", "filter"),
+        ("< >", "sort: \(state.order.column)"), ("r", "reverse"),
+        ("space", state.isFrozen ? "go on" : "freeze"), ("j k", "select"),
+      ]
+    case .detail, .help:
+      [("q", "quit"), ("esc", "back"), ("j k", "scroll"), ("space", state.isFrozen ? "go on" : "freeze")]
+    }
+  }
+}

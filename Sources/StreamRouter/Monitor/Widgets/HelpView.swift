@@ -1,0 +1,37 @@
+/// The page of help: what the keys do and what the columns say.
+enum HelpView {
+  private static let keys: [(String, String)] = [
+    ("q  Ctrl-C", "quit"),
+    ("Q", "quit and leave the last picture on the terminal"),
+    ("?  h", "this help"),
+    ("esc", "back; in the table: clear the filter"),
+    ("arrows  j k", "select a relay, or scroll"),
+    ("g  G", "first, last"),
+    ("PgUp  PgDn", "a screen up, down"),
+    ("enter", "all about the selected relay"),
+    ("/", "filter by stream, node, engine or state; !text shows the others"),
+    ("<  >", "sort by the column to the left, to the right"),
+    ("r", "reverse the order"),
+    ("space", "freeze the picture; readings go on behind it"),
+  ]
+
+  static func lines() -> [StyledLine] {
+    var lines = [StyledLine("Keys", .title)]
+    lines += keys.map { entry($0.0, $0.1) }
+    lines += [StyledLine(), StyledLine("Columns (a narrow terminal shows fewer)", .title)]
+    lines += MonitorColumn.all.filter { $0.importance != nil }.map { entry($0.title, $0.text) }
+    lines += [StyledLine(), StyledLine("Figures", .title)]
+    lines += [
+      entry("-", "not known: one reading only, no packets, or the node is stale"),
+      entry("p50 p99 max", "upper bounds of histogram steps, up to 25% too high"),
+      entry("softirq", "share of all processor time; relays of engine sandbox run there"),
+    ]
+    return lines
+  }
+
+  private static func entry(_ name: String, _ text: String) -> StyledLine {
+    var line = StyledLine("  " + TextWidth.fit(name, to: 12, mark: "~") + " ", .title)
+    line.append(text)
+    return line
+  }
+}

@@ -1,0 +1,97 @@
+/// What one relay did between two of its snapshots: the figures that a monitor shows for an interval.
+///
+/// Counters are cumulative and may start again (a node that was taken down and up). Where one of them went
+/// backwards the earlier snapshot says nothing about the later one, so everything counts from zero and
+/// ``restarted`` is set: rates are then too low rather than negative.
+public struct RelayRates: Hashable, Sendable {
+  /// Seconds between the two snapshots, by the node's own clock; above zero.
+  public var intervalSeconds: Double
+  /// How far each counter of `RelaySnapshot.counters` went in the interval.
+  public var counters: [String: UInt64]
+  /// RTP packets that were missing in the interval, less those that came late; nil for protocol udp.
+  public var rtpLost: UInt64?
+  /// `rtpLost` as a share (0 to 1) of the packets expected in the interval (RFC 3550 appendix A.3, duplicates
+  /// not counted as received); nil for protocol udp and where none was expected.
+  public var lossRatio: Double?
+  /// Packets that this hop itself dropped, all causes together.
+  public var dropped: UInt64
+  /// Arrival to transmit over the packets of the interval; nil where there were none.
+  public var residence: ResidenceSummary?
+  /// Whether the counters began again in the interval.
+  public var restarted: Bool
+
+  /// Datagrams a second that arrived from an allowed source.
+  public var packetsPerSecond: Double { rate("packets_in") }
+  /// Datagrams a second sent or delivered, all sinks together.
+  public var packetsOutPerSecond: Double { rate("packets_out") }
+  /// Bits a second of UDP payload that arrived.
+  public var bitsPerSecond: Double { rate("bytes_in") * 8 }
+  /// Bits a second of UDP payload sent or delivered.
+  public var bitsOutPerSecond: Double { rate("bytes_out") * 8 }
+
+  /// nil where the later snapshot is not later, or of another relay. Times are nanoseconds since 1970, of the
+  /// node that took both.
+  public init?(from earlier: RelaySnapshot, at earlierNs: UInt64, to later: RelaySnapshot, at laterNs: UInt64) {
+    guard laterNs > earlierNs, earlier.stream == later.stream, earlier.hop == later.hop else { return nil }
+    let restarted = later.counters.contains { $0.value < earlier.counters[$0.key] ?? 0 }
+    var counters = later.counters
+    if !restarted {
+      for (name, before) in earlier.counters { counters[name]? -= before }
+    }
+    self.intervalSeconds = Double(laterNs - earlierNs) / 1e9
+    self.counters = counters
+    self.restarted = restarted
+    self.dropped = Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+    if later.transport == .rtp {
+      let lostBefore = restarted ? 0 : earlier.rtpLost
+      // A packet counted as lost before may arrive late now; that is no negative loss.
+      let lost = later.rtpLost > lostBefore ? later.rtpLost - lostBefore : 0
+      self.rtpLost = lost
+      self.lossRatio = Self.lossRatio(lost: lost, counters: counters)
+    }
+    let residence = restarted ? later.residence : later.residence.since(earlier.residence)
+    self.residence = ResidenceSummary(
+      residence, maxNs: residence.intervalMaxNs(maxBeforeNs: restarted ? 0 : earlier.residence.maxNs))
+  }
+
+  private func rate(_ counter: String) -> Double { Double(counters[counter] ?? 0) / intervalSeconds }
+
+  /// The share of the expected RTP packets that is lost; nil where none was expected.
+  static func lossRatio(lost: UInt64, counters: [String: UInt64]) -> Double? {
+    let packets = counters["rtp_packets"] ?? 0
+    let duplicates = counters["rtp_duplicates"] ?? 0
+    let expected = lost + (packets > duplicates ? packets - duplicates : 0)
+    return expected > 0 ? Double(lost) / Double(expected) : nil
+  }
+}
+
+/// The residence of some packets in three figures. Bounds of the histogram's buckets: at most 25 % too high.
+public struct ResidenceSummary: Hashable, Sendable {
+  /// How many packets it is about; above zero.
+  public var packets: UInt64
+  public var p50Seconds: Double
+  public var p99Seconds: Double
+  public var maxSeconds: Double
+
+  /// nil for an empty histogram. `maxNs` replaces the histogram's own maximum.
+  public init?(_ histogram: ResidenceHistogram, maxNs: UInt64? = nil) {
+    var histogram = histogram
+    if let maxNs { histogram.maxNs = maxNs }
+    guard let p50 = histogram.quantileNs(0.5), let p99 = histogram.quantileNs(0.99) else { return nil }
+    self.packets = histogram.total
+    self.p50Seconds = Double(p50) / 1e9
+    self.p99Seconds = Double(p99) / 1e9
+    self.maxSeconds = Double(histogram.maxNs) / 1e9
+  }
+}
+
+extension ResidenceHistogram {
+  /// The maximum within the interval that a difference of two histograms stands for: exact where the overall
+  /// maximum rose in it, else the upper bound of the highest bucket that was hit.
+  func intervalMaxNs(maxBeforeNs: UInt64) -> UInt64 {
+    guard let highest = counts.lastIndex(where: { $0 > 0 }) else { return 0 }
+    if maxNs > maxBeforeNs || highest == counts.count - 1 { return maxNs }
+    let bound = Self.upperBoundNs(bucket: highest)
+    return maxNs > 0 ? min(bound, maxNs) : bound
+  }
+}

@@ -1,0 +1,166 @@
+import ArgumentParser
+import Foundation
+import StreamRouter
+
+/// `streamrouter monitor`: chooses between the live view and a report, and maps how they end to exit codes.
+struct MonitorCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "monitor",
+    abstract: "Show every stream at every hop: rates, loss, jitter and added delay.",
+    discussion: """
+      On a terminal this is a live view; ? lists its keys. Without one, or with --once, --json, --jsonl or --csv, \
+      data goes to standard output and messages to standard error. Rates are over one --interval.
+
+        streamrouter monitor topologies/three-hop.yaml
+        streamrouter monitor --once --sort loss
+        streamrouter monitor --jsonl --interval 1s --count 60 | jq '.nodes[].relays[].jitterSeconds'
+
+      Exit codes: 0 done, 64 wrong usage, 69 no node answers, 128 + n ended by signal n.
+      """)
+
+  @Argument(help: "The topology file. Without it: the lab that runs here.", completion: .file(extensions: ["yaml", "yml"]))
+  var file: String?
+
+  @Option(help: "The topology's name, where its file is not at hand or several labs run.")
+  var topology: String?
+
+  @Flag(help: "Print one table and exit.")
+  var once = false
+
+  @Flag(help: "Print one JSON document and exit.")
+  var json = false
+
+  @Flag(help: "Print one JSON object a line for each interval.")
+  var jsonl = false
+
+  @Flag(help: "Print comma-separated values.")
+  var csv = false
+
+  @Option(help: "Time between two readings, 250ms to 60s.")
+  var interval = Interval(.seconds(1))
+
+  @Option(help: "How many intervals to report; --jsonl goes on without it, all others report one.")
+  var count: Int?
+
+  @Option(
+    help: ArgumentHelp("Sort by a column: \(MonitorColumn.sortable.joined(separator: ", ")).", valueName: "column"),
+    completion: .list(MonitorColumn.sortable))
+  var sort: String?
+
+  @Option(help: "Show relays with this text in their stream, node, engine or state; !text shows the others.")
+  var filter = ""
+
+  @Option(help: "Colours: auto, always or never. auto obeys NO_COLOR and TERM.")
+  var color: MonitorStyle.Colour = .auto
+
+  @Flag(help: "No characters beyond ASCII.")
+  var ascii = false
+
+  func validate() throws {
+    let formats = [once, json, jsonl, csv].count { $0 }
+    if formats > 1 { throw ValidationError("--once, --json, --jsonl and --csv exclude each other; give one") }
+    if let count, count < 1 { throw ValidationError("--count \(count): give 1 or more") }
+    if count ?? 1 != 1, once || json {
+      throw ValidationError("--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
+    }
+    if let sort, !MonitorColumn.sortable.contains(sort) {
+      throw ValidationError(
+        "--sort \(sort): no such column; give one of \(MonitorColumn.sortable.joined(separator: ", "))")
+    }
+  }
+
+  func run() async throws {
+    let source = try self.source()
+    let environment = ProcessInfo.processInfo.environment
+    let isTerminal = isatty(STDOUT_FILENO) == 1
+    let style = MonitorStyle(environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii)
+    let isLive =
+      format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1 && !MonitorStyle.isDumb(environment)
+    if isLive { try await live(source, style) } else { try await report(source, style) }
+  }
+
+  /// Where readings come from.
+  func source() throws -> any SnapshotSource {
+    throw ValidationError("no node found: bring a lab up with 'streamrouter lab up FILE'")
+  }
+
+  /// nil where none was asked for.
+  private var format: MonitorReport.Format? {
+    json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
+  }
+
+  private func live(_ source: any SnapshotSource, _ style: MonitorStyle) async throws {
+    let monitor = LiveMonitor(
+      source: source, interval: interval.duration, style: style, sort: sort, filter: filter)
+    switch try await monitor.run() {
+    case .quit: return
+    case .signal(let number): throw ExitCode(128 + number)
+    case .noNodeAnswers(let readings): throw noNodeAnswers(readings)
+    }
+  }
+
+  private func report(_ source: any SnapshotSource, _ style: MonitorStyle) async throws {
+    // A closed pipe then shows as an error of the write, and ends the command quietly.
+    signal(SIGPIPE, SIG_IGN)
+    let report = MonitorReport(
+      source: source, format: format ?? .table, interval: interval.duration, count: count, style: style, sort: sort,
+      filter: filter)
+    if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
+      throw noNodeAnswers(readings)
+    }
+  }
+
+  private func noNodeAnswers(_ readings: [NodeReading]) -> ExitCode {
+    var message = "streamrouter monitor: no node answers\n"
+    for reading in readings { message += "  \(reading.node): \(reading.problem ?? "no answer")\n" }
+    message += "bring the lab up with 'streamrouter lab up \(file ?? "FILE")', "
+    message += "or start each node with 'streamrouter node'\n"
+    FileHandle.standardError.write(Data(message.utf8))
+    return ExitCode(69)
+  }
+}
+
+extension MonitorStyle.Colour: ExpressibleByArgument {}
+
+/// Time between two readings, as the command line writes it: `250ms`, `1s`, `1.5s`, or seconds without a unit.
+struct Interval: ExpressibleByArgument, CustomStringConvertible {
+  let duration: Duration
+
+  init(_ duration: Duration) { self.duration = duration }
+
+  /// nil where it is no time, or none from 250 ms to 60 s.
+  init?(argument: String) {
+    let isMilliseconds = argument.hasSuffix("ms")
+    let digits = isMilliseconds ? argument.dropLast(2) : argument.hasSuffix("s") ? argument.dropLast() : argument[...]
+    guard let number = Double(digits) else { return nil }
+    let milliseconds = isMilliseconds ? number : number * 1000
+    guard milliseconds >= 250, milliseconds <= 60_000 else { return nil }
+    duration = .milliseconds(Int(milliseconds.rounded()))
+  }
+
+  var defaultValueDescription: String { description }
+  var description: String {
+    let milliseconds = duration / .milliseconds(1)
+    return milliseconds < 1000 ? "\(Int(milliseconds))ms" : "\(String(format: "%g", milliseconds / 1000))s"
+  }
+}
+
+/// Data for whoever reads the command.
+enum StandardOutput {
+  /// All of the text; false once the reader is gone.
+  @Sendable
+  static func write(_ text: String) throws -> Bool {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      if count >= 0 {
+        rest = rest.dropFirst(count)
+      } else if errno == EPIPE {
+        return false
+      } else if errno != EINTR {
+        throw CocoaError(.fileWriteUnknown)
+      }
+    }
+    return true
+  }
+}
