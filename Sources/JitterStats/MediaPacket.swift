@@ -1,0 +1,79 @@
+/// What the payload of a datagram on an RTP relay is: RTP, RTCP, or neither.
+public enum MediaPacket: Hashable, Sendable {
+  case rtp(RTPHeader)
+  /// An RTCP packet: on the companion port, or multiplexed on the RTP port (RFC 5761 section 4).
+  case rtcp
+  /// An RTP header whose CSRC count reaches beyond the packet.
+  case malformed
+  /// Not version 2, or too short for a header.
+  case other
+
+  /// Bytes of the RTP header without CSRCs (RFC 3550 section 5.1).
+  public static let rtpHeaderBytes = 12
+  /// Bytes of the smallest RTCP packet: its header and one SSRC (RFC 3550 section 6.4).
+  public static let rtcpHeaderBytes = 8
+
+  /// Classifies the payload of a datagram on the RTP port. Reads nothing beyond the span.
+  @inlinable
+  public init(rtpPort payload: RawSpan) {
+    guard payload.byteCount >= Self.rtcpHeaderBytes, Self.isVersion2(payload) else {
+      self = .other
+      return
+    }
+    if Self.isRTCP(payload) {
+      self = .rtcp
+    } else if payload.byteCount < Self.rtpHeaderBytes {
+      self = .other
+    } else {
+      let csrcs = Int(payload.unsafeLoad(as: UInt8.self) & 0x0f)
+      self =
+        Self.rtpHeaderBytes + 4 * csrcs <= payload.byteCount ? .rtp(RTPHeader(longEnough: payload)) : .malformed
+    }
+  }
+
+  /// Classifies the payload of a datagram on the companion port (RFC 3550 section 11): ``rtcp`` or ``other``.
+  @inlinable
+  public init(rtcpPort payload: RawSpan) {
+    let isRTCP =
+      payload.byteCount >= Self.rtcpHeaderBytes && Self.isVersion2(payload) && Self.isRTCP(payload)
+    self = isRTCP ? .rtcp : .other
+  }
+
+  @usableFromInline
+  static func isVersion2(_ payload: RawSpan) -> Bool {
+    payload.unsafeLoad(as: UInt8.self) >> 6 == 2
+  }
+
+  /// Packet types 192 to 223 are RTCP (RFC 5761 section 4). Needs two bytes.
+  @usableFromInline
+  static func isRTCP(_ payload: RawSpan) -> Bool {
+    (192...223).contains(payload.unsafeLoad(fromByteOffset: 1, as: UInt8.self))
+  }
+}
+
+/// The fields of an RTP header that the account needs (RFC 3550 section 5.1).
+public struct RTPHeader: Hashable, Sendable {
+  /// 0 to 127.
+  public var payloadType: UInt8
+  public var sequence: UInt16
+  /// In units of the payload's clock (``PayloadClock``).
+  public var timestamp: UInt32
+  public var ssrc: UInt32
+
+  public init(payloadType: UInt8 = 96, sequence: UInt16, timestamp: UInt32, ssrc: UInt32) {
+    self.payloadType = payloadType
+    self.sequence = sequence
+    self.timestamp = timestamp
+    self.ssrc = ssrc
+  }
+
+  /// Reads the header of a payload that ``MediaPacket`` has found to be long enough. The loads check their
+  /// bounds all the same.
+  @usableFromInline
+  init(longEnough payload: RawSpan) {
+    payloadType = payload.unsafeLoad(fromByteOffset: 1, as: UInt8.self) & 0x7f
+    sequence = UInt16(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt16.self))
+    timestamp = UInt32(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    ssrc = UInt32(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt32.self))
+  }
+}
