@@ -25,7 +25,8 @@ struct NodeCommand: AsyncParsableCommand {
     var name: String
     @Option(help: "Relays that the tables of engine sandbox hold.")
     var relayCapacity = 4096
-    @Option(help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
+    @Option(
+      help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
     var logFormat = NodeLog.Format.text
 
     func validate() throws {
@@ -69,10 +70,12 @@ struct NodeCommand: AsyncParsableCommand {
     func run() throws {
       do {
         let topology = try Topology.load(path: file)
-        let paths = NodePaths(topology: topology.name, node: name)
-        SandboxEngine.removeAll(pins: paths.pins.string)
-      } catch let error as TopologyError {
-        Report.error(error.description)
+        guard topology.node(name) != nil else {
+          throw NodeError.unknownNode(name: name, file: file, known: topology.nodes.map(\.name))
+        }
+        SandboxEngine.removeAll(pins: NodePaths(topology: topology.name, node: name).pins.string)
+      } catch {
+        Report.error("\(error)")
         throw ExitCode(64)
       }
     }

@@ -33,7 +33,9 @@ public struct NodeLog: LogHandler {
       let fields = all.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
       line = "\(stamps ? Self.stamp() + " " : "")\(event.level) \(label): \(event.message)\(fields)"
     case .json:
-      var object = ["time": Self.stamp(), "level": "\(event.level)", "node": label, "message": "\(event.message)"]
+      var object = [
+        "time": Self.stamp(), "level": "\(event.level)", "node": label, "message": "\(event.message)",
+      ]
       for (key, value) in all { object[key] = "\(value)" }
       let data = try? JSONSerialization.data(withJSONObject: object, options: [.sortedKeys])
       line = data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"

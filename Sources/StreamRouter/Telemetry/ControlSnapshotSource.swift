@@ -14,17 +14,24 @@ public actor ControlSnapshotSource: SnapshotSource {
     self.nodes = nodes.map { NodePaths(topology: topology, node: $0) }
   }
 
+  /// The nodes of a topology that run on this machine: those of its lab, in the order of its file, else those whose
+  /// sockets are there.
+  public init(running topology: String) {
+    let lab = try? LabState.load(topology: topology)
+    let sockets = LabFiles.list(NodePaths.runtimeDirectory(topology: topology))
+      .filter { $0.hasSuffix(".sock") }.map { String($0.dropLast(5)) }.sorted()
+    self.init(topology: topology, nodes: lab?.nodes ?? sockets)
+  }
+
+  /// Topologies of which a node or a lab runs on this machine, by name.
+  public static func runningTopologies() -> [String] {
+    LabFiles.list(NodePaths.runtimeRoot).filter { topology in
+      LabFiles.list(NodePaths.runtimeDirectory(topology: topology)).contains { $0.hasSuffix(".sock") }
+    }.sorted()
+  }
+
   public func read() async -> [NodeReading] {
-    let answers = await withTaskGroup(of: (String, Result<NodeSnapshot, any Error>).self) { group in
-      for paths in nodes {
-        group.addTask {
-          do { return (paths.node, .success(try await Self.ask(paths))) } catch {
-            return (paths.node, .failure(error))
-          }
-        }
-      }
-      return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
-    }
+    let answers = await Self.askAll(nodes)
     let now = Date().timeIntervalSince1970
     return nodes.map { paths in
       switch answers[paths.node] {
@@ -40,6 +47,19 @@ public actor ControlSnapshotSource: SnapshotSource {
       case nil:
         return NodeReading(node: paths.node, snapshot: last[paths.node], problem: "was not asked")
       }
+    }
+  }
+
+  private static func askAll(_ nodes: [NodePaths]) async -> [String: Result<NodeSnapshot, any Error>] {
+    await withTaskGroup(of: (String, Result<NodeSnapshot, any Error>).self) { group in
+      for paths in nodes {
+        group.addTask {
+          do { return (paths.node, .success(try await ask(paths))) } catch {
+            return (paths.node, .failure(error))
+          }
+        }
+      }
+      return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
     }
   }
 

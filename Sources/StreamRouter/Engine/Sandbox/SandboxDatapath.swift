@@ -194,7 +194,8 @@ final class SandboxDatapath {
       try output.withUnsafeMutableBytes { room in
         try withUnsafeMutableBytes(of: &context) { metadata in
           var options = bpf_test_run_opts()
-          options.sz = MemoryLayout<bpf_test_run_opts>.size
+          // Up to the last field: padding behind it need not be zero, and libbpf insists that it is.
+          options.sz = MemoryLayout<bpf_test_run_opts>.offset(of: \.batch_size)! + MemoryLayout<UInt32>.size
           options.data_in = input.baseAddress
           options.data_size_in = UInt32(input.count)
           options.data_out = room.baseAddress
@@ -214,7 +215,8 @@ final class SandboxDatapath {
 
   // MARK: Loading
 
-  private static let keepLog: Void = {
+  /// Has libbpf keep its messages for our errors instead of printing them; a first use does it once.
+  static let keepLog: Void = {
     _ = libbpf_set_strict_mode(LIBBPF_STRICT_ALL)
     sr_bpf_log_keep()
   }()

@@ -134,7 +134,8 @@ struct SandboxDevices {
 
   private static func hook(_ index: Int32) -> bpf_tc_hook {
     var hook = bpf_tc_hook()
-    hook.sz = MemoryLayout<bpf_tc_hook>.size
+    // Up to the last field: padding behind it need not be zero, and libbpf insists that it is.
+    hook.sz = MemoryLayout<bpf_tc_hook>.offset(of: \.parent)! + MemoryLayout<UInt32>.size
     hook.ifindex = index
     hook.attach_point = BPF_TC_INGRESS
     return hook
@@ -142,7 +143,7 @@ struct SandboxDevices {
 
   private static func options() -> bpf_tc_opts {
     var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.size
+    options.sz = MemoryLayout<bpf_tc_opts>.offset(of: \.priority)! + MemoryLayout<UInt32>.size
     options.handle = handle
     options.priority = priority
     return options

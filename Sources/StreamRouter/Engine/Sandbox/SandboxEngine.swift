@@ -38,6 +38,7 @@ public actor SandboxEngine: Engine {
     notice: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
     self.notice = notice
+    _ = SandboxDatapath.keepLog
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
@@ -120,6 +121,7 @@ public actor SandboxEngine: Engine {
 
   /// Removes everything of a node: filters, maps, program. Packets to its relays are no longer touched.
   public static func removeAll(pins: String) {
+    _ = SandboxDatapath.keepLog
     for device in SandboxDevices.all() {
       if let id = SandboxDevices.programID(on: device), uses(program: id, mapsOf: pins) {
         SandboxDevices.detach(device)

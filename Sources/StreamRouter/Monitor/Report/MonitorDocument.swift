@@ -93,7 +93,8 @@ struct MonitorDocument: Encodable {
   /// UTF-8 JSON with sorted members, on one line or for people.
   func json(pretty: Bool) throws -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting =
+      pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 }
@@ -148,7 +149,8 @@ extension MonitorDocument.Relay {
     try container.encode(OrNull(row.rates?.intervalSeconds), forKey: "intervalSeconds")
     try container.encode(OrNull(row.rates?.restarted), forKey: "countersRestarted")
     try container.encode(relay.counters, forKey: "counters")
-    try container.encode(relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
+    try container.encode(
+      relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
     let all = ResidenceSummary(relay.residence).map(MonitorDocument.Residence.init)
     try container.encode(OrNull(all), forKey: "residenceTotal")
   }

@@ -69,7 +69,9 @@ struct DetailView {
 
   private func loss(_ row: MonitorRow) -> String {
     let lost = row.relay.rtpLost
-    let share = RelayRates.lossRatio(lost: lost, counters: row.relay.counters).map { ", \(Figure.percent($0))%" }
+    let share = RelayRates.lossRatio(lost: lost, counters: row.relay.counters).map {
+      ", \(Figure.percent($0))%"
+    }
     let interval = row.rates?.rtpLost.map { "; \(Figure.grouped($0)) in the interval" } ?? ""
     return "\(Figure.grouped(lost)) since deployed\(share ?? "")\(interval)"
   }
@@ -90,9 +92,12 @@ struct DetailView {
     let change = row.rates?.counters[counter.name] ?? 0
     var line = StyledLine("  " + TextWidth.fit(counter.name, to: Self.nameWidth - 2, mark: style.cutMark))
     let isBad = counter.kind == .drop && value > 0
-    line.append(TextWidth.fit(Figure.grouped(value), to: 16, mark: style.cutMark, alignRight: true), isBad ? .bad : .plain)
     line.append(
-      TextWidth.fit(change > 0 ? "+\(Figure.scaled(Double(change)))" : "", to: 8, mark: style.cutMark, alignRight: true))
+      TextWidth.fit(Figure.grouped(value), to: 16, mark: style.cutMark, alignRight: true), isBad ? .bad : .plain
+    )
+    line.append(
+      TextWidth.fit(
+        change > 0 ? "+\(Figure.scaled(Double(change)))" : "", to: 8, mark: style.cutMark, alignRight: true))
     line.append("  \(counter.text)", .faint)
     return line
   }
@@ -128,7 +133,8 @@ struct DetailView {
     return groups[first...last].map { group in
       let bound = "< " + Figure.duration(seconds: Double(group.bound) / 1e9)
       var line = StyledLine("  " + TextWidth.fit(bound, to: 10, mark: style.cutMark))
-      line.append(TextWidth.fit(Figure.grouped(group.count), to: 18, mark: style.cutMark, alignRight: true) + "  ")
+      line.append(
+        TextWidth.fit(Figure.grouped(group.count), to: 18, mark: style.cutMark, alignRight: true) + "  ")
       line.append(Sparkline.bar(share: Double(group.count) / most, cells: room, unicode: style.unicode), .good)
       return line
     }
