@@ -32,4 +32,4 @@ struct GraphCommand: ParsableCommand {
   }
 }
 
-extension Graph.Format: @retroactive ExpressibleByArgument {}
+extension Graph.Format: ExpressibleByArgument {}
