@@ -63,7 +63,8 @@ let package = Package(
     .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["bpfembed"]),
 
     .testTarget(name: "JitterStatsTests", dependencies: ["JitterStats"], swiftSettings: ours),
-    .testTarget(name: "TopologyTests", dependencies: ["Topology"], swiftSettings: ours),
+    .testTarget(
+      name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: ours),
     .testTarget(
       name: "StreamRouterTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology"],
       swiftSettings: ours),

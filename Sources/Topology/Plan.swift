@@ -132,9 +132,11 @@ private struct Planner {
       replaces.removeAll { Identity($0.old) == Identity(moved.old) }
       make(.remove(moved.old))
       adds.append(moved.new)
-    } else {
+    } else if adds.contains(relay) {
       // Two wanted relays at one ingress: no order helps, and the engine will say so.
-      adds.contains(relay) ? make(.add(relay)) : replaces.first.map { make(.replace(old: $0.old, new: $0.new)) }
+      make(.add(relay))
+    } else if let stuck = replaces.first {
+      make(.replace(old: stuck.old, new: stuck.new))
     }
   }
 

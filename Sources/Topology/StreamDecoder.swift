@@ -93,10 +93,10 @@ extension TopologyDecoder {
       }
       return .host(Endpoint(address: address, port: port))
     }
-    if IPAddress(text) != nil || IPAddress(host) != nil {
+    if let address = IPAddress(host) {
       report(
         value.position, "sink \(Words.quote(text)) is an IPv6 address without brackets",
-        "write [address]:port, such as [fd00::1]:5004")
+        "write [\(address)]:\(port)")
       return nil
     }
     if !Grammar.isName(host, limit: Limits.nameLength) {
@@ -163,10 +163,10 @@ extension TopologyDecoder {
     if let named = Grammar.dscp.first(where: { $0.key == text }) { return named.value }
     if plain, let number = Int(decimal: text) {
       if number <= 63 { return UInt8(number) }
-      report(
-        value.position, "dscp is \(number)",
-        "write a number from 0 to 63: the upper six bits of the traffic class, so \(min(number, 255) / 4) for \(number)"
-      )
+      // The whole octet, as IP_TOS takes it, is four times the code point.
+      let hint =
+        number < 256 && number % 4 == 0 ? "; as the upper bits of a traffic class that is \(number / 4)" : ""
+      report(value.position, "dscp is \(number)", "write a number from 0 to 63" + hint)
       return nil
     }
     let names = Grammar.dscp.map(\.key)

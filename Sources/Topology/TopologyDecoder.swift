@@ -82,18 +82,21 @@ extension TopologyDecoder {
       return nil
     }
     var fields: [String: YAMLValue] = [:]
+    // A required key that is there but misspelt is one mistake, not two.
+    var misspelt: Set<String> = []
     for (key, value) in entries {
       if form.keys.contains(key.text) {
         fields[key.text] = value
       } else if key.text == "<<" {
         report(key.position, "merge keys are not read", "write the keys out")
       } else {
+        if let near = Words.nearest(to: key.text, in: form.keys) { misspelt.insert(near) }
         report(
           key.position, "unknown key \(Words.quote(key.text)) in a \(form.name)",
           Words.instead(of: key.text, known: form.keys))
       }
     }
-    for key in form.required where fields[key] == nil {
+    for key in form.required where fields[key] == nil && !misspelt.contains(key) {
       report(value.position, "a \(form.name) without '\(key)'", "add '\(key):'")
     }
     return fields

@@ -14,9 +14,10 @@ struct YAMLReader {
   private var values = 0
 
   init(_ text: String) {
+    scalars = Array(text.unicodeScalars)
     // Yams keeps a pointer into the text after the call that lent it, which is sound only for text that lives on
     // the heap: longer than the 15 bytes that Swift keeps inside a String.
-    scalars = Array(text.unicodeScalars) + Array(repeating: "\n", count: 16)
+    if text.utf8.count < 16 { scalars += Array(repeating: "\n", count: 16) }
   }
 
   /// The tree, or nil where none can be made; ``faults`` says why.
@@ -92,7 +93,7 @@ struct YAMLReader {
   }
 
   private static func remedy(for problem: String) -> String {
-    if problem.contains("cannot start any token") {
+    if problem.contains("cannot start any token") || problem.contains("tab character") {
       return "indent with spaces, not tabs, and quote text that begins with @, ` or %"
     }
     if problem.contains("mapping values are not allowed") {

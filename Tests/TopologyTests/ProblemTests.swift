@@ -1,0 +1,238 @@
+import Testing
+
+@testable import Topology
+
+/// One mistake, and all that must be said of it.
+struct Mistake: Sendable, CustomTestStringConvertible {
+  let yaml: String
+  /// `line:column` and a part of the message, for every problem in order.
+  let says: [(place: String, part: String)]
+
+  var testDescription: String { says.first.map { "\($0.place) \($0.part)" } ?? "" }
+
+  /// In a whole file.
+  init(file: String, _ says: (String, String)...) {
+    yaml = file
+    self.says = says.map { ($0.0, $0.1) }
+  }
+
+  /// In the body of node `a`, which begins in line 4, column 6.
+  init(node: String, _ says: (String, String)...) {
+    yaml = "version: 1\nname: x\nnodes:\n  a: \(node)\n"
+    self.says = says.map { ($0.0, $0.1) }
+  }
+
+  /// In a link among nodes a, b, c, in line 8, column 5.
+  init(link: String, _ says: (String, String)...) {
+    yaml = Topology.yaml(nodes: "abc", links: [link], streams: "  s: {protocol: udp, from: a:1, to: a:2}")
+    self.says = says.map { ($0.0, $0.1) }
+  }
+
+  /// In stream `s` over the nodes a -- b -- c, in line 11, column 6.
+  init(stream: String, _ says: (String, String)...) {
+    yaml = Topology.yaml(nodes: "abc", links: ["a -- b", "b -- c"], streams: "  s: \(stream)")
+    self.says = says.map { ($0.0, $0.1) }
+  }
+
+  /// In several streams from line 11 on.
+  init(streams: [String], _ says: (String, String)...) {
+    yaml = Topology.yaml(
+      nodes: "abc", links: ["a -- b", "b -- c"],
+      streams: streams.enumerated().map { "  s\($0.offset): \($0.element)" }.joined(separator: "\n"))
+    self.says = says.map { ($0.0, $0.1) }
+  }
+}
+
+@Suite struct ProblemTests {
+  @Test(arguments: files + nodes + links + streams + ports + paths)
+  func isReported(_ mistake: Mistake) {
+    let problems = Topology.problems(mistake.yaml)
+    #expect(problems.count == mistake.says.count, "\(problems)")
+    for (problem, (place, part)) in zip(problems, mistake.says) {
+      #expect(problem.hasPrefix("f:\(place): error: "), "\(problem)")
+      #expect(problem.contains(part), "\(problem)")
+      #expect(problem.contains("; "), "no remedy: \(problem)")
+    }
+  }
+
+  static let files = [
+    Mistake(file: "", ("1:1", "the file is empty")),
+    Mistake(file: "# nothing\n", ("1:1", "the file is empty")),
+    Mistake(file: "7", ("1:1", "'7' where a topology belongs")),
+    Mistake(file: "- a", ("1:1", "a list where a topology belongs")),
+    Mistake(file: "a: b\n---\nc: d\n", ("2:1", "another document")),
+    Mistake(file: "version: 1\nname: [x\n", ("3:1", "did not find expected ',' or ']'")),
+    Mistake(file: "version: 1\n\tname: x\n", ("2:1", "indent with spaces")),
+    Mistake(file: "version: 1\nname: \u{7}\n", ("2:7", "character U+7")),
+    Mistake(file: "version: 1\nname: *x\n", ("2:7", "undefined alias")),
+    Mistake(
+      file: "nam: x\nzzzzzzzz: 1\nversion: 1\nnodes: {a: 10.0.0.1}", ("1:1", "did you mean 'name'?"),
+      ("2:1", "write version, name, nodes, links or streams")),
+    Mistake(
+      file: "zzz: 1", ("1:1", "unknown key 'zzz'"), ("1:1", "without 'version'"), ("1:1", "without 'name'"),
+      ("1:1", "without 'nodes'")),
+    Mistake(file: "version: 2\nname: x\nnodes: {a: 10.0.0.1}", ("1:10", "version 2 is not known")),
+    Mistake(file: "version: '1'\nname: x\nnodes: {a: 10.0.0.1}", ("1:10", "without quotes")),
+    Mistake(file: "version: 1\nname: Übung\nnodes: {a: 10.0.0.1}", ("2:7", "'Übung' is no name")),
+    Mistake(file: "version: 1\nname:\nnodes: {a: 10.0.0.1}", ("2:6", "name is nothing")),
+    Mistake(
+      file: "version: 1\nname: x\nname: y\nnodes: {a: 10.0.0.1, 'a': 10.0.0.2}", ("3:1", "'name' stands twice"),
+      ("4:22", "'a' stands twice, first on line 4")),
+    Mistake(file: "version: 1\nname: x\nnodes: {}", ("3:8", "nodes is empty")),
+    Mistake(file: "version: 1\nname: x\nnodes: [a]", ("3:8", "nodes is a list")),
+    Mistake(file: "version: 1\nname: x\nnodes: {[a]: 10.0.0.1, b: 10.0.0.1}", ("3:9", "a key that is a list")),
+    Mistake(file: "version: 1\nname: x\nnodes: {a: 10.0.0.1}\nlinks: []", ("4:8", "links is an empty list")),
+    Mistake(file: "version: 1\nname: x\nnodes: {a: 10.0.0.1}\nlinks: a -- b", ("4:8", "links is 'a -- b'")),
+    Mistake(file: "version: 1\nname: x\nnodes: {a: 10.0.0.1}\nstreams: ~", ("4:10", "streams is nothing")),
+    Mistake(
+      file: "version: 1\nname: x\nnodes: {a: &n {address: 10.0.0.1}, b: {<<: *n, address: 10.0.0.2}}",
+      ("3:40", "merge keys are not read")),
+  ]
+
+  static let nodes = [
+    Mistake(node: "", ("4:5", "has no address")),
+    Mistake(node: "{}", ("4:6", "has no address")),
+    Mistake(node: "[10.0.0.1]", ("4:6", "a list where a node belongs")),
+    Mistake(node: "10.0.0", ("4:6", "'10.0.0', which is no IP address")),
+    Mistake(node: "\"10.0.0.1\\0\"", ("4:6", "'10.0.0.1\\u{0}', which is no IP address")),
+    Mistake(node: "0.0.0.0", ("4:6", "unspecified")),
+    Mistake(node: "239.1.1.1", ("4:6", "multicast")),
+    Mistake(node: "'fe80::1'", ("4:6", "link-local")),
+    Mistake(node: "255.255.255.255", ("4:6", "broadcast")),
+    Mistake(node: "{address: 10.0.0.1, addresses: [10.0.0.2]}", ("4:37", "both 'address' and 'addresses'")),
+    Mistake(node: "{addresses: 10.0.0.1}", ("4:18", "write a list such as")),
+    Mistake(node: "{addresses: []}", ("4:18", "addresses is an empty list")),
+    Mistake(node: "{addresses: [10.0.0.1, 10.0.0.1]}", ("4:29", "has address 10.0.0.1 twice")),
+    Mistake(node: "{address: 10.0.0.1, engine: sandbx}", ("4:34", "did you mean 'sandbox'?")),
+    Mistake(
+      node: "{address: 10.0.0.1, engine: [auto]}", ("4:34", "engine is a list; write auto, sandbox or process")),
+    Mistake(node: "{address: 10.0.0.1, scheduling: batch}", ("4:38", "write other, rr or fifo")),
+    Mistake(node: "{address: 10.0.0.1, scheduling: {priority: 5}}", ("4:38", "without 'policy'")),
+    Mistake(
+      node: "{address: 10.0.0.1, scheduling: {policy: rr, priority: 100}}",
+      ("4:61", "write a number from 1 to 99")),
+    Mistake(node: "{address: 10.0.0.1, scheduling: {policy: other, priority: 1}}", ("4:64", "has no priority")),
+    Mistake(node: "{address: 10.0.0.1, engine: sandbox, scheduling: rr}", ("4:55", "no threads to schedule")),
+    Mistake(node: "{address: 10.0.0.1, labels: {a: [b]}}", ("4:38", "label 'a' is a list")),
+    Mistake(file: "version: 1\nname: x\nnodes: {-a: 10.0.0.1}", ("3:9", "'-a' is no name for a node")),
+    Mistake(
+      file: "version: 1\nname: x\nnodes: {\(String(repeating: "a", count: 33)): 10.0.0.1}",
+      ("3:9", "write 1 to 32")),
+  ]
+
+  static let links = [
+    Mistake(link: "a - b", ("8:5", "'camera -- edge'")),
+    Mistake(link: "a -- a", ("8:5", "to itself")),
+    Mistake(link: "a -- d", ("8:5", "'d', which is no node")),
+    Mistake(link: "a -- b\n  - b -- a", ("9:5", "a second link between 'b' and 'a'")),
+    Mistake(link: "{between: [a]}", ("8:15", "not a list of two nodes")),
+    Mistake(link: "{betwen: [a, b]}", ("8:6", "did you mean 'between'?")),
+    Mistake(link: "{between: [a, b], mtu: 100}", ("8:28", "write a number from 576 to 65535")),
+    Mistake(link: "{between: [a, b], mtu: 1000}", ("8:28", "write at least 1280")),
+    Mistake(link: "{between: [a, b], addresses: {c: 10.1.0.1}}", ("8:35", "'c' is not an end of this link")),
+    Mistake(
+      link: "{between: [a, b], addresses: {a: 10.0.0.3}}", ("8:38", "an address of node 'c', not of 'a'")),
+    Mistake(link: "{between: [a, b], addresses: {}}", ("8:34", "addresses is empty")),
+  ]
+
+  static let streams = [
+    Mistake(
+      stream: "{}", ("11:6", "without 'protocol'"), ("11:6", "without 'from'"), ("11:6", "without 'to'")),
+    Mistake(stream: "{protocol: tcp, from: a:1, to: b:1}", ("11:17", "write udp or rtp")),
+    Mistake(stream: "{protocol: udp, from: a, to: b:1}", ("11:28", "such as camera:5004")),
+    Mistake(stream: "{protocol: udp, from: 'a:0', to: b:1}", ("11:28", "'0' in 'a:0' is no port")),
+    Mistake(stream: "{protocol: udp, from: 'a:+5', to: b:1}", ("11:28", "is no port")),
+    Mistake(stream: "{protocol: udp, from: 10.0.0.1:5, to: b:1}", ("11:28", "a stream enters at a node")),
+    Mistake(
+      stream: "{protocol: udp, from: d:5, to: [e:1, b:1]}", ("11:28", "'d', which"), ("11:38", "'e', which")),
+    Mistake(stream: "{protocol: udp, from: a:5, via: [d], to: b:1}", ("11:39", "names 'd', which is no node")),
+    Mistake(stream: "{protocol: udp, from: a:5, via: [], to: b:1}", ("11:38", "via is an empty list")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: []}", ("11:37", "sinks is an empty list")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b}", ("11:37", "has no port")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: example.com:5}", ("11:37", "host names are not looked up")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: '[10.0.0.x]:5'}", ("11:37", "neither a node nor an address")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: 'fd01::1:5'}", ("11:37", "write [fd01::1]:5")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: 239.1.1.1:5}", ("11:37", "unicast only")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: 10.0.0.2:5}", ("11:37", "write 'b:5'")),
+    Mistake(stream: "{protocol: rtp, from: a:5004, to: 192.0.2.1:5}", ("11:40", "RTP port 5")),
+    Mistake(stream: "{protocol: rtp, from: a:5004, to: b:65535}", ("11:40", "write 65534")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, dscp: 64}", ("11:48", "; as the upper bits")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, dscp: af14}", ("11:48", "did you mean 'af1")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, family: ipv5}", ("11:50", "did you mean 'ipv")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, clockRate: 1}", ("11:53", "has no timestamps")),
+    Mistake(stream: "{protocol: rtp, from: a:6, to: b:6, clockRate: 0}", ("11:53", "from 1 to 1000000000")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, sources: []}", ("11:51", "empty list")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: b:5, sources: 10.0.0.0/33}", ("11:51", "is no address, prefix")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: b:5, sources: 224.0.0.1}", ("11:51", "no packet comes from")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, sources: 0.0.0.0}", ("11:51", "0.0.0.0/0")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, sources: dd}", ("11:51", "source 'dd' is no node")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: b:5, sources: 'fd00::/8'}", ("11:51", "none of the sources")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: '[2001:db8::1]:5'}", ("11:37", "write 'family: ipv6'")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: b:5, sources: [\(addresses(17))]}",
+      ("11:51", "17 ipv4 sources; 16")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: [\(addresses(17, port: ":5"))]}",
+      ("11:3", "17 sinks at node 'a'; 16")),
+  ]
+
+  static let ports = [
+    Mistake(
+      streams: ["{protocol: udp, from: a:5, to: b:5}", "{protocol: udp, from: a:5, to: b:6}"],
+      ("12:29", "ingress 'a:5', but stream 's0' enters at port 5")),
+    Mistake(
+      streams: ["{protocol: rtp, from: a:4, to: b:4}", "{protocol: udp, from: a:5, to: b:6}"],
+      ("12:29", "ingress 'a:5', but stream 's0' enters at port 5")),
+    Mistake(
+      streams: ["{protocol: udp, from: a:5, to: b:8}", "{protocol: rtp, from: a:4, to: b:6}"],
+      ("12:29", "whose RTCP would use port 5")),
+    Mistake(
+      streams: ["{protocol: udp, from: a:5, to: b:8}", "{protocol: udp, from: b:8, to: a:6}"],
+      ("11:38", "sink 'b:8', but stream 's1' enters")),
+    Mistake(
+      streams: ["{protocol: rtp, from: a:6, to: b:8}", "{protocol: udp, from: a:9, to: b:9}"],
+      ("12:38", "sink 'b:9', but a sink of stream 's0' listens at port 9")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: a:5}", ("11:37", "stream 's' enters at port 5")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: [192.0.2.1:5, 192.0.2.1:5]}",
+      ("11:51", "sink 192.0.2.1:5 stands twice")),
+    Mistake(
+      stream: "{protocol: udp, from: a:5, to: [b:5, b:7]}", ("11:43", "a second sink of stream 's' on node 'b'")
+    ),
+    Mistake(
+      stream: "{protocol: rtp, from: a:65534, to: b:65534}", ("11:28", "no free port from 65534 up at node 'b'")
+    ),
+  ]
+
+  static let paths = [
+    Mistake(
+      file: Topology.yaml(nodes: "abc", links: ["a -- b"], streams: "  s: {protocol: udp, from: a:5, to: c:5}"),
+      ("10:37", "no links lead from node 'a' to 'c'")),
+    // A link that could not be read may be the one that is missing.
+    Mistake(
+      file: Topology.yaml(
+        nodes: "abc", links: ["a -- b", "b c"], streams: "  s: {protocol: udp, from: a:5, to: c:5}"),
+      ("9:5", "where a link belongs")),
+    Mistake(stream: "{protocol: udp, from: a:5, via: [c, b], to: c:5}", ("11:42", "visits node 'b' twice")),
+    Mistake(stream: "{protocol: udp, from: b:5, via: [c], to: a:5}", ("11:47", "visits node 'b' twice")),
+    Mistake(stream: "{protocol: udp, from: a:5, via: [a], to: c:5}", ("11:39", "where the path already is")),
+    Mistake(
+      file: """
+        version: 1
+        name: x
+        nodes: {a: 10.0.0.1, b: 'fd00::2'}
+        links: [a -- b]
+        streams:
+          s: {protocol: udp, from: a:5, to: b:5}
+          t: {protocol: udp, from: a:6, to: b:6, family: ipv6}
+        """, ("6:3", "node 'a' no ipv6"), ("7:50", "node 'a' has no ipv6 address")),
+  ]
+
+  private static func addresses(_ count: Int, port: String = "") -> String {
+    (0..<count).map { "192.0.2.\($0)\(port)" }.joined(separator: ", ")
+  }
+}

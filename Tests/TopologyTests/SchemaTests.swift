@@ -1,0 +1,146 @@
+import Foundation
+import Testing
+
+@testable import Topology
+
+/// topologies/schema.json says what the decoder reads, no more and no less.
+@Suite struct SchemaTests {
+  private let schema: JSONSchema
+
+  init() throws {
+    schema = try JSONSchema(Repository.text(Repository.topologies.appending(path: "schema.json")))
+  }
+
+  @Test func formsHaveTheSameKeys() {
+    let forms = [
+      (schema.root, Grammar.topology), (schema.definition("node"), Grammar.node),
+      (schema.definition("scheduling"), Grammar.scheduling), (schema.definition("link"), Grammar.link),
+      (schema.definition("stream"), Grammar.stream),
+    ]
+    for (object, form) in forms {
+      #expect(object["type"] as? String == "object", "\(form.name)")
+      #expect(Set(properties(object).keys) == Set(form.keys), "\(form.name)")
+      #expect(object["required"] as? [String] == form.required, "\(form.name)")
+      #expect(object["additionalProperties"] as? Bool == false, "\(form.name)")
+    }
+    // Every definition that lists its properties is one of the forms above.
+    let definitions = schema.root["definitions"] as? [String: [String: Any]] ?? [:]
+    #expect(
+      Set(definitions.filter { $0.value["properties"] != nil }.keys) == [
+        "node", "scheduling", "link", "stream",
+      ])
+  }
+
+  @Test func everyPropertyAndDefinitionIsDescribed() {
+    let definitions = schema.root["definitions"] as? [String: [String: Any]] ?? [:]
+    #expect(!definitions.isEmpty)
+    for (name, object) in definitions.merging(["": schema.root], uniquingKeysWith: { a, _ in a }) {
+      #expect(object["description"] is String, "\(name)")
+      for (key, property) in properties(object) {
+        #expect((property as? [String: Any])?["description"] is String, "\(name)/\(key)")
+      }
+    }
+  }
+
+  @Test func wordsAreTheSame() {
+    let (node, stream) = (properties(schema.definition("node")), properties(schema.definition("stream")))
+    let scheduling = properties(schema.definition("scheduling"))
+    #expect(words(node["engine"]) == Grammar.engines)
+    #expect(words(scheduling["policy"]) == Grammar.policies)
+    #expect(words(alternatives(node["scheduling"]).first) == Grammar.policies)
+    #expect(words(stream["protocol"]) == Grammar.protocols)
+    #expect(words(stream["family"]) == Grammar.families)
+    #expect(words(alternatives(stream["dscp"]).last) == Grammar.dscp.map(\.key))
+  }
+
+  @Test func limitsAreTheSame() {
+    let (node, stream) = (properties(schema.definition("node")), properties(schema.definition("stream")))
+    let (link, top) = (properties(schema.definition("link")), properties(schema.root))
+    #expect((top["version"] as? [String: Any])?["const"] as? Int == Topology.version)
+    #expect(size(top["nodes"], "Properties") == 1...Limits.nodes)
+    #expect(size(top["links"], "Items") == 1...Limits.links)
+    #expect(size(top["streams"], "Properties") == 1...Limits.streams)
+    #expect(size(node["addresses"], "Items") == 1...Limits.addressesPerNode)
+    #expect(size(node["labels"], "Properties") == 1...Limits.labelsPerNode)
+    #expect(range(properties(schema.definition("scheduling"))["priority"]) == Limits.priority)
+    #expect(range(link["mtu"]) == Limits.mtu)
+    #expect(range(stream["clockRate"]) == Limits.clockRate)
+    #expect(range(alternatives(stream["dscp"]).first) == 0...63)
+    let names: [(Any?, Int)] = [
+      (top["name"], Limits.nameLength), (schema.definition("nodeName"), Limits.nameLength),
+      ((top["streams"] as? [String: Any])?["propertyNames"], Limits.streamNameLength),
+    ]
+    for (name, limit) in names {
+      #expect((name as? [String: Any])?["pattern"] as? String == Grammar.namePattern)
+      #expect(size(name, "Length") == 1...limit)
+    }
+  }
+
+  @Test func theNamePatternMeansWhatTheDecoderChecks() {
+    for name in ["a", "a-b", "0", "-a", "a-", "", "A", "a_b", "é", "a\n", "a b", "a--b"] {
+      let matches =
+        name.range(of: Grammar.namePattern, options: .regularExpression) == name.startIndex..<name.endIndex
+      #expect(Grammar.isName(name, limit: 32) == (matches && !name.isEmpty), "\(name)")
+    }
+  }
+
+  @Test func examplesFitTheSchema() throws {
+    let examples = try Repository.examples()
+    #expect(examples.count >= 4)
+    for (name, yaml) in examples {
+      var reader = YAMLReader(yaml)
+      let read = reader.read()
+      let value = try #require(read)
+      #expect(schema.errors(value) == [], "\(name)")
+    }
+  }
+
+  /// Where form alone is wrong, the schema must refuse what the decoder refuses.
+  @Test(arguments: [
+    "nodes: {a: {adress: 10.0.0.1}}", "nodes: {a: {address: 10.0.0.1, addresses: [10.0.0.2]}}",
+    "nodes: {a: {}}",
+    "nodes: {}", "nodes: {A: 10.0.0.1}", "nodes: {a: x}", "nodes: {a: {address: 10.0.0.1, engine: kernel}}",
+    "nodes: {a: {address: 10.0.0.1, scheduling: {priority: 3}}}",
+    "nodes: {a: {address: 10.0.0.1, scheduling: {policy: rr, priority: 0}}}",
+    "nodes: {a: {address: 10.0.0.1, labels: [a]}}", "nodes: {a: 10.0.0.1}\nlinks: []",
+    "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [a-b]",
+    "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a]}]",
+    "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a, b], mtu: 70000}]",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: tcp, from: a:1, to: a:2}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a, to: a:2}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: []}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, dscp: 64}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, sources: 'camera:3'}}",
+  ])
+  func bothRefuse(_ body: String) throws {
+    let yaml = "version: 1\nname: x\n" + body
+    var reader = YAMLReader(yaml)
+    let read = reader.read()
+    let value = try #require(read)
+    #expect(!schema.errors(value).isEmpty)
+    #expect(!Topology.problems(yaml).isEmpty)
+  }
+
+  // MARK: Parts of the schema
+
+  private func properties(_ object: [String: Any]) -> [String: Any] {
+    object["properties"] as? [String: Any] ?? [:]
+  }
+
+  private func words(_ schema: Any?) -> [String]? { (schema as? [String: Any])?["enum"] as? [String] }
+
+  private func alternatives(_ schema: Any?) -> [Any] { (schema as? [String: Any])?["anyOf"] as? [Any] ?? [] }
+
+  private func range(_ schema: Any?) -> ClosedRange<Int>? { bounds(schema, "minimum", "maximum") }
+
+  private func size(_ schema: Any?, _ what: String) -> ClosedRange<Int>? {
+    bounds(schema, "min" + what, "max" + what)
+  }
+
+  private func bounds(_ schema: Any?, _ low: String, _ high: String) -> ClosedRange<Int>? {
+    guard let object = schema as? [String: Any], let low = object[low] as? Int, let high = object[high] as? Int,
+      low <= high
+    else { return nil }
+    return low...high
+  }
+}
