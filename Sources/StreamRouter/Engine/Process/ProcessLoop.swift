@@ -1,0 +1,189 @@
+import CStreamRouter
+import JitterStats
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The datapath of engine process: waits for its sockets, takes batches, classifies, accounts, and hands them to the
+/// ``Outbox``.
+///
+/// A value that lives on the stack of the engine's thread. Nothing on the way of a packet is allocated, counted by
+/// reference, locked or checked for exclusive access: all state stands behind plain pointers.
+struct ProcessLoop {
+  private let mailbox: ProcessMailbox
+  private let receiver: OpaquePointer
+  private let received: UnsafeMutablePointer<sr_received>
+  private let ready: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  private var outbox = Outbox()
+
+  private static let batch = Int(SR_RECEIVE_BATCH.rawValue)
+
+  init(mailbox: ProcessMailbox) {
+    self.mailbox = mailbox
+    guard let receiver = sr_receiver_make() else {
+      fatalError("Out of memory for the receive buffers of engine process.")
+    }
+    self.receiver = receiver
+    received = .allocate(capacity: Self.batch)
+    received.initialize(repeating: sr_received(), count: Self.batch)
+    ready = .allocate(capacity: Self.batch)
+    ready.initialize(repeating: nil, count: Self.batch)
+  }
+
+  func deallocate() {
+    outbox.deallocate()
+    sr_receiver_free(receiver)
+    received.deallocate()
+    ready.deallocate()
+  }
+
+  var coalesced: ProcessCoalescing { outbox.coalesced }
+
+  /// Serves sockets and commands until the mailbox is closed.
+  mutating func run() {
+    while !mailbox.isClosed {
+      let count = mailbox.wait(ready, capacity: Self.batch)
+      // One batch a socket and round, so that no relay waits for more than that of each other one. Commands come
+      // last: what they take away is not served any more in this round.
+      for place in 0..<count {
+        if let context = ready[place] {
+          _ = serve(context.assumingMemoryBound(to: ProcessSocket.self))
+        } else {
+          for command in mailbox.take() { command(&self) }
+        }
+      }
+    }
+  }
+
+  /// Serves these sockets from now on. Returns 0, or an errno and serves none of them.
+  func watch(_ sockets: ProcessSockets) -> Int32 {
+    for (place, socket) in sockets.all.enumerated() {
+      let result = mailbox.add(socket)
+      if result != 0 {
+        for former in sockets.all[..<place] { mailbox.remove(former) }
+        return result
+      }
+    }
+    return 0
+  }
+
+  /// Relays what waits in these sockets' queues at this moment and serves them no longer.
+  mutating func retire(_ sockets: ProcessSockets) {
+    for socket in sockets.all {
+      // As much as the queue holds and no more, lest a sender that does not pause keeps this going. The kernel
+      // allows twice the size that was asked for.
+      var rest = 2 * ProcessUDPSocket.bufferBytes
+      while rest > 0 {
+        let taken = serve(socket)
+        if taken == 0 { break }
+        rest -= taken
+      }
+      mailbox.remove(socket)
+    }
+  }
+
+  /// Relays one batch. Returns the bytes that it held with the space of their headers, or 0.
+  private mutating func serve(_ socket: UnsafeMutablePointer<ProcessSocket>) -> Int {
+    // An error is an ICMP answer to something sent earlier, or that nothing is there.
+    let count = Int(sr_receive(receiver, socket.pointee.descriptor, received))
+    guard count > 0 else { return 0 }
+    var taken = 0
+    for place in 0..<count {
+      accept(received + place, socket)
+      taken += Int(received[place].length) + 256
+    }
+    flush(socket)
+    return taken
+  }
+
+  private mutating func flush(_ socket: UnsafeMutablePointer<ProcessSocket>) {
+    let relay = socket.pointee.relay
+    outbox.send(
+      from: socket.pointee.descriptor, to: relay.pointee.settings.sinks, companion: socket.pointee.isCompanion,
+      account: relay.pointee.account)
+  }
+
+  /// One message: a datagram or a train of them.
+  private mutating func accept(
+    _ message: UnsafeMutablePointer<sr_received>, _ socket: UnsafeMutablePointer<ProcessSocket>
+  ) {
+    let relay = socket.pointee.relay
+    let account = relay.pointee.account
+    countQueueDrops(message.pointee.queue_drops, socket)
+    let length = Int(message.pointee.length)
+    let segment = Int(message.pointee.segment)
+    let datagrams = segment > 0 ? (length + segment - 1) / segment : 1
+    guard relay.pointee.settings.allows(message.pointee.source) else {
+      account.add(SR_DROP_SOURCE, datagrams)
+      return
+    }
+    // The first packets of a socket may come without a timestamp, until the kernel has switched them on.
+    let arrivalNs = message.pointee.arrival_ns > 0 ? message.pointee.arrival_ns : realtimeNs()
+    account.arrived(datagrams: datagrams, bytes: length, arrivalNs: arrivalNs)
+    guard message.pointee.truncated == 0 else {
+      account.add(SR_DROP_MALFORMED, datagrams)
+      return
+    }
+    var offset = 0
+    repeat {
+      let start = UnsafeRawPointer(message.pointee.bytes!) + offset
+      let size = min(segment, length - offset)
+      if admits(UnsafeRawBufferPointer(start: start, count: size), socket, arrivalNs) {
+        if outbox.isFull { flush(socket) }
+        outbox.append(start, length: size, arrivalNs: arrivalNs)
+      }
+      offset += size
+    } while offset < length
+  }
+
+  /// Classifies and measures one datagram; false: it is dropped, and counted by its cause.
+  private func admits(
+    _ payload: UnsafeRawBufferPointer, _ socket: UnsafeMutablePointer<ProcessSocket>, _ arrivalNs: UInt64
+  ) -> Bool {
+    let relay = socket.pointee.relay
+    let account = relay.pointee.account
+    guard relay.pointee.settings.isRTP else {
+      relay.pointee.interarrival.receive(arrivalNs: arrivalNs)
+      return true
+    }
+    let packet =
+      socket.pointee.isCompanion ? MediaPacket(rtcpPort: payload.bytes) : MediaPacket(rtpPort: payload.bytes)
+    switch packet {
+    case .rtp(let header):
+      account.add(SR_RTP_PACKETS)
+      measure(header, relay, arrivalNs)
+    case .rtcp: account.add(SR_RTCP_PACKETS)
+    case .malformed:
+      account.add(SR_DROP_MALFORMED)
+      return false
+    case .other:
+      account.add(SR_DROP_NOT_RTP)
+      return false
+    }
+    return true
+  }
+
+  private func measure(
+    _ header: RTPHeader, _ relay: UnsafeMutablePointer<ProcessRelay>, _ arrivalNs: UInt64
+  ) {
+    let account = relay.pointee.account
+    let ofStream = relay.pointee.settings.clockRate
+    let clockRate = ofStream > 0 ? ofStream : PayloadClock.rate(payloadType: header.payloadType)
+    let outcome = relay.pointee.flow.receive(header, arrivalNs: arrivalNs, clockRate: clockRate)
+    switch outcome.arrival {
+    case .gap(let missing): account.add(SR_RTP_MISSING, Int(missing))
+    case .late: account.add(SR_RTP_LATE)
+    case .duplicate: account.add(SR_RTP_DUPLICATES)
+    case .first, .inOrder, .suspect, .restart: break
+    }
+    if outcome.isRestart { account.add(SR_RTP_RESTARTS) }
+  }
+
+  /// The kernel says how many datagrams the queue has refused since the socket was opened, 0 for none.
+  private func countQueueDrops(_ total: UInt32, _ socket: UnsafeMutablePointer<ProcessSocket>) {
+    guard total != 0, total != socket.pointee.queueDrops else { return }
+    socket.pointee.relay.pointee.account.add(SR_DROP_QUEUE, Int(total &- socket.pointee.queueDrops))
+    socket.pointee.queueDrops = total
+  }
+}

@@ -1,0 +1,101 @@
+import CStreamRouter
+import JitterStats
+import Topology
+
+/// What the engine's thread knows of one relay: where its packets may come from, where they go, and their account.
+///
+/// Lives in memory that does not move, from `add` to `remove`, and belongs to the engine's thread while one of its
+/// sockets is watched.
+struct ProcessRelay {
+  var settings: ProcessRelaySettings
+  let account: ProcessAccount
+  /// Protocol rtp.
+  var flow = FlowAccount()
+  /// Protocol udp.
+  var interarrival = InterarrivalAccount()
+
+  /// The jitter estimate of the source seen last.
+  var jitter: JitterFilter { settings.isRTP ? flow.current?.jitter ?? JitterFilter() : interarrival.jitter }
+}
+
+/// One socket of a relay. Its address is the context under which epoll reports it.
+struct ProcessSocket {
+  let descriptor: Int32
+  /// Whether it is the socket on the next higher port, for RTCP (RFC 3550 section 11).
+  let isCompanion: Bool
+  let relay: UnsafeMutablePointer<ProcessRelay>
+  /// The latest count of datagrams that the receive queue refused (SO_RXQ_OVFL).
+  var queueDrops: UInt32 = 0
+}
+
+/// The part of a relay that `replace` exchanges at once: a ``Relay`` in the form that costs nothing for each packet.
+struct ProcessRelaySettings {
+  let isRTP: Bool
+  /// Hz; 0: by payload type.
+  let clockRate: UInt32
+  let sources: UnsafeMutableBufferPointer<sr_prefix>
+  let sinks: UnsafeMutableBufferPointer<ProcessSink>
+
+  /// Allocates until ``deallocate()``.
+  init(_ relay: Relay) {
+    isRTP = relay.transport == .rtp
+    clockRate = relay.clockRate ?? 0
+    sources = .allocate(capacity: relay.sources.count)
+    _ = sources.initialize(
+      fromContentsOf: relay.sources.map { sr_prefix(address: $0.address.words, mask: $0.mask.words) })
+    sinks = .allocate(capacity: relay.sinks.count)
+    _ = sinks.initialize(
+      fromContentsOf: relay.sinks.map { ProcessSink($0, socketAddress: relay.ingress.address) })
+  }
+
+  func deallocate() {
+    for sink in sinks { sink.addresses.deallocate() }
+    sinks.deallocate()
+    sources.deallocate()
+  }
+
+  /// Whether packets of this source address (network order, IPv4-mapped) are let in.
+  func allows(_ source: (UInt32, UInt32, UInt32, UInt32)) -> Bool {
+    for prefix in sources {
+      let difference =
+        ((source.0 & prefix.mask.0) ^ prefix.address.0) | ((source.1 & prefix.mask.1) ^ prefix.address.1)
+        | ((source.2 & prefix.mask.2) ^ prefix.address.2) | ((source.3 & prefix.mask.3) ^ prefix.address.3)
+      if difference == 0 { return true }
+    }
+    return false
+  }
+}
+
+/// One egress of a relay.
+struct ProcessSink {
+  /// Destination, destination of RTCP (the next higher port), source.
+  fileprivate let addresses: UnsafeMutablePointer<sr_udp_address>
+  /// Whether packets leave from another address of the node than the one the socket is bound to.
+  private let hasOwnSource: Bool
+  /// Whether the kernel and the way to this sink take trains (UDP_SEGMENT). Starts as true, ends where one fails.
+  var takesTrains = true
+
+  fileprivate init(_ sink: RelaySink, socketAddress: IPAddress) {
+    addresses = .allocate(capacity: 3)
+    let places = [
+      sink.destination,
+      Endpoint(address: sink.destination.address, port: sink.destination.port &+ 1),
+      sink.source,
+    ]
+    for (place, endpoint) in places.enumerated() {
+      (addresses + place).initialize(to: sr_udp_address(endpoint))
+    }
+    hasOwnSource = sink.source.address != socketAddress
+  }
+
+  func destination(companion: Bool) -> UnsafePointer<sr_udp_address> {
+    UnsafePointer(addresses + (companion ? 1 : 0))
+  }
+
+  /// nil: the socket's own address.
+  var source: UnsafePointer<sr_udp_address>? { hasOwnSource ? UnsafePointer(addresses + 2) : nil }
+}
+
+extension sr_udp_address {
+  init(_ endpoint: Endpoint) { self.init(address: endpoint.address.words, port: endpoint.port) }
+}

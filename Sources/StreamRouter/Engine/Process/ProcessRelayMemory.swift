@@ -1,0 +1,128 @@
+import CStreamRouter
+import JitterStats
+import Topology
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// The memory and the sockets of one relay, as the engine's actor holds them.
+///
+/// Unchecked: the actor hands the pointers to the engine's thread and takes them back by commands of the mailbox, whose
+/// replies order the accesses; in between only that thread looks behind them.
+struct ProcessRelayMemory: @unchecked Sendable {
+  let relay: UnsafeMutablePointer<ProcessRelay>
+  var media: UnsafeMutablePointer<ProcessSocket>
+  /// For RTCP; protocol rtp only.
+  var companion: UnsafeMutablePointer<ProcessSocket>?
+
+  var sockets: ProcessSockets { ProcessSockets(all: [media] + (companion.map { [$0] } ?? [])) }
+
+  /// Allocates, and opens the sockets; nothing is left where one cannot be opened.
+  init(_ relay: Relay) throws(EngineError) {
+    let memory = UnsafeMutablePointer<ProcessRelay>.allocate(capacity: 1)
+    memory.initialize(to: ProcessRelay(settings: ProcessRelaySettings(relay), account: ProcessAccount()))
+    do throws(EngineError) {
+      media = try Self.open(relay, companion: false, memory)
+    } catch {
+      Self.deallocate(memory)
+      throw error
+    }
+    self.relay = memory
+    guard relay.transport == .rtp else { return }
+    do throws(EngineError) {
+      companion = try Self.open(relay, companion: true, memory)
+    } catch {
+      release()
+      throw error
+    }
+  }
+
+  /// Opens the socket on the ingress, or on the port above it.
+  static func open(
+    _ relay: Relay, companion: Bool, _ memory: UnsafeMutablePointer<ProcessRelay>
+  ) throws(EngineError) -> UnsafeMutablePointer<ProcessSocket> {
+    let endpoint =
+      companion ? Endpoint(address: relay.ingress.address, port: relay.ingress.port + 1) : relay.ingress
+    let descriptor = try ProcessUDPSocket.open(endpoint, dscp: relay.dscp)
+    let socket = UnsafeMutablePointer<ProcessSocket>.allocate(capacity: 1)
+    socket.initialize(to: ProcessSocket(descriptor: descriptor, isCompanion: companion, relay: memory))
+    return socket
+  }
+
+  /// Closes and frees everything. The sockets are no longer watched.
+  func release() {
+    sockets.close()
+    Self.deallocate(relay)
+  }
+
+  private static func deallocate(_ memory: UnsafeMutablePointer<ProcessRelay>) {
+    memory.pointee.settings.deallocate()
+    memory.pointee.account.deallocate()
+    memory.deallocate()
+  }
+}
+
+/// Sockets on their way between the actor and the engine's thread. Unchecked for the reason of
+/// ``ProcessRelayMemory``.
+struct ProcessSockets: @unchecked Sendable {
+  var all: [UnsafeMutablePointer<ProcessSocket>] = []
+
+  /// Closes them and frees their memory.
+  func close() {
+    for socket in all {
+      Glibc.close(socket.pointee.descriptor)
+      socket.deallocate()
+    }
+  }
+
+  func contains(_ socket: UnsafeMutablePointer<ProcessSocket>?) -> Bool {
+    all.contains { $0 == socket }
+  }
+}
+
+/// New settings for a relay on their way to the engine's thread, and the old ones on their way back. Unchecked for
+/// the reason of ``ProcessRelayMemory``.
+struct ProcessExchange: @unchecked Sendable {
+  let relay: UnsafeMutablePointer<ProcessRelay>
+  let settings: ProcessRelaySettings
+  /// Whether sequence and jitter state begin anew: where the protocol changes.
+  let restartsFlow: Bool
+
+  /// On the engine's thread. Returns what is no longer used.
+  func carryOut() -> ProcessExchange {
+    let outdated = ProcessExchange(relay: relay, settings: relay.pointee.settings, restartsFlow: false)
+    relay.pointee.settings = settings
+    if restartsFlow {
+      relay.pointee.flow = FlowAccount()
+      relay.pointee.interarrival = InterarrivalAccount()
+    }
+    return outdated
+  }
+}
+
+/// A copy of one relay's account, made on the engine's thread.
+struct ProcessReading: Sendable {
+  let counters: sr_counters
+  let jitter: JitterFilter
+  let ssrc: UInt32?
+
+  init(_ relay: UnsafeMutablePointer<ProcessRelay>) {
+    counters = relay.pointee.account.copy
+    jitter = relay.pointee.jitter
+    ssrc = relay.pointee.settings.isRTP ? relay.pointee.flow.current?.ssrc : nil
+  }
+
+  func snapshot(of relay: Relay) -> RelaySnapshot {
+    let values = withUnsafeBytes(of: counters.value) { Array($0.bindMemory(to: UInt64.self)) }
+    let residence = withUnsafeBytes(of: counters.residence) { Array($0.bindMemory(to: UInt64.self)) }
+    return RelaySnapshot(
+      stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
+      sinks: relay.sinks, engine: .process, engineReason: nil,
+      counters: Dictionary(uniqueKeysWithValues: Counter.relay.map { ($0.name, values[$0.index]) }),
+      jitterSeconds: jitter.seconds, jitterMaxSeconds: jitter.maxSeconds, ssrc: ssrc,
+      residence: ResidenceHistogram(
+        counts: residence, maxNs: counters.residence_max_ns, sumNs: counters.residence_sum_ns),
+      lastSeenNs: counters.last_seen_ns)
+  }
+}
