@@ -18,7 +18,9 @@ struct MonitorCommand: AsyncParsableCommand {
       Exit codes: 0 done, 64 wrong usage, 69 no node answers, 128 + n ended by signal n.
       """)
 
-  @Argument(help: "The topology file. Without it: the lab that runs here.", completion: .file(extensions: ["yaml", "yml"]))
+  @Argument(
+    help: "The topology file. Without it: the lab that runs here.",
+    completion: .file(extensions: ["yaml", "yml"]))
   var file: String?
 
   @Option(help: "The topology's name, where its file is not at hand or several labs run.")
@@ -43,7 +45,8 @@ struct MonitorCommand: AsyncParsableCommand {
   var count: Int?
 
   @Option(
-    help: ArgumentHelp("Sort by a column: \(MonitorColumn.sortable.joined(separator: ", ")).", valueName: "column"),
+    help: ArgumentHelp(
+      "Sort by a column: \(MonitorColumn.sortable.joined(separator: ", ")).", valueName: "column"),
     completion: .list(MonitorColumn.sortable))
   var sort: String?
 
@@ -61,7 +64,8 @@ struct MonitorCommand: AsyncParsableCommand {
     if formats > 1 { throw ValidationError("--once, --json, --jsonl and --csv exclude each other; give one") }
     if let count, count < 1 { throw ValidationError("--count \(count): give 1 or more") }
     if count ?? 1 != 1, once || json {
-      throw ValidationError("--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
+      throw ValidationError(
+        "--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
     }
     if let sort, !MonitorColumn.sortable.contains(sort) {
       throw ValidationError(
@@ -75,7 +79,8 @@ struct MonitorCommand: AsyncParsableCommand {
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let style = MonitorStyle(environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii)
     let isLive =
-      format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1 && !MonitorStyle.isDumb(environment)
+      format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
+      && !MonitorStyle.isDumb(environment)
     if isLive { try await live(source, style) } else { try await report(source, style) }
   }
 
@@ -103,7 +108,8 @@ struct MonitorCommand: AsyncParsableCommand {
     // A closed pipe then shows as an error of the write, and ends the command quietly.
     signal(SIGPIPE, SIG_IGN)
     let report = MonitorReport(
-      source: source, format: format ?? .table, interval: interval.duration, count: count, style: style, sort: sort,
+      source: source, format: format ?? .table, interval: interval.duration, count: count, style: style,
+      sort: sort,
       filter: filter)
     if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
       throw noNodeAnswers(readings)
@@ -131,7 +137,8 @@ struct Interval: ExpressibleByArgument, CustomStringConvertible {
   /// nil where it is no time, or none from 250 ms to 60 s.
   init?(argument: String) {
     let isMilliseconds = argument.hasSuffix("ms")
-    let digits = isMilliseconds ? argument.dropLast(2) : argument.hasSuffix("s") ? argument.dropLast() : argument[...]
+    let digits =
+      isMilliseconds ? argument.dropLast(2) : argument.hasSuffix("s") ? argument.dropLast() : argument[...]
     guard let number = Double(digits) else { return nil }
     let milliseconds = isMilliseconds ? number : number * 1000
     guard milliseconds >= 250, milliseconds <= 60_000 else { return nil }
@@ -158,9 +165,18 @@ enum StandardOutput {
       } else if errno == EPIPE {
         return false
       } else if errno != EINTR {
-        throw CocoaError(.fileWriteUnknown)
+        throw StandardOutputError(errno: errno)
       }
     }
     return true
+  }
+}
+
+/// Why data could not be written; another case than a reader that left.
+struct StandardOutputError: Error, CustomStringConvertible {
+  let errno: Int32
+
+  var description: String {
+    "writing to standard output failed: \(String(cString: strerror(errno))); check what it is redirected to"
   }
 }

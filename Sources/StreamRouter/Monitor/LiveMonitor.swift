@@ -32,7 +32,8 @@ public struct LiveMonitor: Sendable {
 
   /// `sort` is one of ``MonitorColumn/sortable``; `input` and `output` are descriptors of one terminal.
   public init(
-    source: any SnapshotSource, interval: Duration, style: MonitorStyle, sort: String? = nil, filter: String = "",
+    source: any SnapshotSource, interval: Duration, style: MonitorStyle, sort: String? = nil,
+    filter: String = "",
     input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
   ) {
     self.source = source

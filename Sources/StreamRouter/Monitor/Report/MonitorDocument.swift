@@ -51,6 +51,12 @@ struct MonitorDocument: Encodable {
     }
   }
 
+  /// Packets whose residence was below a bound and not below that of the bucket before; empty ones are left out.
+  struct Bucket: Encodable {
+    var belowSeconds: Double
+    var packets: UInt64
+  }
+
   /// Every column of ``MonitorColumn/all`` under its key, then what a table has no room for.
   struct Relay: Encodable {
     var row: MonitorRow
@@ -93,7 +99,8 @@ struct MonitorDocument: Encodable {
   /// UTF-8 JSON with sorted members, on one line or for people.
   func json(pretty: Bool) throws -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting =
+      pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
     return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 }
@@ -148,8 +155,14 @@ extension MonitorDocument.Relay {
     try container.encode(OrNull(row.rates?.intervalSeconds), forKey: "intervalSeconds")
     try container.encode(OrNull(row.rates?.restarted), forKey: "countersRestarted")
     try container.encode(relay.counters, forKey: "counters")
-    try container.encode(relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
+    try container.encode(
+      relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
     let all = ResidenceSummary(relay.residence).map(MonitorDocument.Residence.init)
     try container.encode(OrNull(all), forKey: "residenceTotal")
+    let buckets = relay.residence.counts.enumerated().filter { $0.element > 0 }.map {
+      MonitorDocument.Bucket(
+        belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
+    }
+    try container.encode(buckets, forKey: "residenceBuckets")
   }
 }

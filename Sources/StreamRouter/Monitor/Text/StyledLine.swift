@@ -46,7 +46,8 @@ struct StyledLine: Hashable, Sendable {
     var result = isSelected ? "\u{1b}[7m" : ""
     for piece in pieces {
       let code = Self.code(piece.part, colour: style.colour)
-      result += code.isEmpty ? piece.text : "\u{1b}[\(code)m\(piece.text)\u{1b}[0m" + (isSelected ? "\u{1b}[7m" : "")
+      result +=
+        code.isEmpty ? piece.text : "\u{1b}[\(code)m\(piece.text)\u{1b}[0m" + (isSelected ? "\u{1b}[7m" : "")
     }
     return isSelected ? result + "\u{1b}[0m" : result
   }

@@ -30,7 +30,9 @@ enum TextWidth {
   /// The text without what could move the cursor or change the terminal: control characters become `?`. Names
   /// and messages come from other machines.
   static func clean(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+      return text
+    }
     return String(
       text.map { character in
         character.unicodeScalars.contains { $0.properties.generalCategory == .control } ? "?" : character

@@ -31,11 +31,14 @@ struct TableView {
     var text = String(repeating: " ", count: MonitorLayout.margin - MonitorLayout.gap)
     for (column, cells) in columns {
       let isSorted = column.name == state.order.column
-      let arrow = style.unicode ? (state.order.isDescending ? "▼" : "▲") : (state.order.isDescending ? "v" : "^")
+      let arrow =
+        style.unicode ? (state.order.isDescending ? "▼" : "▲") : (state.order.isDescending ? "v" : "^")
       // The arrow takes the gap before a right-aligned title, so that titles stay whole.
       let before = isSorted && column.alignsRight && TextWidth.cells(column.title) >= cells ? arrow : ""
       text += before.isEmpty ? String(repeating: " ", count: MonitorLayout.gap) : before
-      let title = isSorted && before.isEmpty ? column.alignsRight ? arrow + column.title : column.title + arrow : column.title
+      let title =
+        isSorted && before.isEmpty
+        ? column.alignsRight ? arrow + column.title : column.title + arrow : column.title
       text += TextWidth.fit(title, to: cells, mark: style.cutMark, alignRight: column.alignsRight)
     }
     return StyledLine(text, .title)
