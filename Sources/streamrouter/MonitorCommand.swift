@@ -185,9 +185,18 @@ enum StandardOutput {
       } else if errno == EPIPE {
         return false
       } else if errno != EINTR {
-        throw CocoaError(.fileWriteUnknown)
+        throw StandardOutputError(errno: errno)
       }
     }
     return true
+  }
+}
+
+/// Why data could not be written; another case than a reader that left.
+struct StandardOutputError: Error, CustomStringConvertible {
+  let errno: Int32
+
+  var description: String {
+    "writing to standard output failed: \(String(cString: strerror(errno))); check what it is redirected to"
   }
 }

@@ -109,7 +109,7 @@ extension MonitorColumn {
   private static let quality: [MonitorColumn] = [
     MonitorColumn(
       name: "loss", title: "LOSS%", key: "lossRatio",
-      text: "RTP packets missing on arrival, of those expected (a ratio from 0 to 1 in JSON and CSV)",
+      text: "RTP packets missing on arrival, of those expected in the interval",
       format: .percent, importance: 4, width: 5...5, value: { $0.rates?.lossRatio.map { .number($0) } }),
     MonitorColumn(
       name: "lost", title: "LOST", key: "packetsLost", text: "RTP packets missing in the interval",
@@ -131,7 +131,7 @@ extension MonitorColumn {
   private static let residence: [MonitorColumn] = [
     MonitorColumn(
       name: "p50", title: "P50", key: "residenceP50Seconds",
-      text: "arrival to transmit on this node in the interval, half of the packets",
+      text: "arrival to transmit in the interval, half of the packets",
       format: .duration, importance: 14, width: 6...6,
       value: { $0.rates?.residence.map { .number($0.p50Seconds) } }),
     MonitorColumn(

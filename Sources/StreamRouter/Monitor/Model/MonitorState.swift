@@ -176,5 +176,5 @@ struct MonitorState: Sendable {
   }
 
   /// Where things stand on the screen.
-  var layout: MonitorLayout { MonitorLayout(size: size, nodes: board.nodes.count) }
+  var layout: MonitorLayout { MonitorLayout(size: size, nodes: board.nodes.count, relays: rows.count) }
 }

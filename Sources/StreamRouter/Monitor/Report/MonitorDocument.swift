@@ -51,6 +51,12 @@ struct MonitorDocument: Encodable {
     }
   }
 
+  /// Packets whose residence was below a bound and not below that of the bucket before; empty ones are left out.
+  struct Bucket: Encodable {
+    var belowSeconds: Double
+    var packets: UInt64
+  }
+
   /// Every column of ``MonitorColumn/all`` under its key, then what a table has no room for.
   struct Relay: Encodable {
     var row: MonitorRow
@@ -153,5 +159,10 @@ extension MonitorDocument.Relay {
       relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
     let all = ResidenceSummary(relay.residence).map(MonitorDocument.Residence.init)
     try container.encode(OrNull(all), forKey: "residenceTotal")
+    let buckets = relay.residence.counts.enumerated().filter { $0.element > 0 }.map {
+      MonitorDocument.Bucket(
+        belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
+    }
+    try container.encode(buckets, forKey: "residenceBuckets")
   }
 }

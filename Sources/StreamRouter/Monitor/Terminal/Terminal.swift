@@ -41,7 +41,7 @@ struct Terminal {
   /// foreground group, as its shell expects.
   mutating func enter() throws(TerminalError) {
     guard !isEntered else { return }
-    TerminalRescue.arm(output: output, modes: modes)
+    TerminalRescue.arm(input: input, output: output, modes: modes)
     isEntered = true
     var raw = modes
     raw.c_lflag &= ~tcflag_t(ICANON | ECHO | IEXTEN)
@@ -59,10 +59,10 @@ struct Terminal {
     guard isEntered else { return }
     isEntered = false
     try? write(TerminalRescue.leaveSequence)
-    // From the background, tcsetattr would stop the process before it could end.
+    // At once, not after the output: a terminal held by Ctrl-S would never let go. And from the background, tcsetattr would stop the process before it could end.
     let former = signal(SIGTTOU, SIG_IGN)
     var modes = modes
-    tcsetattr(input, TCSADRAIN, &modes)
+    tcsetattr(input, TCSANOW, &modes)
     signal(SIGTTOU, former)
     TerminalRescue.disarm()
   }

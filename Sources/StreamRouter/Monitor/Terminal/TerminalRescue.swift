@@ -18,6 +18,7 @@ enum TerminalRescue {
   private struct Memory {
     /// 1 while a terminal must be given back.
     var isArmed: sig_atomic_t = 0
+    var input: Int32 = -1
     var output: Int32 = -1
     var modes = termios()
     var sequence: UnsafeMutablePointer<UInt8>
@@ -40,8 +41,10 @@ enum TerminalRescue {
     return memory
   }()
 
-  /// From now on until `disarm`, the terminal behind `output` gets `modes` back when the process dies.
-  static func arm(output: Int32, modes: termios) {
+  /// From now on until `disarm`, the terminal behind `input` and `output` gets `modes` back when the process
+  /// dies.
+  static func arm(input: Int32, output: Int32, modes: termios) {
+    memory.pointee.input = input
     memory.pointee.output = output
     memory.pointee.modes = modes
     for signal in fatal {
@@ -64,7 +67,7 @@ enum TerminalRescue {
     guard memory.pointee.isArmed == 1 else { return }
     memory.pointee.isArmed = 0
     _ = write(memory.pointee.output, memory.pointee.sequence, memory.pointee.length)
-    tcsetattr(memory.pointee.output, TCSANOW, &memory.pointee.modes)
+    tcsetattr(memory.pointee.input, TCSANOW, &memory.pointee.modes)
   }
 
   /// Async-signal-safe. A fault happens again on return and then meets the former action; a signal that was

@@ -1,3 +1,5 @@
+import CStreamRouter
+
 /// The page about one relay: where it listens and sends, its engine and why, each counter with what it counts,
 /// and how long packets stay.
 struct DetailView {
@@ -11,7 +13,7 @@ struct DetailView {
   let style: MonitorStyle
 
   /// Cells of the names on the left.
-  private static let nameWidth = 16
+  private static let nameWidth = 18
 
   func lines() -> [StyledLine] {
     var title = StyledLine("stream \(id.stream), hop \(id.hop) on node \(id.node)", .title)
@@ -50,8 +52,11 @@ struct DetailView {
     let jitter = Figure.duration(seconds: relay.jitterSeconds)
     lines.append(
       field("jitter", "\(jitter), at most \(Figure.duration(seconds: relay.jitterMaxSeconds)) since deployed"))
-    lines.append(
-      field("", Sparkline.text(row.history.seconds, cells: 60, unicode: style.unicode) + " 60s"))
+    let minute = row.history.seconds
+    if let most = minute.compactMap({ $0 }).max() {
+      let bars = Sparkline.text(minute, cells: max(10, min(60, columns - 40)), unicode: style.unicode)
+      lines.append(field("", "\(bars) 60s, up to \(Figure.duration(seconds: most))"))
+    }
     if let rates = row.rates {
       lines.append(field("in", Self.flow(rates.packetsPerSecond, rates.bitsPerSecond)))
       lines.append(field("out", Self.flow(rates.packetsOutPerSecond, rates.bitsOutPerSecond)))
@@ -118,7 +123,7 @@ struct DetailView {
 
   /// One bar for each power of two nanoseconds from the first that was hit to the last.
   private func bars(_ histogram: ResidenceHistogram) -> [StyledLine] {
-    let steps = 4
+    let steps = Int(SR_RESIDENCE_STEPS.rawValue)
     let groups = stride(from: 0, to: histogram.counts.count, by: steps).map { start in
       (
         bound: ResidenceHistogram.upperBoundNs(bucket: min(start + steps, histogram.counts.count) - 1),

@@ -28,8 +28,8 @@ struct FooterView {
     case .table:
       [
         ("q", "quit"), ("?", "help"), ("enter", "detail"), ("/", "filter"),
-        ("< >", "sort: \(state.order.column)"), ("r", "reverse"),
-        ("space", state.isFrozen ? "go on" : "freeze"), ("j k", "select"),
+        ("space", state.isFrozen ? "go on" : "freeze"), ("< >", "sort: \(state.order.column)"),
+        ("r", "reverse"), ("j k", "select"),
       ]
     case .detail, .help:
       [("q", "quit"), ("esc", "back"), ("j k", "scroll"), ("space", state.isFrozen ? "go on" : "freeze")]

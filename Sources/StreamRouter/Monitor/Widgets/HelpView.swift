@@ -22,6 +22,7 @@ enum HelpView {
     lines += MonitorColumn.all.filter { $0.importance != nil }.map { entry($0.title, $0.text) }
     lines += [StyledLine(), StyledLine("Figures", .title)]
     lines += [
+      entry("LOSS%", "in JSON and CSV a ratio from 0 to 1"),
       entry("-", "not known: one reading only, no packets, or the node is stale"),
       entry("p50 p99 max", "upper bounds of histogram steps, up to 25% too high"),
       entry("softirq", "share of all processor time; relays of engine sandbox run there"),

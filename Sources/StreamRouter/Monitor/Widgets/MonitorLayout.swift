@@ -11,10 +11,11 @@ struct MonitorLayout: Hashable, Sendable {
   /// Relays that fit.
   var rows: Int
 
-  /// A third of the screen at most is for nodes, the rest for relays.
-  init(size: MonitorState.Size, nodes: Int) {
+  /// A third of the screen is for nodes, and what relays leave free.
+  init(size: MonitorState.Size, nodes: Int, relays: Int) {
     self.size = size
-    nodeLines = min(nodes, max(1, (size.rows - 3) / 3))
+    let lines = size.rows - 3
+    nodeLines = min(nodes, max(1, lines / 3, lines - max(1, relays)))
     rows = max(1, size.rows - 3 - nodeLines)
   }
 

@@ -41,8 +41,7 @@ struct NodesView {
   static func load(_ node: MonitorBoard.Node) -> String {
     guard let load = node.reading.snapshot?.load else { return "" }
     let share = node.rates?.softirqShare.map { Figure.percent($0) + "%" } ?? Figure.none
-    let threads = load.runnableThreads == 1 ? "thread" : "threads"
-    return "\(load.runnableThreads) runnable \(threads) on \(load.processors) CPUs, softirq \(share)"
+    return "\(load.runnableThreads) runnable on \(load.processors) CPUs, softirq \(share)"
   }
 
   private static func problem(_ node: MonitorBoard.Node) -> String {
