@@ -15,12 +15,7 @@ public enum LossProgram {
   /// - Returns: The kernel's id of the program, the same in all namespaces.
   public static func attach(device: String, lossPerMillion: UInt32) throws -> UInt32 {
     precondition(lossPerMillion <= 1_000_000, "a share above one")
-    var hook = try hook(on: device)
-    let created = bpf_tc_hook_create(&hook)
-    // EEXIST: the qdisc clsact is there already, our own or the relays'.
-    guard created == 0 || created == -EEXIST else {
-      throw failure("adding the qdisc clsact to", device, created)
-    }
+    let hook = try hook(on: device)
     let bytes = Data(base64Encoded: lossObjectBase64.description) ?? Data()
     guard let object = bytes.withUnsafeBytes({ bpf_object__open_mem($0.baseAddress, $0.count, nil) }) else {
       throw failure("opening the BPF object for", device, -errno)
@@ -33,28 +28,20 @@ public enum LossProgram {
     let loaded = bpf_object__load(object)
     guard loaded == 0 else { throw failure("loading the BPF program for", device, loaded) }
     let program = bpf_object__find_program_by_name(object, "sr_loss")
-    var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.size
-    options.prog_fd = bpf_program__fd(program)
-    options.handle = handle
-    options.priority = priority
-    options.flags = BPF_TC_F_REPLACE.rawValue
-    let attached = bpf_tc_attach(&hook, &options)
-    guard attached == 0 else { throw failure("attaching the BPF program to", device, attached) }
-    return options.prog_id
+    do {
+      return try hook.attach(program: bpf_program__fd(program))
+    } catch {
+      throw failure(error.operation, device, -error.errno)
+    }
   }
 
   /// Takes the program off a device; nothing happens where it is not on it.
   public static func detach(device: String) throws {
-    var hook = try hook(on: device)
-    var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.size
-    options.handle = handle
-    options.priority = priority
-    let detached = bpf_tc_detach(&hook, &options)
-    // ENOENT, EINVAL: no such filter, or no clsact at all.
-    guard [0, -ENOENT, -EINVAL].contains(detached) else {
-      throw failure("taking the BPF program off", device, detached)
+    let hook = try hook(on: device)
+    do {
+      try hook.detach()
+    } catch {
+      throw failure(error.operation, device, -error.errno)
     }
   }
 
@@ -91,14 +78,10 @@ public enum LossProgram {
     return bpf_map_lookup_elem(map, &key, &words) == 0 ? words : nil
   }
 
-  private static func hook(on device: String) throws -> bpf_tc_hook {
+  private static func hook(on device: String) throws -> TrafficHook {
     let index = if_nametoindex(device)
     guard index != 0 else { throw failure("finding the device", device, -ENODEV) }
-    var hook = bpf_tc_hook()
-    hook.sz = MemoryLayout<bpf_tc_hook>.size
-    hook.ifindex = Int32(index)
-    hook.attach_point = BPF_TC_EGRESS
-    return hook
+    return TrafficHook(interface: Int32(index), side: .egress, handle: handle, priority: priority)
   }
 
   private static func failure(_ operation: String, _ device: String, _ status: Int32) -> LabError {

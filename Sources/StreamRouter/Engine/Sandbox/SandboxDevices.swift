@@ -4,8 +4,7 @@ import Topology
 
 /// The TC ingress hooks of engine sandbox: on which devices the datapath stands.
 ///
-/// A filter belongs to the device, not to the daemon: it stays when the daemon goes. Ours is known by its handle
-/// and priority; other filters on the device are left alone, and so is the clsact qdisc that carries them all.
+/// A filter belongs to the device, not to the daemon: it stays when the daemon goes.
 struct SandboxDevices {
   /// "SR": the handle of our filter.
   private static let handle: UInt32 = 0x5352
@@ -29,18 +28,10 @@ struct SandboxDevices {
   /// so that no packet passes in between. On an error, what was attached before stays attached.
   mutating func attach(program: Int32, to wanted: Set<Device>) throws {
     for device in wanted.sorted() {
-      var hook = Self.hook(device.index)
-      // EEXIST: the device has its clsact qdisc already.
-      let made = bpf_tc_hook_create(&hook)
-      guard made == 0 || made == -EEXIST else {
-        throw SandboxDatapath.failure("preparing TC ingress of", "device \(device.name)", -made)
-      }
-      var options = Self.options()
-      options.prog_fd = program
-      options.flags = UInt32(BPF_TC_F_REPLACE.rawValue)
-      let result = bpf_tc_attach(&hook, &options)
-      guard result == 0 else {
-        throw SandboxDatapath.failure("attaching to TC ingress of", "device \(device.name)", -result)
+      do {
+        _ = try Self.hook(device).attach(program: program)
+      } catch {
+        throw SandboxDatapath.failure(error.operation, "device \(device.name)", error.errno)
       }
       attached.insert(device)
     }
@@ -51,11 +42,7 @@ struct SandboxDevices {
   }
 
   /// The program that stands on a device under our handle.
-  static func programID(on device: Device) -> UInt32? {
-    var hook = hook(device.index)
-    var options = options()
-    return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : nil
-  }
+  static func programID(on device: Device) -> UInt32? { hook(device).programID }
 
   /// Takes up the devices where a former daemon's filter stands.
   mutating func adopt() {
@@ -126,26 +113,9 @@ struct SandboxDevices {
   }
 
   /// Takes our filter off a device; no error where there is none.
-  static func detach(_ device: Device) {
-    var hook = hook(device.index)
-    var options = options()
-    _ = bpf_tc_detach(&hook, &options)
-  }
+  static func detach(_ device: Device) { try? hook(device).detach() }
 
-  private static func hook(_ index: Int32) -> bpf_tc_hook {
-    var hook = bpf_tc_hook()
-    // Up to the last field: padding behind it need not be zero, and libbpf insists that it is.
-    hook.sz = MemoryLayout<bpf_tc_hook>.offset(of: \.parent)! + MemoryLayout<UInt32>.size
-    hook.ifindex = index
-    hook.attach_point = BPF_TC_INGRESS
-    return hook
-  }
-
-  private static func options() -> bpf_tc_opts {
-    var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.offset(of: \.priority)! + MemoryLayout<UInt32>.size
-    options.handle = handle
-    options.priority = priority
-    return options
+  private static func hook(_ device: Device) -> TrafficHook {
+    TrafficHook(interface: device.index, side: .ingress, handle: handle, priority: priority)
   }
 }
