@@ -8,5 +8,6 @@ struct StreamRouterCommand: AsyncParsableCommand {
     abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
+      BenchCommand.self,
     ])
 }

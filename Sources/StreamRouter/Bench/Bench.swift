@@ -1,0 +1,117 @@
+import Foundation
+import Topology
+
+/// The benchmarks: ratios measured side by side in one run, on a network of their own (``BenchNetwork``).
+public struct Bench: Sendable {
+  /// How much is measured.
+  public struct Settings: Sendable {
+    public var repetitions: Int
+    public var seconds: Double
+    public var busyThreads: Int
+    public var transitPackets: Int
+
+    public init(repetitions: Int = 3, seconds: Double = 2, busyThreads: Int = 8, transitPackets: Int = 50_000) {
+      self.repetitions = repetitions
+      self.seconds = seconds
+      self.busyThreads = busyThreads
+      self.transitPackets = transitPackets
+    }
+  }
+
+  private let settings: Settings
+  private let progress: @Sendable (String) -> Void
+
+  /// - Parameter progress: Called with what is being measured.
+  public init(settings: Settings = Settings(), progress: @escaping @Sendable (String) -> Void) {
+    self.settings = settings
+    self.progress = progress
+  }
+
+  /// Runs everything. Needs root and two processors.
+  public func run() async throws -> BenchResults {
+    guard geteuid() == 0 else { throw BenchError.needs("benchmarks build network namespaces: run as root") }
+    guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) >= 2 else {
+      throw BenchError.needs("benchmarks steer sender and relay to processors of their own: two are needed")
+    }
+    var results = BenchResults(machine: .read(), settings: settings)
+    progress("cost of the relay path (BPF_PROG_TEST_RUN)")
+    for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
+      results.costs.append(try BenchCost.measure(transport, relays: relays))
+    }
+    let network = BenchNetwork()
+    do {
+      try await network.up()
+      try await throughput(network, &results)
+      try await transit(network, &results)
+    } catch {
+      await network.down()
+      throw error
+    }
+    await network.down()
+    return results
+  }
+
+  private func throughput(_ network: BenchNetwork, _ results: inout BenchResults) async throws {
+    let sink = try NetworkNamespace.run(in: network.sinkName) { try SinkProgram(device: "from-relay") }
+    for threads in [0, settings.busyThreads] {
+      for way in BenchRelay.Way.allCases {
+        progress("throughput: \(way.rawValue), \(threads) busy threads on the relay's processor")
+        let rates = try await BenchRelay.run(way, in: network) { [settings] in
+          let load = BenchLoad(threads: threads, processor: BenchNetwork.relayProcessor)
+          defer { load.end() }
+          var rates: [(offered: Double, delivered: Double)] = []
+          for _ in 0..<settings.repetitions {
+            let flood = try BenchFlood(
+              from: network.source, to: way == .kernel ? BenchNetwork.sink : BenchNetwork.ingress)
+            defer { flood.end() }
+            try await Task.sleep(for: .milliseconds(500))
+            let before = (sink.datagrams, flood.sent, ContinuousClock.now)
+            try await Task.sleep(for: .seconds(settings.seconds))
+            let after = (sink.datagrams, flood.sent, ContinuousClock.now)
+            let seconds = (after.2 - before.2) / .seconds(1)
+            rates.append((Double(after.1 - before.1) / seconds, Double(after.0 - before.0) / seconds))
+          }
+          return rates
+        }
+        guard rates.contains(where: { $0.delivered > 0 }) else { throw BenchError.nothingArrived(way.rawValue) }
+        results.throughput.append(
+          .init(
+            way: way.rawValue, busyThreads: threads, offeredPerSecond: Self.median(rates.map(\.offered)),
+            packetsPerSecond: Self.median(rates.map(\.delivered)), lowest: rates.map(\.delivered).min() ?? 0,
+            highest: rates.map(\.delivered).max() ?? 0))
+      }
+    }
+  }
+
+  private func transit(_ network: BenchNetwork, _ results: inout BenchResults) async throws {
+    // The sink's counting program would drop what the receiver waits for.
+    try NetworkNamespace.run(in: network.sinkName) { SinkProgram.detach(device: "from-relay") }
+    for threads in [0, settings.busyThreads] {
+      for way in BenchRelay.Way.allCases {
+        progress("transit at 5,000 packets/s: \(way.rawValue), \(threads) busy threads on both processors")
+        let (values, sent) = try await BenchRelay.run(way, in: network) { [settings] in
+          let load = BenchLoad(threads: threads, processor: nil)
+          defer { load.end() }
+          return try await BenchTransit.run(
+            network: network, destination: way == .kernel ? BenchNetwork.sink : BenchNetwork.ingress,
+            packetsPerSecond: 5000, count: settings.transitPackets)
+        }
+        guard !values.isEmpty else { throw BenchError.nothingArrived(way.rawValue) }
+        let sorted = values.sorted()
+        func quantile(_ share: Double) -> Double {
+          Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]) / 1000
+        }
+        results.transit.append(
+          .init(
+            way: way.rawValue, busyThreads: threads, sent: sent, received: values.count,
+            p50Microseconds: quantile(0.5), p99Microseconds: quantile(0.99), p999Microseconds: quantile(0.999),
+            maxMicroseconds: Double(sorted.last ?? 0) / 1000))
+      }
+    }
+  }
+
+  private static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    return sorted.isEmpty ? 0 : sorted[sorted.count / 2]
+  }
+}

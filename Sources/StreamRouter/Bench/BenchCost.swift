@@ -1,0 +1,111 @@
+import CStreamRouter
+import Foundation
+import Topology
+
+/// What the relay path costs a packet, without any device: BPF_PROG_TEST_RUN in a network namespace of its own.
+///
+/// A test run repeats on the same packet, so the packet must come out as one that is relayed again: two relays send
+/// it to each other, with all that a packet goes through — parse, lookup, source check, measurement, FIB and neighbour
+/// lookup, rewriting, checksums, account. Each repetition takes one off the TTL, so a run is 200 of them, and the
+/// counters are checked: a run whose packets were not all forwarded is an error, not a figure.
+enum BenchCost {
+  /// Repetitions of one run; below the TTL of 255.
+  private static let repetitions = 200
+  private static let runs = 500
+
+  /// - Parameter relays: How many relays stand in the table.
+  static func measure(_ transport: StreamProtocol, relays: Int) throws -> BenchResults.Cost {
+    try NetworkNamespace.runInNew {
+      try setUp()
+      let datapath = try SandboxDatapath(pins: nil, capacity: max(relays, 16))
+      try datapath.updateSettings()
+      for (index, pair) in stride(from: 0, to: max(relays, 2), by: 2).enumerated() {
+        for (offset, relay) in Self.pair(UInt16(index), transport).enumerated() {
+          // Two relays make a pair; the last one of an odd number is left out.
+          for entry in RelayEntry.entries(for: relay, index: UInt32(pair + offset), isLocal: { _ in false }) {
+            try datapath.set(entry.value, at: entry.key)
+          }
+        }
+      }
+      let packet = Self.packet(transport)
+      var durations: [Double] = []
+      for _ in 0..<runs {
+        let run = try datapath.testRun(packet, repetitions: Int32(repetitions))
+        guard run.verdict == 7 else { throw BenchError.nothingArrived("verdict \(run.verdict) in a test run") }
+        durations.append(Double(run.durationNs))
+      }
+      let forwarded = try datapath.counters(at: 0)[SR_PACKETS_OUT] + datapath.counters(at: 1)[SR_PACKETS_OUT]
+      guard forwarded == UInt64(runs * repetitions) else {
+        throw BenchError.nothingArrived("\(forwarded) of \(runs * repetitions) packets forwarded in test runs")
+      }
+      return BenchResults.Cost(
+        what: "\(transport.rawValue), \(relays) relay\(relays == 1 ? "" : "s") in the table",
+        nanoseconds: durations.sorted()[durations.count / 2])
+    }
+  }
+
+  private static func setUp() throws {
+    let lines = [
+      "link set lo up", "link add name va type veth peer name vb", "addr add 10.77.0.1/16 dev va",
+      "link set va up",
+      "link set vb up", "neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev va",
+      "neigh add 10.77.0.3 lladdr 02:00:00:00:00:03 dev va",
+    ]
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("sr-cost-\(UUID().uuidString)")
+      .path
+    try lines.joined(separator: "\n").appending("\n").write(toFile: file, atomically: false, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    // This thread's namespace is the child's: posix_spawn in place, not a pool's thread.
+    var arguments: [UnsafeMutablePointer<CChar>?] = (["ip", "-batch", file] as [String]).map { strdup($0) }
+    arguments.append(nil)
+    defer { arguments.forEach { free($0) } }
+    var child = pid_t()
+    let spawned = posix_spawnp(&child, "ip", nil, nil, arguments, environ)
+    var status: Int32 = 0
+    while spawned == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR {}
+    guard spawned == 0 && status == 0 else {
+      throw BenchError.needs("the command ip (Debian package iproute2)")
+    }
+    try "1\n".write(toFile: "/proc/sys/net/ipv4/conf/lo/forwarding", atomically: false, encoding: .utf8)
+  }
+
+  /// Two relays between 10.77.0.2 and 10.77.0.3, each the other's sink; pair 0 is the one that is measured.
+  private static func pair(_ number: UInt16, _ transport: StreamProtocol) -> [Relay] {
+    let port = 1024 + 2 * number
+    let (a, b) = (IPAddress("10.77.0.2")!, IPAddress("10.77.0.3")!)
+    return [(a, b), (b, a)].enumerated().map { index, ends in
+      Relay(
+        stream: "bench-\(number)-\(index)", node: "bench", hop: 0, transport: transport,
+        ingress: Endpoint(address: ends.0, port: port), sources: [AddressPrefix(ends.1)],
+        sinks: [
+          RelaySink(
+            kind: .host, name: "bench", destination: Endpoint(address: ends.1, port: port),
+            source: Endpoint(address: ends.0, port: port))
+        ])
+    }
+  }
+
+  /// 200 bytes of payload from 10.77.0.3 to 10.77.0.2 port 1024, UDP checksum included.
+  private static func packet(_ transport: StreamProtocol) -> [UInt8] {
+    var payload = [UInt8](repeating: 0x5a, count: 200)
+    if transport == .rtp {
+      payload.replaceSubrange(0..<12, with: [0x80, 96, 0, 1, 0, 0, 0, 1, 0x53, 0x52, 0, 1])
+    }
+    let addresses: [UInt8] = [10, 77, 0, 3, 10, 77, 0, 2]
+    func big(_ value: Int) -> [UInt8] { [UInt8(value >> 8 & 0xff), UInt8(value & 0xff)] }
+    var ip: [UInt8] = [0x45, 0] + big(28 + payload.count) + [0, 0, 0, 0, 255, 17, 0, 0] + addresses
+    ip.replaceSubrange(10..<12, with: big(checksum(ip)))
+    var udp: [UInt8] = big(1024) + big(1024) + big(8 + payload.count) + [0, 0] + payload
+    udp.replaceSubrange(6..<8, with: big(checksum(addresses + [0, 17] + big(8 + payload.count) + udp)))
+    return [UInt8](repeating: 0, count: 12) + [0x08, 0x00] + ip + udp
+  }
+
+  /// RFC 1071.
+  private static func checksum(_ bytes: [UInt8]) -> Int {
+    var sum = stride(from: 0, to: bytes.count, by: 2).reduce(0) {
+      $0 + Int(bytes[$1]) << 8 + Int(bytes[$1 + 1])
+    }
+    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
+    return ~sum & 0xffff
+  }
+}

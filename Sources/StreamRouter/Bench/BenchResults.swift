@@ -1,0 +1,116 @@
+import Foundation
+
+/// What the benchmarks found, with the machine that they ran on: printed as text or written as JSON.
+public struct BenchResults: Codable, Sendable {
+  /// The machine; figures of different ones do not compare.
+  public struct Machine: Codable, Sendable {
+    public var kernel: String
+    public var processor: String
+    public var processors: Int
+
+    static func read() -> Machine {
+      let release = (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8)) ?? "?"
+      let information = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+      let model =
+        information.split(separator: "\n").first { $0.hasPrefix("model name") }
+        .flatMap { $0.split(separator: ":").last } ?? "?"
+      return Machine(
+        kernel: release.trimmingCharacters(in: .whitespacesAndNewlines),
+        processor: model.trimmingCharacters(in: .whitespaces),
+        processors: ProcessInfo.processInfo.processorCount)
+    }
+  }
+
+  public struct Throughput: Codable, Sendable {
+    public var way: String
+    public var busyThreads: Int
+    /// What the sender handed over, of which the relay took what it could.
+    public var offeredPerSecond: Double
+    /// The median of the repetitions.
+    public var packetsPerSecond: Double
+    public var lowest: Double
+    public var highest: Double
+  }
+
+  public struct Transit: Codable, Sendable {
+    public var way: String
+    public var busyThreads: Int
+    public var sent: Int
+    public var received: Int
+    public var p50Microseconds: Double
+    public var p99Microseconds: Double
+    public var p999Microseconds: Double
+    public var maxMicroseconds: Double
+  }
+
+  public struct Cost: Codable, Sendable {
+    public var what: String
+    public var nanoseconds: Double
+  }
+
+  public var machine: Machine
+  public var payloadBytes = 200
+  public var repetitions: Int
+  public var secondsEach: Double
+  public var costs: [Cost] = []
+  public var throughput: [Throughput] = []
+  public var transit: [Transit] = []
+
+  init(machine: Machine, settings: Bench.Settings) {
+    self.machine = machine
+    repetitions = settings.repetitions
+    secondsEach = settings.seconds
+  }
+
+  /// The figures as a person reads them, ratios included.
+  public var text: String {
+    var lines = ["\(machine.processor), \(machine.processors) processors, Linux \(machine.kernel)", ""]
+    lines.append("Cost of the relay path a packet (BPF_PROG_TEST_RUN, one sink, with accounting)")
+    for cost in costs { lines.append("  \(pad(cost.what, 34)) \(number(cost.nanoseconds, 1)) ns") }
+    if let one = costs.first, let many = costs.last, one.nanoseconds > 0 {
+      lines.append(
+        "  many relays cost \(number(many.nanoseconds / one.nanoseconds, 2)) times what one pair costs")
+    }
+    lines += [
+      "",
+      "Throughput, \(payloadBytes)-byte UDP, relay on processor 1 (median of \(repetitions) times \(number(secondsEach, 1)) s)",
+      "  " + pad("", 9) + right("busy", 6) + right("offered/s", 12) + right("delivered/s", 13)
+        + right("lowest", 11)
+        + right("highest", 11) + right("of process", 12),
+    ]
+    for row in throughput {
+      let base =
+        throughput.first { $0.way == "process" && $0.busyThreads == row.busyThreads }?.packetsPerSecond ?? 0
+      lines.append(
+        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 6) + right(number(row.offeredPerSecond, 0), 12)
+          + right(number(row.packetsPerSecond, 0), 13) + right(number(row.lowest, 0), 11)
+          + right(number(row.highest, 0), 11)
+          + right(base > 0 ? number(row.packetsPerSecond / base, 2) : "-", 12))
+    }
+    lines += [
+      "",
+      "Transit at 5,000 packets/s, send call to receive stamp, microseconds; sender and receiver SCHED_FIFO",
+      "  " + pad("", 9) + right("busy", 6) + right("lost", 7) + right("p50", 10) + right("p99", 10)
+        + right("p99.9", 10) + right("max", 10),
+    ]
+    for row in transit {
+      lines.append(
+        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 6) + right("\(row.sent - row.received)", 7)
+          + right(number(row.p50Microseconds, 1), 10) + right(number(row.p99Microseconds, 1), 10)
+          + right(number(row.p999Microseconds, 1), 10) + right(number(row.maxMicroseconds, 1), 10))
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private func number(_ value: Double, _ digits: Int) -> String {
+    value.formatted(.number.precision(.fractionLength(digits)).locale(Locale(identifier: "en_US")))
+  }
+
+  private func pad(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
+  private func right(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(1, width - text.count)) + text
+  }
+}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Foundation
+import StreamRouter
+
+/// `streamrouter bench`: what the engines do on this machine, side by side in one run.
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure the engines against each other and against kernel forwarding on this machine.",
+    discussion: """
+      Builds three network namespaces of its own and removes them. Takes about three minutes, needs root and two \
+      processors, and wants an otherwise idle machine. Use a release build.
+      """)
+
+  @Option(help: "Repetitions of each throughput figure; the median is reported.")
+  var repetitions = 3
+  @Option(help: "Seconds of each repetition.")
+  var seconds = 2.0
+  @Option(help: "Busy threads beside the relay.")
+  var busyThreads = 8
+  @Option(help: "Packets of each transit figure, at 5,000 a second.")
+  var transitPackets = 50_000
+  @Flag(help: "Print the results as one JSON document.")
+  var json = false
+
+  func validate() throws {
+    guard repetitions > 0, seconds > 0, busyThreads >= 0, transitPackets >= 1000 else {
+      throw ValidationError(
+        "repetitions and seconds must be above 0, busy threads at least 0, transit packets at least 1000")
+    }
+  }
+
+  func run() async throws {
+    let bench = Bench(
+      settings: .init(
+        repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets),
+      progress: { Report.note($0) })
+    do {
+      let results = try await bench.run()
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        print(String(decoding: try encoder.encode(results), as: UTF8.self))
+      } else {
+        print(results.text)
+      }
+    } catch let error as BenchError {
+      Report.error("\(error)")
+      if case .needs = error { throw ExitCode(77) }
+      throw ExitCode(1)
+    }
+  }
+}
