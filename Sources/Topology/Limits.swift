@@ -12,6 +12,11 @@ public enum Limits {
   /// Keys given twice that are reported in one run; each costs another pass over the file.
   static let duplicateKeys = 32
 
+  /// Problems of a file that are reported.
+  static let problems = 1000
+  /// Bytes read again, all passes together, to find keys given twice.
+  static let recomposedBytes = 4 << 20
+
   public static let nodes = 1024
   public static let links = 8192
   public static let streams = 4096
