@@ -74,7 +74,7 @@ import Testing
     let yaml = "# " + String(repeating: "x", count: Limits.fileBytes)
     #expect(
       Topology.problems(yaml) == [
-        "f:1:1: error: the file has 1048578 bytes; 1048576 are the limit; split the topology"
+        "f:1:1: error: the file is larger than 1048576 bytes; split the topology"
       ])
   }
 
