@@ -11,12 +11,7 @@ extension Topology {
   /// - Throws: ``TopologyError/invalid(_:)`` with every problem, in the order of the file.
   public static func decode(yaml: String, file: String) throws(TopologyError) -> Topology {
     var decoder = TopologyDecoder(file: file)
-    guard yaml.utf8.count <= Limits.fileBytes else {
-      decoder.report(
-        .start, "the file is larger than \(Limits.fileBytes) bytes", "split the topology"
-      )
-      throw .invalid(decoder.problems)
-    }
+    guard yaml.utf8.count <= Limits.fileBytes else { throw tooLarge(file) }
     var reader = YAMLReader(yaml)
     let root = reader.read()
     for fault in reader.faults { decoder.report(fault.position, fault.message, fault.remedy) }
@@ -35,6 +30,8 @@ extension Topology {
   /// - Throws: ``TopologyError``.
   public static func load(path: String) throws(TopologyError) -> Topology {
     let bytes = try bytes(of: path)
+    // Before looking at the text: reading stopped at the limit, perhaps within a character.
+    guard bytes.count <= Limits.fileBytes else { throw tooLarge(path) }
     guard let yaml = String(validating: bytes, as: UTF8.self) else {
       let (line, column) = firstInvalid(bytes)
       throw .invalid([
@@ -44,6 +41,14 @@ extension Topology {
       ])
     }
     return try decode(yaml: yaml, file: path)
+  }
+
+  private static func tooLarge(_ file: String) -> TopologyError {
+    .invalid([
+      Problem(
+        file: file, line: 1, column: 1, message: "the file is larger than \(Limits.fileBytes) bytes",
+        remedy: "split the topology")
+    ])
   }
 
   private static func bytes(of path: String) throws(TopologyError) -> [UInt8] {
