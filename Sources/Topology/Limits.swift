@@ -12,9 +12,18 @@ public enum Limits {
   /// Keys given twice that are reported in one run; each costs another pass over the file.
   static let duplicateKeys = 32
 
+  /// Problems of a file that are reported.
+  static let problems = 1000
+  /// Bytes read again, all passes together, to find keys given twice.
+  static let recomposedBytes = 4 << 20
+
+  /// Nodes of a topology.
   public static let nodes = 1024
+  /// Links of a topology.
   public static let links = 8192
+  /// Streams of a topology.
   public static let streams = 4096
+  /// Addresses of a node.
   public static let addressesPerNode = 16
   /// SR_MAX_SINKS of Sources/CStreamRouter/include/streamrouter_abi.h, which this room must not import: a test
   /// of the room StreamRouter compares the two.
@@ -26,6 +35,7 @@ public enum Limits {
   public static let nameLength = 32
   /// Characters of a stream's name: SR_NAME_BYTES without the terminating NUL.
   public static let streamNameLength = 63
+  /// Labels of a node.
   public static let labelsPerNode = 64
   /// Characters of a label's key or value.
   public static let labelLength = 256

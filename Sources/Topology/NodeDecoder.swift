@@ -5,7 +5,9 @@ extension TopologyDecoder {
     let what = "the address of node \(Words.quote(name))"
     if case .scalar = value.content {
       if value.isNull {
-        report(value.position, "node \(Words.quote(name)) has no address", "write '\(name): 10.0.0.1'")
+        report(
+          value.position, "node \(Words.quote(name)) has no address",
+          "write the address behind the colon: 'camera: 10.0.0.1'")
       } else if let address = address(value, what) {
         positions[.address(node: index, 0)] = value.position
         node.addresses = [address]

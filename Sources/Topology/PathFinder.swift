@@ -90,7 +90,8 @@ struct PathFinder {
           place: place,
           message:
             "no links lead from node \(Words.quote(names[tree[start].node])) to \(Words.quote(names[goal]))",
-          remedy: "add links, such as '\(names[tree[start].node]) -- \(names[goal])'", cause: .noPath))
+          remedy: "add links, such as " + Words.quote("\(names[tree[start].node]) -- \(names[goal])"),
+          cause: .noPath))
       return nil
     }
     var at = start

@@ -90,70 +90,96 @@ private struct Planner {
     var endpoint: Endpoint
   }
 
-  private var adds: [Relay] = []
-  private var replaces: [(old: Relay, new: Relay)] = []
+  /// A relay to add, or to replace where `old` is there.
+  private struct Start {
+    enum State {
+      /// `underway`: others are made room for first.
+      case waiting, underway, made
+    }
+
+    var old: Relay?
+    var new: Relay
+    var state = State.waiting
+  }
+
+  private var starts: [Start] = []
+  private var startOf: [Identity: Int] = [:]
   private var removes: [Relay] = []
+  private var removable: [Identity: Relay] = [:]
   private var listeners: [Socket: Identity] = [:]
   private var changes: [Change] = []
 
   init(old: [Relay], new: [Relay]) {
     let running = Dictionary(old.map { (Identity($0), $0) }, uniquingKeysWith: { first, _ in first })
     let wanted = Set(new.map { Identity($0) })
-    for relay in new {
-      if let old = running[Identity(relay)] {
-        if old != relay { replaces.append((old, relay)) }
-      } else {
-        adds.append(relay)
-      }
+    starts = new.filter { running[Identity($0)] == nil }.map { Start(new: $0) }
+    starts += new.compactMap { relay in
+      running[Identity(relay)].flatMap { $0 == relay ? nil : Start(old: $0, new: relay) }
     }
+    startOf = Dictionary(
+      starts.enumerated().map { (Identity($0.element.new), $0.offset) }, uniquingKeysWith: { first, _ in first }
+    )
     removes = old.filter { !wanted.contains(Identity($0)) }
-    for relay in old { listen(relay) }
+    removable = Dictionary(removes.map { (Identity($0), $0) }, uniquingKeysWith: { first, _ in first })
+    for relay in old {
+      for socket in sockets(relay) { listeners[socket] = Identity(relay) }
+    }
   }
 
   mutating func order() -> [Change] {
-    while true {
-      let count = changes.count
-      for relay in adds where blockers(of: relay).isEmpty { make(.add(relay)) }
-      for (old, new) in replaces where blockers(of: new).isEmpty { make(.replace(old: old, new: new)) }
-      guard let stuck = adds.first ?? replaces.first?.new else { break }
-      if changes.count == count { free(stuck) }
-    }
-    for relay in removes { make(.remove(relay)) }
+    for index in starts.indices { make(index) }
+    for relay in removes where removable[Identity(relay)] != nil { remove(relay) }
     return changes
   }
 
-  /// Takes away what listens where a relay shall start: for good where it is to be removed, else, since it waits
-  /// for another in a circle, until it is added again.
-  private mutating func free(_ relay: Relay) {
-    let blockers = blockers(of: relay)
-    if let removed = removes.first(where: { blockers.contains(Identity($0)) }) {
-      make(.remove(removed))
-    } else if let moved = replaces.first(where: { blockers.contains(Identity($0.old)) }) {
-      replaces.removeAll { Identity($0.old) == Identity(moved.old) }
-      make(.remove(moved.old))
-      adds.append(moved.new)
-    } else if adds.contains(relay) {
-      // Two wanted relays at one ingress: no order helps, and the engine will say so.
-      make(.add(relay))
-    } else if let stuck = replaces.first {
-      make(.replace(old: stuck.old, new: stuck.new))
+  /// Makes one start, and before it whatever makes room for it. The stack stands in for recursion, which a long
+  /// chain of relays that each move to the next one's port would take too deep.
+  private mutating func make(_ index: Int) {
+    var stack = [index]
+    while let top = stack.last {
+      if starts[top].state == .made {
+        stack.removeLast()
+        continue
+      }
+      starts[top].state = .underway
+      if let blocker = makeRoom(for: starts[top].new) {
+        stack.append(blocker)
+        continue
+      }
+      let (old, new) = (starts[top].old, starts[top].new)
+      if let old { silence(old) }
+      for socket in sockets(new) { listeners[socket] = Identity(new) }
+      changes.append(old.map { .replace(old: $0, new: new) } ?? .add(new))
+      starts[top].state = .made
+      stack.removeLast()
     }
   }
 
-  private mutating func make(_ change: Change) {
-    changes.append(change)
-    switch change {
-    case .add(let relay):
-      adds.removeAll { $0 == relay }
-      listen(relay)
-    case .replace(let old, let new):
-      replaces.removeAll { Identity($0.new) == Identity(new) }
-      silence(old)
-      listen(new)
-    case .remove(let relay):
-      removes.removeAll { $0 == relay }
-      silence(relay)
+  /// Removes what can be removed where the relay shall listen. Returns a start that must be made before, if any.
+  private mutating func makeRoom(for relay: Relay) -> Int? {
+    for socket in sockets(relay) {
+      guard let listener = listeners[socket], listener != Identity(relay) else { continue }
+      if let old = removable[listener] {
+        remove(old)
+      } else if let other = startOf[listener], let old = starts[other].old {
+        switch starts[other].state {
+        case .waiting: return other
+        case .underway:
+          // Each waits for the next in a circle: this one is taken away, and added again later.
+          remove(old)
+          starts[other].old = nil
+        // Two wanted relays at one ingress: no order helps, and the engine will say so.
+        case .made: break
+        }
+      }
     }
+    return nil
+  }
+
+  private mutating func remove(_ relay: Relay) {
+    changes.append(.remove(relay))
+    removable[Identity(relay)] = nil
+    silence(relay)
   }
 
   private func sockets(_ relay: Relay) -> [Socket] {
@@ -162,15 +188,7 @@ private struct Planner {
     }
   }
 
-  private mutating func listen(_ relay: Relay) {
-    for socket in sockets(relay) { listeners[socket] = Identity(relay) }
-  }
-
   private mutating func silence(_ relay: Relay) {
     for socket in sockets(relay) where listeners[socket] == Identity(relay) { listeners[socket] = nil }
-  }
-
-  private func blockers(of relay: Relay) -> Set<Identity> {
-    Set(sockets(relay).compactMap { listeners[$0] }).subtracting([Identity(relay)])
   }
 }

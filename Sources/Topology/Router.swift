@@ -11,6 +11,14 @@ struct Router {
   private var paths: PathFinder
   /// Ports that something listens on, for each node.
   private var taken: [Set<UInt16>]
+  /// Where earlier searches for a free port ended: ports never become free again, so later ones go on there.
+  private var searched: [Search: Int] = [:]
+
+  private struct Search: Hashable {
+    var node: Int
+    var start: UInt16
+    var transport: StreamProtocol
+  }
 
   init(_ topology: Topology) {
     self.topology = topology
@@ -163,7 +171,8 @@ struct Router {
     let stream = topology.streams[index]
     let all =
       stream.sources.isEmpty
-      ? (topology.node(stream.from.node)?.addresses ?? []).map { AddressPrefix($0) } : stream.sources
+      ? (paths.index[stream.from.node].map { topology.nodes[$0].addresses } ?? []).map { AddressPrefix($0) }
+      : stream.sources
     let usable = all.filter { $0.address.family == family }
     if usable.isEmpty {
       found(
@@ -182,10 +191,12 @@ struct Router {
 
   /// The stream's own port, or the next free one in steps of two.
   private mutating func freePort(_ stream: Stream, _ index: Int, at node: Int) -> UInt16? {
-    for port in stride(from: Int(stream.from.port), through: Int(UInt16.max), by: 2) {
+    let search = Search(node: node, start: stream.from.port, transport: stream.transport)
+    for port in stride(from: searched[search] ?? Int(stream.from.port), through: Int(UInt16.max), by: 2) {
       let ports = stream.transport.ports(from: UInt16(port))
       if taken[node].isDisjoint(with: ports) {
         taken[node].formUnion(ports)
+        searched[search] = port
         return UInt16(port)
       }
     }

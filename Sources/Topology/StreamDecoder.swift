@@ -137,7 +137,7 @@ extension TopologyDecoder {
       if Grammar.isName(text, limit: Limits.nameLength) {
         report(
           position, "source \(Words.quote(text)) is no node",
-          Words.instead(of: text, known: draft.nodes.map(\.name)))
+          problems.count < Limits.problems ? Words.instead(of: text, known: draft.nodes.map(\.name)) : "")
       } else {
         report(
           position, "source \(Words.quote(text)) is no address, prefix or node",

@@ -1,6 +1,7 @@
 /// A topology: nodes, the links between them, and the streams that cross them, as one YAML file says it.
 ///
-/// A value of this type is valid: ``Topology/decode(yaml:file:)`` returns one only where there is no error left.
+/// What ``Topology/decode(yaml:file:)`` and ``Topology/load(path:)`` return is valid: they return nothing where
+/// an error is left.
 public struct Topology: Hashable, Sendable {
   /// The version of the file format that this code reads.
   public static let version = 1
@@ -65,7 +66,8 @@ public enum Scheduling: Hashable, Sendable, Codable {
 public struct Link: Hashable, Sendable {
   public var a: String
   public var b: String
-  /// The addresses that hops of this link listen on, where the long form names them.
+  /// The addresses that hops of this link listen on and send from, by node, where the long form names them. Each
+  /// belongs to its node, whether or not the node lists it too.
   public var addresses: [String: IPAddress]
   /// Bytes of the largest IP packet, where the long form names it; the lab sets its devices to it.
   public var mtu: Int?
@@ -87,7 +89,7 @@ public struct Stream: Hashable, Sendable {
   public var from: NodePort
   /// Nodes that the path must visit, in this order.
   public var via: [String]
-  /// Never empty.
+  /// Never empty. At most one of them is on any one node: a relay hands a packet up its own stack once.
   public var to: [Sink]
   /// Whom the first hop accepts packets from. Empty in the file: the addresses of the node in `from`.
   public var sources: [AddressPrefix]

@@ -14,9 +14,15 @@ struct TopologyDecoder {
   init(file: String) { self.file = file }
 
   mutating func report(_ position: Position, _ message: String, _ remedy: String) {
+    // One more than the limit says that there are more.
+    guard problems.count <= Limits.problems else { return }
+    let isLast = problems.count == Limits.problems
+    let message = isLast ? "more than \(Limits.problems) problems; the others are left out" : message
+    let remedy = isLast ? "correct these first" : remedy
     problems.append(
       Problem(
-        file: file, line: position.line, column: position.column, message: message, remedy: remedy))
+        file: file, line: position.line, column: position.column, message: Words.harmless(message),
+        remedy: Words.harmless(remedy)))
   }
 
   mutating func decode(_ root: YAMLValue) {

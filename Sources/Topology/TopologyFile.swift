@@ -11,12 +11,7 @@ extension Topology {
   /// - Throws: ``TopologyError/invalid(_:)`` with every problem, in the order of the file.
   public static func decode(yaml: String, file: String) throws(TopologyError) -> Topology {
     var decoder = TopologyDecoder(file: file)
-    guard yaml.utf8.count <= Limits.fileBytes else {
-      decoder.report(
-        .start, "the file has \(yaml.utf8.count) bytes; \(Limits.fileBytes) are the limit", "split the topology"
-      )
-      throw .invalid(decoder.problems)
-    }
+    guard yaml.utf8.count <= Limits.fileBytes else { throw tooLarge(file) }
     var reader = YAMLReader(yaml)
     let root = reader.read()
     for fault in reader.faults { decoder.report(fault.position, fault.message, fault.remedy) }
@@ -34,7 +29,9 @@ extension Topology {
   ///
   /// - Throws: ``TopologyError``.
   public static func load(path: String) throws(TopologyError) -> Topology {
-    let bytes = try read(path)
+    let bytes = try bytes(of: path)
+    // Before looking at the text: reading stopped at the limit, perhaps within a character.
+    guard bytes.count <= Limits.fileBytes else { throw tooLarge(path) }
     guard let yaml = String(validating: bytes, as: UTF8.self) else {
       let (line, column) = firstInvalid(bytes)
       throw .invalid([
@@ -46,7 +43,15 @@ extension Topology {
     return try decode(yaml: yaml, file: path)
   }
 
-  private static func read(_ path: String) throws(TopologyError) -> [UInt8] {
+  private static func tooLarge(_ file: String) -> TopologyError {
+    .invalid([
+      Problem(
+        file: file, line: 1, column: 1, message: "the file is larger than \(Limits.fileBytes) bytes",
+        remedy: "split the topology")
+    ])
+  }
+
+  private static func bytes(of path: String) throws(TopologyError) -> [UInt8] {
     let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
     defer { if descriptor != STDIN_FILENO { close(descriptor) } }
@@ -54,7 +59,7 @@ extension Topology {
     var chunk = [UInt8](repeating: 0, count: 65_536)
     // One byte over the limit is enough for decode to refuse the file.
     while bytes.count <= Limits.fileBytes {
-      let count = chunk.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+      let count = chunk.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw .unreadable(file: path, reason: String(cString: strerror(errno))) }
       if count == 0 { break }

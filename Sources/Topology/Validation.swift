@@ -37,6 +37,11 @@ private struct Validator {
     findings.append(Finding(place: place, message: message, remedy: remedy))
   }
 
+  /// What to write instead of a node that there is not; past the problems that are reported nobody asks.
+  private func instead(of node: String) -> String {
+    findings.count < Limits.problems ? Words.instead(of: node, known: names) : ""
+  }
+
   // MARK: Nodes and links
 
   mutating func checkNodes() {
@@ -62,7 +67,7 @@ private struct Validator {
       let place = Place.link(index)
       for end in [link.a, link.b] where !nodes.contains(end) {
         found(
-          place, "link to \(Words.quote(end)), which is no node", Words.instead(of: end, known: names))
+          place, "link to \(Words.quote(end)), which is no node", instead(of: end))
       }
       if link.a == link.b {
         found(place, "link from node \(Words.quote(link.a)) to itself", "name two nodes, or remove the link")
@@ -107,13 +112,13 @@ private struct Validator {
         unsound.insert(index)
         found(
           place, "stream \(Words.quote(stream.name)) names \(Words.quote(node)), which is no node",
-          Words.instead(of: node, known: names))
+          instead(of: node))
       }
       for (which, sink) in stream.to.enumerated() {
         if case .host(let endpoint) = sink, let owner = owners[endpoint.address] {
           found(
             .sink(stream: index, which), "sink \(endpoint) is an address of node \(Words.quote(owner))",
-            "write '\(owner):\(endpoint.port)'")
+            "write " + Words.quote("\(owner):\(endpoint.port)"))
         }
       }
     }
@@ -162,11 +167,11 @@ private struct Validator {
       let role = listener.isIngress ? "ingress" : "sink"
       let why = number == port.port ? "" : ", whose RTCP would use port \(number)"
       if !listener.isIngress, !other.isIngress, other.stream == listener.stream, number == port.port {
-        found(place, "sink '\(port)' stands twice", "keep one of them")
+        found(place, "sink \(Words.quote("\(port)")) stands twice", "keep one of them")
       } else {
         found(
           place,
-          "\(role) '\(port)'\(why), but \(other.what) at port \(number) of node \(Words.quote(port.node))",
+          "\(role) \(Words.quote("\(port)"))\(why), but \(other.what) at port \(number) of node \(Words.quote(port.node))",
           "choose another port: each has one listener, and RTP uses the port above too")
       }
       return

@@ -3,15 +3,21 @@ enum Words {
   /// The text in single quotes, cut to a readable length, with everything that could steer a terminal escaped.
   static func quote(_ text: String) -> String {
     let limit = 60
+    let cut = String(text.unicodeScalars.prefix(limit))
+    return "'" + harmless(cut) + (text.unicodeScalars.count > limit ? "..." : "") + "'"
+  }
+
+  /// The text with everything that could steer a terminal escaped.
+  static func harmless(_ text: String) -> String {
     var safe = ""
-    for scalar in text.unicodeScalars.prefix(limit) {
+    for scalar in text.unicodeScalars {
       switch scalar.properties.generalCategory {
       case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
         safe += "\\u{" + String(scalar.value, radix: 16) + "}"
       default: safe.unicodeScalars.append(scalar)
       }
     }
-    return "'" + safe + (text.unicodeScalars.count > limit ? "..." : "") + "'"
+    return safe
   }
 
   /// `a, b or c`.
@@ -20,8 +26,10 @@ enum Words {
     return words.dropLast().joined(separator: ", ") + " or " + last
   }
 
-  /// What to write instead of a word that is not known: the nearest known one, else all of them.
+  /// What to write instead of a word that is not known: the nearest known one, else all of them. Known words that
+  /// are no words, since the file names nodes badly, are left out.
   static func instead(of word: String, known: [String]) -> String {
+    let known = known.filter { $0.utf8.count <= 64 && $0.utf8.allSatisfy { (0x21...0x7e).contains($0) } }
     if let near = nearest(to: word, in: known) { return "did you mean '\(near)'?" }
     return known.isEmpty ? "there is none to name" : "write " + choice(Array(known.prefix(24)))
   }
@@ -34,19 +42,21 @@ enum Words {
     var best: (word: String, distance: Int)?
     for candidate in known {
       let other = folded(candidate)
+      let limit = max(1, min(plain.count, other.count) / 3)
+      guard abs(plain.count - other.count) <= limit else { continue }
       let distance = distance(plain, other)
-      guard distance <= max(1, min(plain.count, other.count) / 3), distance < other.count else { continue }
-      if distance < best?.distance ?? .max { best = (candidate, distance) }
+      guard distance <= limit, distance < other.count, distance < best?.distance ?? .max else { continue }
+      best = (candidate, distance)
     }
     return best?.word
   }
 
-  private static func folded(_ word: String) -> [Character] {
-    Array(word.lowercased().filter { $0 != "_" })
+  private static func folded(_ word: String) -> [UInt8] {
+    word.lowercased().utf8.filter { $0 != UInt8(ascii: "_") }
   }
 
   /// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours, one each.
-  static func distance(_ a: [Character], _ b: [Character]) -> Int {
+  static func distance(_ a: [UInt8], _ b: [UInt8]) -> Int {
     var older = [Int]()
     var old = Array(0...b.count)
     for i in 0..<a.count {

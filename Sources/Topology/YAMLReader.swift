@@ -12,12 +12,17 @@ struct YAMLReader {
   /// What stood where placeholders stand.
   private var covered: [Position: String] = [:]
   private var values = 0
+  /// Where the text ends, if more was put behind it.
+  private var end: Position?
 
   init(_ text: String) {
     scalars = Array(text.unicodeScalars)
     // Yams keeps a pointer into the text after the call that lent it, which is sound only for text that lives on
     // the heap: longer than the 15 bytes that Swift keeps inside a String.
-    if text.utf8.count < 16 { scalars += Array(repeating: "\n", count: 16) }
+    if text.utf8.count < 16 {
+      end = position(of: scalars.count)
+      scalars += Array(repeating: "\n", count: 16)
+    }
   }
 
   /// The tree, or nil where none can be made; ``faults`` says why.
@@ -39,7 +44,7 @@ struct YAMLReader {
   }
 
   private mutating func fault(_ position: Position, _ message: String, _ remedy: String) {
-    faults.append((position, message, remedy))
+    faults.append((min(position, end ?? position), message, remedy))
   }
 
   // MARK: Compose
@@ -53,8 +58,14 @@ struct YAMLReader {
         return nil
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         let first = Position(context.mark)
-        if covered.count < Limits.duplicateKeys, cover(keys.first ?? "", at: first) { continue }
-        fault(first, "key \(Words.quote(keys.first ?? "")) stands twice in one mapping", "keep one of them")
+        if covered.count < Limits.duplicateKeys, covered.count * scalars.count < Limits.recomposedBytes,
+          cover(keys.first ?? "", at: first)
+        {
+          continue
+        }
+        for (position, key) in covered.merging([first: keys.first ?? ""], uniquingKeysWith: { a, _ in a }) {
+          fault(position, "key \(Words.quote(key)) stands twice in one mapping", "keep one of them")
+        }
         return nil
       } catch {
         explain(error)

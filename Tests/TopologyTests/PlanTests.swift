@@ -56,6 +56,16 @@ import Testing
     #expect(run(changes, from: old) == Set(new))
   }
 
+  @Test func aLongChainOfMovesIsMadeFromItsEnd() {
+    // Each relay moves to the port of the next, as when a stream put first in the file shifts all others.
+    let old = (0..<3000).map { relay("s\($0)", UInt16(1000 + $0)) }
+    let new = (0..<3000).map { relay("s\($0)", UInt16(1001 + $0)) }
+    let changes = Plan(from: old, to: new).changes
+    #expect(changes.count == 3000)
+    #expect(changes.first == .replace(old: old[2999], new: new[2999]))
+    #expect(changes.last == .replace(old: old[0], new: new[0]))
+  }
+
   @Test(arguments: 0..<300)
   func randomPlansRunWithoutCollisionAndBack(seed: Int) {
     var random = SplitMix(seed: UInt64(seed))

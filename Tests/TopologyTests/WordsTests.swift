@@ -13,9 +13,9 @@ import Testing
   }
 
   @Test func distanceCountsSwapsOnce() {
-    #expect(Words.distance(Array("abcd"), Array("acbd")) == 1)
-    #expect(Words.distance(Array("kitten"), Array("sitting")) == 3)
-    #expect(Words.distance([], Array("abc")) == 3)
+    #expect(Words.distance(Array("abcd".utf8), Array("acbd".utf8)) == 1)
+    #expect(Words.distance(Array("kitten".utf8), Array("sitting".utf8)) == 3)
+    #expect(Words.distance([], Array("abc".utf8)) == 3)
   }
 
   @Test func quotedTextIsShortAndHarmless() {
