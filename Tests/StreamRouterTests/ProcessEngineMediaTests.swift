@@ -75,6 +75,29 @@ import Topology
     #expect(control.receiveWaiting().isEmpty)
   }
 
+  /// 127.0.0.0/8 and ::1, each with the code point kept and with one of the relay's own.
+  @Test(arguments: [true, false], [nil, 34] as [UInt8?]) func codePoints(isV4: Bool, relayDSCP: UInt8?)
+    async throws
+  {
+    let engine = try ProcessEngine()
+    let address = isV4 ? address : IPAddress("::1")!
+    let (sender, sink) = (try TestSocket(address), try TestSocket(address))
+    sink.reportsDSCP(isV4: isV4)
+    let ingress = try TestSocket(address).endpoint
+    try await engine.add(testRelay(ingress: ingress, to: [sink.endpoint], dscp: relayDSCP))
+    // Of equal length and all at once, so that they would share a train if their code points did not differ.
+    engine.whileHeld {
+      for dscp in [46, 46, 0, 10] as [UInt8] {
+        sender.setDSCP(dscp, isV4: isV4)
+        sender.send([dscp, 1, 2, 3], to: ingress)
+      }
+    }
+    let arrived = sink.receive(4)
+    #expect(arrived.map(\.bytes[0]) == [46, 46, 0, 10])
+    #expect(arrived.map(\.dscp) == (relayDSCP.map { [$0, $0, $0, $0] } ?? [46, 46, 0, 10]))
+    #expect(await engine.coalesced().datagrams == (relayDSCP == nil ? 2 : 4))
+  }
+
   @Test func whatIsNoRTPIsDropped() async throws {
     let engine = try ProcessEngine()
     let (sender, sink) = (try TestSocket(address), try TestSocket(address))

@@ -8,8 +8,8 @@ import Topology
 /// Engine `process`: relays on ordinary UDP sockets, all served by one thread of this process.
 ///
 /// Needs no privileges (only scheduling rr and fifo do). Packets it sends are new ones: they carry the kernel's
-/// default TTL and, where the relay names no DSCP, code point 0, whatever the packet that came in carried. Datagrams
-/// larger than the MTU towards a sink are dropped and counted, not fragmented.
+/// default TTL, and the relay's DSCP or where it names none the code point that they came with. Datagrams larger than
+/// the MTU towards a sink are dropped and counted, not fragmented.
 ///
 /// Calls wait for the engine's thread, at most for one round of packets; nothing outlives the daemon.
 public actor ProcessEngine: Engine {

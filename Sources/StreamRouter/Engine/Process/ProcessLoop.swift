@@ -101,7 +101,7 @@ struct ProcessLoop {
     let relay = socket.pointee.relay
     outbox.send(
       from: socket.pointee.descriptor, to: relay.pointee.settings.sinks, companion: socket.pointee.isCompanion,
-      account: relay.pointee.account)
+      isV4: relay.pointee.settings.isV4, account: relay.pointee.account)
   }
 
   /// One message: a datagram or a train of them.
@@ -125,13 +125,14 @@ struct ProcessLoop {
       account.add(SR_DROP_MALFORMED, datagrams)
       return
     }
+    let dscp = relay.pointee.settings.keepsDSCP ? message.pointee.dscp : 0
     var offset = 0
     repeat {
       let start = UnsafeRawPointer(message.pointee.bytes!) + offset
       let size = min(segment, length - offset)
       if admits(UnsafeRawBufferPointer(start: start, count: size), socket, arrivalNs) {
         if outbox.isFull { flush(socket) }
-        outbox.append(start, length: size, arrivalNs: arrivalNs)
+        outbox.append(start, length: size, arrivalNs: arrivalNs, dscp: dscp)
       }
       offset += size
     } while offset < length

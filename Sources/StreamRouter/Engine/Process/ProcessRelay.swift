@@ -31,6 +31,9 @@ struct ProcessSocket {
 /// The part of a relay that `replace` exchanges at once: a ``Relay`` in the form that costs nothing for each packet.
 struct ProcessRelaySettings {
   let isRTP: Bool
+  let isV4: Bool
+  /// Whether packets leave with the code point that they came with; otherwise the sockets give them theirs.
+  let keepsDSCP: Bool
   /// Hz; 0: by payload type.
   let clockRate: UInt32
   let sources: UnsafeMutableBufferPointer<sr_prefix>
@@ -39,6 +42,8 @@ struct ProcessRelaySettings {
   /// Allocates until ``deallocate()``.
   init(_ relay: Relay) {
     isRTP = relay.transport == .rtp
+    isV4 = relay.ingress.address.family == .ipv4
+    keepsDSCP = relay.dscp == nil
     clockRate = relay.clockRate ?? 0
     sources = .allocate(capacity: relay.sources.count)
     _ = sources.initialize(
