@@ -2,6 +2,7 @@
 #include "sr_socket.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -96,6 +97,12 @@ int sr_udp_can_segment(int fd) {
     int size = 0;
     socklen_t length = sizeof(size);
     return getsockopt(fd, IPPROTO_UDP, SR_UDP_SEGMENT, &size, &length) == 0;
+}
+
+__u32 sr_udp_queue_drops(int fd) {
+    __u32 memory[SK_MEMINFO_VARS] = {};
+    socklen_t length = sizeof(memory);
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) ? 0 : memory[SK_MEMINFO_DROPS];
 }
 
 int sr_udp_wait_writable(int fd, int milliseconds) {

@@ -141,4 +141,35 @@ import Topology
     // The nine stayed together although they no longer lie side by side.
     #expect(await engine.coalesced() == ProcessCoalescing(messages: 1, datagrams: 9))
   }
+
+  /// Whatever arrives is sent on or dropped for a counted cause, and what is sent on is what arrived.
+  @Test func randomDatagramsAreAllAccounted() async throws {
+    let engine = try ProcessEngine()
+    let (sender, sink) = (try TestSocket(address), try TestSocket(address))
+    let ingress = Endpoint(address: address, port: 5004)
+    try await engine.add(testRelay("cam", .rtp, ingress: ingress, to: [sink.endpoint]))
+    var random = SystemRandomNumberGenerator()
+    var sent: Set<[UInt8]> = []
+    let count = 10_000
+    for number in 0..<count {
+      var bytes = (0..<Int.random(in: 0..<80, using: &random)).map { _ in
+        UInt8.random(in: 0...255, using: &random)
+      }
+      // Half of them look like version 2, so that more of the header is read.
+      if number % 2 == 0, !bytes.isEmpty { bytes[0] = 0x80 | bytes[0] & 0x3f }
+      sent.insert(bytes)
+      sender.send(bytes, to: ingress)
+      if number % 500 == 499 { _ = try await engine.snapshot { $0.counters["packets_in"]! > UInt64(number) } }
+    }
+    let snapshot = try await engine.snapshot()
+    let arrived = sink.receiveWaiting()
+    #expect(snapshot.counters["packets_in"] == UInt64(count))
+    #expect(snapshot.counters["packets_out"]! + snapshot.dropped == UInt64(count))
+    #expect(snapshot.counters["rtp_packets"]! + snapshot.counters["rtcp_packets"]! == UInt64(arrived.count))
+    #expect(snapshot.counters["packets_out"] == UInt64(arrived.count))
+    #expect(arrived.count > 1_000)
+    for datagram in arrived where !sent.contains(datagram.bytes) {
+      Issue.record("never sent: \(datagram.bytes)")
+    }
+  }
 }

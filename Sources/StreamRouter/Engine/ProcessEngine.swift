@@ -107,7 +107,7 @@ public actor ProcessEngine: Engine {
     // A few at a time: packets wait no longer than for copying about 70 kB.
     for start in stride(from: 0, to: entries.count, by: 64) {
       let some = entries[start..<min(start + 64, entries.count)]
-      let readings = thread.mailbox.run { _ in some.map { ProcessReading($0.memory.relay) } }
+      let readings = thread.mailbox.run { _ in some.map { ProcessReading($0.memory) } }
       for (entry, reading) in zip(some, readings) { snapshots.append(reading.snapshot(of: entry.relay)) }
     }
     return snapshots

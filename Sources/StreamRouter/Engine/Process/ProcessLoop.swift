@@ -110,7 +110,7 @@ struct ProcessLoop {
   ) {
     let relay = socket.pointee.relay
     let account = relay.pointee.account
-    countQueueDrops(message.pointee.queue_drops, socket)
+    socket.pointee.countQueueDrops(message.pointee.queue_drops)
     let length = Int(message.pointee.length)
     let segment = Int(message.pointee.segment)
     let datagrams = segment > 0 ? (length + segment - 1) / segment : 1
@@ -179,12 +179,5 @@ struct ProcessLoop {
     case .first, .inOrder, .suspect, .restart: break
     }
     if outcome.isRestart { account.add(SR_RTP_RESTARTS) }
-  }
-
-  /// The kernel says how many datagrams the queue has refused since the socket was opened, 0 for none.
-  private func countQueueDrops(_ total: UInt32, _ socket: UnsafeMutablePointer<ProcessSocket>) {
-    guard total != 0, total != socket.pointee.queueDrops else { return }
-    socket.pointee.relay.pointee.account.add(SR_DROP_QUEUE, Int(total &- socket.pointee.queueDrops))
-    socket.pointee.queueDrops = total
   }
 }

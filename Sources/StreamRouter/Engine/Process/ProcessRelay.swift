@@ -25,7 +25,22 @@ struct ProcessSocket {
   let isCompanion: Bool
   let relay: UnsafeMutablePointer<ProcessRelay>
   /// The latest count of datagrams that the receive queue refused (SO_RXQ_OVFL).
-  var queueDrops: UInt32 = 0
+  private var queueDrops: UInt32 = 0
+
+  init(descriptor: Int32, isCompanion: Bool, relay: UnsafeMutablePointer<ProcessRelay>) {
+    self.descriptor = descriptor
+    self.isCompanion = isCompanion
+    self.relay = relay
+  }
+
+  /// Takes in how many datagrams the queue has refused since the socket was opened. A message tells the number at
+  /// its arrival, so that an older one may come after a newer.
+  mutating func countQueueDrops(_ total: UInt32) {
+    let more = Int32(bitPattern: total &- queueDrops)
+    guard more > 0 else { return }
+    relay.pointee.account.add(SR_DROP_QUEUE, Int(more))
+    queueDrops = total
+  }
 }
 
 /// The part of a relay that `replace` exchanges at once: a ``Relay`` in the form that costs nothing for each packet.
