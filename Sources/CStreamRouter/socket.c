@@ -2,6 +2,7 @@
 #include "sr_socket.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -71,6 +72,9 @@ int sr_udp_open(const struct sr_udp_address *local, int buffer_bytes, const char
     if (v4 ? set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
            : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO))
         goto failed;
+    *step = "RECVTOS";
+    if (v4 ? set(fd, IPPROTO_IP, IP_RECVTOS, 1) : set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1))
+        goto failed;
     *step = "IPV6_V6ONLY";
     if (!v4 && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1))
         goto failed;
@@ -93,6 +97,12 @@ int sr_udp_can_segment(int fd) {
     int size = 0;
     socklen_t length = sizeof(size);
     return getsockopt(fd, IPPROTO_UDP, SR_UDP_SEGMENT, &size, &length) == 0;
+}
+
+__u32 sr_udp_queue_drops(int fd) {
+    __u32 memory[SK_MEMINFO_VARS] = {};
+    socklen_t length = sizeof(memory);
+    return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length) ? 0 : memory[SK_MEMINFO_DROPS];
 }
 
 int sr_udp_wait_writable(int fd, int milliseconds) {
@@ -162,6 +172,12 @@ static void read_control(struct msghdr *header, struct sr_received *out) {
             memcpy(&segment, CMSG_DATA(c), sizeof(segment));
             if (segment > 0 && (__u32)segment < out->length)
                 out->segment = (__u32)segment;
+        } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+            out->dscp = *CMSG_DATA(c) >> 2;
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+            int class;
+            memcpy(&class, CMSG_DATA(c), sizeof(class));
+            out->dscp = ((__u32) class & 0xff) >> 2;
         }
     }
 }
@@ -191,14 +207,15 @@ int sr_receive(struct sr_receiver *receiver, int fd, struct sr_received *receive
 
 enum {
     SEGMENT_SPACE = CMSG_SPACE(sizeof(__u16)),
+    DSCP_SPACE = CMSG_SPACE(sizeof(int)),
     SOURCE_SPACE = CMSG_SPACE(sizeof(struct in6_pktinfo)),
 };
 
 struct sr_sender {
     struct mmsghdr messages[SR_SEND_BATCH];
-    // The segment size stands first, the source behind it, so that either can be left out.
-    _Alignas(struct cmsghdr) char control[SR_SEND_BATCH][SEGMENT_SPACE + SOURCE_SPACE];
-    unsigned char is_train[SR_SEND_BATCH];
+    // What belongs to the message stands first, what belongs to the sink behind it.
+    _Alignas(struct cmsghdr) char control[SR_SEND_BATCH][SEGMENT_SPACE + DSCP_SPACE + SOURCE_SPACE];
+    unsigned char own_control[SR_SEND_BATCH]; // bytes of the former
     unsigned int count;
     union address destination;
 };
@@ -211,44 +228,46 @@ void sr_sender_free(struct sr_sender *sender) {
     free(sender);
 }
 
-void sr_sender_load(struct sr_sender *sender, const struct sr_train *trains, unsigned int count,
+// Writes a control message. Returns the space that it takes.
+static size_t write_control(void *room, int level, int type, const void *data, size_t length) {
+    struct cmsghdr *control = room;
+    control->cmsg_level = level;
+    control->cmsg_type = type;
+    control->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(control), data, length);
+    return CMSG_SPACE(length);
+}
+
+void sr_sender_load(struct sr_sender *sender, const struct sr_train *trains, unsigned int count, int is_v4,
                     struct iovec *pieces) {
     sender->count = count < SR_SEND_BATCH ? count : SR_SEND_BATCH;
     for (unsigned int i = 0; i < sender->count; i++) {
         struct msghdr *header = &sender->messages[i].msg_hdr;
         header->msg_iov = &pieces[trains[i].first_piece];
         header->msg_iovlen = trains[i].pieces;
-        sender->is_train[i] = trains[i].segment > 0;
+        size_t length = 0;
         if (trains[i].segment > 0) {
-            struct cmsghdr *control = (struct cmsghdr *)sender->control[i];
-            control->cmsg_level = IPPROTO_UDP;
-            control->cmsg_type = SR_UDP_SEGMENT;
-            control->cmsg_len = CMSG_LEN(sizeof(__u16));
             __u16 size = (__u16)trains[i].segment;
-            memcpy(CMSG_DATA(control), &size, sizeof(size));
+            length += write_control(sender->control[i], IPPROTO_UDP, SR_UDP_SEGMENT, &size, sizeof(size));
         }
+        if (trains[i].dscp > 0) {
+            int class = (int)(trains[i].dscp << 2);
+            length += write_control(sender->control[i] + length, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                                    is_v4 ? IP_TOS : IPV6_TCLASS, &class, sizeof(class));
+        }
+        sender->own_control[i] = (unsigned char)length;
     }
 }
 
-// Writes the control message that sets the source address. Returns the space it takes.
 static size_t write_source(void *room, const struct sr_udp_address *source) {
-    struct cmsghdr *control = room;
     if (is_ipv4(source->address)) {
         struct in_pktinfo info = {};
         memcpy(&info.ipi_spec_dst, &source->address[3], 4);
-        control->cmsg_level = IPPROTO_IP;
-        control->cmsg_type = IP_PKTINFO;
-        control->cmsg_len = CMSG_LEN(sizeof(info));
-        memcpy(CMSG_DATA(control), &info, sizeof(info));
-        return CMSG_SPACE(sizeof(info));
+        return write_control(room, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
     }
     struct in6_pktinfo info = {};
     memcpy(&info.ipi6_addr, source->address, 16);
-    control->cmsg_level = IPPROTO_IPV6;
-    control->cmsg_type = IPV6_PKTINFO;
-    control->cmsg_len = CMSG_LEN(sizeof(info));
-    memcpy(CMSG_DATA(control), &info, sizeof(info));
-    return CMSG_SPACE(sizeof(info));
+    return write_control(room, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
 }
 
 void sr_sender_address(struct sr_sender *sender, const struct sr_udp_address *destination,
@@ -256,12 +275,11 @@ void sr_sender_address(struct sr_sender *sender, const struct sr_udp_address *de
     socklen_t length = fill(&sender->destination, destination);
     for (unsigned int i = 0; i < sender->count; i++) {
         struct msghdr *header = &sender->messages[i].msg_hdr;
+        size_t own = sender->own_control[i];
         header->msg_name = &sender->destination;
         header->msg_namelen = length;
-        size_t segment = sender->is_train[i] ? SEGMENT_SPACE : 0;
-        size_t room = source ? write_source(sender->control[i] + SEGMENT_SPACE, source) : 0;
-        header->msg_controllen = segment + room;
-        header->msg_control = segment + room ? sender->control[i] + SEGMENT_SPACE - segment : NULL;
+        header->msg_controllen = own + (source ? write_source(sender->control[i] + own, source) : 0);
+        header->msg_control = header->msg_controllen ? sender->control[i] : NULL;
     }
 }
 

@@ -75,6 +75,29 @@ import Topology
     #expect(control.receiveWaiting().isEmpty)
   }
 
+  /// 127.0.0.0/8 and ::1, each with the code point kept and with one of the relay's own.
+  @Test(arguments: [true, false], [nil, 34] as [UInt8?]) func codePoints(isV4: Bool, relayDSCP: UInt8?)
+    async throws
+  {
+    let engine = try ProcessEngine()
+    let address = isV4 ? address : IPAddress("::1")!
+    let (sender, sink) = (try TestSocket(address), try TestSocket(address))
+    sink.reportsDSCP(isV4: isV4)
+    let ingress = try TestSocket(address).endpoint
+    try await engine.add(testRelay(ingress: ingress, to: [sink.endpoint], dscp: relayDSCP))
+    // Of equal length and all at once, so that they would share a train if their code points did not differ.
+    engine.whileHeld {
+      for dscp in [46, 46, 0, 10] as [UInt8] {
+        sender.setDSCP(dscp, isV4: isV4)
+        sender.send([dscp, 1, 2, 3], to: ingress)
+      }
+    }
+    let arrived = sink.receive(4)
+    #expect(arrived.map(\.bytes[0]) == [46, 46, 0, 10])
+    #expect(arrived.map(\.dscp) == (relayDSCP.map { [$0, $0, $0, $0] } ?? [46, 46, 0, 10]))
+    #expect(await engine.coalesced().datagrams == (relayDSCP == nil ? 2 : 4))
+  }
+
   @Test func whatIsNoRTPIsDropped() async throws {
     let engine = try ProcessEngine()
     let (sender, sink) = (try TestSocket(address), try TestSocket(address))
@@ -117,5 +140,36 @@ import Topology
       ])
     // The nine stayed together although they no longer lie side by side.
     #expect(await engine.coalesced() == ProcessCoalescing(messages: 1, datagrams: 9))
+  }
+
+  /// Whatever arrives is sent on or dropped for a counted cause, and what is sent on is what arrived.
+  @Test func randomDatagramsAreAllAccounted() async throws {
+    let engine = try ProcessEngine()
+    let (sender, sink) = (try TestSocket(address), try TestSocket(address))
+    let ingress = Endpoint(address: address, port: 5004)
+    try await engine.add(testRelay("cam", .rtp, ingress: ingress, to: [sink.endpoint]))
+    var random = SystemRandomNumberGenerator()
+    var sent: Set<[UInt8]> = []
+    let count = 10_000
+    for number in 0..<count {
+      var bytes = (0..<Int.random(in: 0..<80, using: &random)).map { _ in
+        UInt8.random(in: 0...255, using: &random)
+      }
+      // Half of them look like version 2, so that more of the header is read.
+      if number % 2 == 0, !bytes.isEmpty { bytes[0] = 0x80 | bytes[0] & 0x3f }
+      sent.insert(bytes)
+      sender.send(bytes, to: ingress)
+      if number % 500 == 499 { _ = try await engine.snapshot { $0.counters["packets_in"]! > UInt64(number) } }
+    }
+    let snapshot = try await engine.snapshot()
+    let arrived = sink.receiveWaiting()
+    #expect(snapshot.counters["packets_in"] == UInt64(count))
+    #expect(snapshot.counters["packets_out"]! + snapshot.dropped == UInt64(count))
+    #expect(snapshot.counters["rtp_packets"]! + snapshot.counters["rtcp_packets"]! == UInt64(arrived.count))
+    #expect(snapshot.counters["packets_out"] == UInt64(arrived.count))
+    #expect(arrived.count > 1_000)
+    for datagram in arrived where !sent.contains(datagram.bytes) {
+      Issue.record("never sent: \(datagram.bytes)")
+    }
   }
 }

@@ -10,6 +10,8 @@ final class TestSocket {
   struct Datagram: Hashable {
     var bytes: [UInt8]
     var source: Endpoint
+    /// nil unless ``TestSocket/reportsDSCP(isV4:)``.
+    var dscp: UInt8?
   }
 
   let descriptor: Int32
@@ -45,6 +47,23 @@ final class TestSocket {
     precondition(result == 0, "the kernel has UDP_SEGMENT since 4.18")
   }
 
+  /// The code point of what is sent from now on.
+  func setDSCP(_ dscp: UInt8, isV4: Bool) {
+    set(isV4 ? IP_TOS : IPV6_TCLASS, Int32(dscp) << 2, isV4: isV4)
+  }
+
+  /// From now on what is received tells its code point.
+  func reportsDSCP(isV4: Bool) {
+    set(isV4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1, isV4: isV4)
+  }
+
+  private func set(_ option: Int32, _ value: Int32, isV4: Bool) {
+    var value = value
+    let level = Int32(isV4 ? IPPROTO_IP : IPPROTO_IPV6)
+    let result = setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
+    precondition(result == 0, "every kernel has traffic class options; errno \(errno)")
+  }
+
   func send(_ bytes: [UInt8], to destination: Endpoint) {
     var address = SocketAddress(destination)
     let sent = address.withPointer { sendto(descriptor, bytes, bytes.count, 0, $0, $1) }
@@ -70,12 +89,31 @@ final class TestSocket {
 
   private func receiveOne() -> Datagram? {
     var bytes = [UInt8](repeating: 0, count: 65_536)
+    var control = [UInt8](repeating: 0, count: 64)
     var address = SocketAddress(Endpoint(address: IPAddress(high: 0, low: 0), port: 0))
-    let count = address.withMutablePointer {
-      recvfrom(descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT), $0, &$1)
+    let (count, controlBytes) = bytes.withUnsafeMutableBytes { bytes in
+      control.withUnsafeMutableBytes { control in
+        address.withMutablePointer { name, length in
+          var piece = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+          return withUnsafeMutablePointer(to: &piece) { piece in
+            var header = msghdr()
+            header.msg_name = UnsafeMutableRawPointer(name)
+            header.msg_namelen = length
+            header.msg_iov = piece
+            header.msg_iovlen = 1
+            header.msg_control = control.baseAddress
+            header.msg_controllen = control.count
+            let count = recvmsg(descriptor, &header, Int32(MSG_DONTWAIT))
+            return (count, header.msg_controllen)
+          }
+        }
+      }
     }
     guard count >= 0 else { return nil }
-    return Datagram(bytes: Array(bytes.prefix(count)), source: address.endpoint)
+    // The only control message asked for is the traffic class: its first byte lies behind the header of 16.
+    return Datagram(
+      bytes: Array(bytes.prefix(count)), source: address.endpoint,
+      dscp: controlBytes > 16 ? control[16] >> 2 : nil)
   }
 }
 

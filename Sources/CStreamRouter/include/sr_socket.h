@@ -41,6 +41,10 @@ int sr_udp_can_segment(int fd);
 // Waits until the socket can send again, at most `milliseconds`. 1 if it can.
 int sr_udp_wait_writable(int fd, int milliseconds);
 
+// How many datagrams the socket's receive queue has refused since it was opened (SO_MEMINFO, kernel 4.12); 0
+// where the kernel does not say.
+__u32 sr_udp_queue_drops(int fd);
+
 // What one message brought: a datagram, or a train of them that lie one behind the other.
 struct sr_received {
     const __u8 *bytes;
@@ -48,7 +52,8 @@ struct sr_received {
     __u32 source[4];  // network order, IPv4-mapped
     __u32 length;
     __u32 segment;     // bytes of each datagram but the last; equal to length where there is one
-    __u32 queue_drops; // datagrams the socket's queue has refused since it was opened; 0 where not said
+    __u32 queue_drops; // as sr_udp_queue_drops() at the time the message came; 0 where not said
+    __u32 dscp;        // code point it came with, 0 to 63
     __u32 truncated;   // the message was longer than SR_RECEIVE_BYTES
 };
 
@@ -61,19 +66,22 @@ void sr_receiver_free(struct sr_receiver *receiver);
 int sr_receive(struct sr_receiver *receiver, int fd, struct sr_received *received);
 
 // One message to send: pieces[first_piece] and what follows, cut into datagrams of `segment` bytes by the
-// kernel, or one datagram where `segment` is 0.
+// kernel, or one datagram where `segment` is 0. Carries the code point `dscp`, or where that is 0 the
+// socket's.
 struct sr_train {
     __u32 first_piece;
     __u32 pieces;
     __u32 segment;
+    __u32 dscp;
 };
 
 struct sr_sender;
 struct sr_sender *sr_sender_make(void);
 void sr_sender_free(struct sr_sender *sender);
 
-// Takes at most SR_SEND_BATCH messages. Trains and pieces must stay until they are sent.
-void sr_sender_load(struct sr_sender *sender, const struct sr_train *trains, unsigned int count,
+// Takes at most SR_SEND_BATCH messages for a socket of IPv4 or else IPv6. The pieces must stay until they are
+// sent.
+void sr_sender_load(struct sr_sender *sender, const struct sr_train *trains, unsigned int count, int is_v4,
                     struct iovec *pieces);
 
 // Where the loaded messages go next. `source` (its port is ignored) makes them leave from another address of

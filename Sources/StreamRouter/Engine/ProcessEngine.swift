@@ -8,8 +8,8 @@ import Topology
 /// Engine `process`: relays on ordinary UDP sockets, all served by one thread of this process.
 ///
 /// Needs no privileges (only scheduling rr and fifo do). Packets it sends are new ones: they carry the kernel's
-/// default TTL and, where the relay names no DSCP, code point 0, whatever the packet that came in carried. Datagrams
-/// larger than the MTU towards a sink are dropped and counted, not fragmented.
+/// default TTL, and the relay's DSCP or where it names none the code point that they came with. Datagrams larger than
+/// the MTU towards a sink are dropped and counted, not fragmented.
 ///
 /// Calls wait for the engine's thread, at most for one round of packets; nothing outlives the daemon.
 public actor ProcessEngine: Engine {
@@ -107,7 +107,7 @@ public actor ProcessEngine: Engine {
     // A few at a time: packets wait no longer than for copying about 70 kB.
     for start in stride(from: 0, to: entries.count, by: 64) {
       let some = entries[start..<min(start + 64, entries.count)]
-      let readings = thread.mailbox.run { _ in some.map { ProcessReading($0.memory.relay) } }
+      let readings = thread.mailbox.run { _ in some.map { ProcessReading($0.memory) } }
       for (entry, reading) in zip(some, readings) { snapshots.append(reading.snapshot(of: entry.relay)) }
     }
     return snapshots

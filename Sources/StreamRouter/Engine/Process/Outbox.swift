@@ -28,8 +28,9 @@ struct Outbox {
   private let pieces: UnsafeMutablePointer<iovec>
   private var trainCount = 0
   private var pieceCount = 0
-  /// Of the last train: bytes of its first datagram, of all, and whether one more may join.
+  /// Of the last train: bytes of its first datagram, of all, its code point, and whether one more may join.
   private var trainSegment = 0
+  private var trainDSCP: UInt32 = 0
   private var trainBytes = 0
   private var trainIsOpen = false
   private let trainSender: OpaquePointer
@@ -58,7 +59,7 @@ struct Outbox {
     pieces.initialize(repeating: iovec(), count: capacity)
     singles = .allocate(capacity: capacity)
     for place in 0..<capacity {
-      (singles + place).initialize(to: sr_train(first_piece: UInt32(place), pieces: 1, segment: 0))
+      (singles + place).initialize(to: sr_train(first_piece: UInt32(place), pieces: 1, segment: 0, dscp: 0))
     }
     guard let trainSender = sr_sender_make(), let singleSender = sr_sender_make() else {
       fatalError("Out of memory for the send buffers of engine process.")
@@ -81,14 +82,16 @@ struct Outbox {
 
   var isFull: Bool { count == Self.capacity }
 
-  /// Takes a datagram that stays where it is until ``send(from:to:companion:account:)``. Not when full.
-  mutating func append(_ start: UnsafeRawPointer, length: Int, arrivalNs: UInt64) {
+  /// Takes a datagram that stays where it is until ``send(from:to:companion:isV4:account:)``. Not when full.
+  /// - Parameter dscp: The code point that it leaves with; 0: that of the socket.
+  mutating func append(_ start: UnsafeRawPointer, length: Int, arrivalNs: UInt64, dscp: UInt32) {
     let base = UnsafeMutableRawPointer(mutating: start)
+    singles[count].dscp = dscp
     datagrams[count] = iovec(iov_base: base, iov_len: length)
     arrivalsNs[count] = arrivalNs
     // Only the last datagram of a train may be shorter, and none may be empty.
     let joins =
-      trainIsOpen && length > 0 && length <= trainSegment
+      trainIsOpen && length > 0 && length <= trainSegment && dscp == trainDSCP
       && count - trainStarts[trainCount - 1] < Int(SR_TRAIN_SEGMENTS.rawValue)
       && trainBytes + length <= Int(SR_TRAIN_BYTES.rawValue)
     if joins {
@@ -106,12 +109,13 @@ struct Outbox {
       trainIsOpen = length == trainSegment
     } else {
       trains[trainCount] = sr_train(
-        first_piece: UInt32(truncatingIfNeeded: pieceCount), pieces: 1, segment: 0)
+        first_piece: UInt32(truncatingIfNeeded: pieceCount), pieces: 1, segment: 0, dscp: dscp)
       trainStarts[trainCount] = count
       trainCount += 1
       pieces[pieceCount] = iovec(iov_base: base, iov_len: length)
       pieceCount += 1
       trainSegment = length
+      trainDSCP = dscp
       trainBytes = length
       trainIsOpen = length > 0
     }
@@ -121,17 +125,17 @@ struct Outbox {
 
   /// Sends a copy of everything to each sink, accounts for it, and is empty again.
   mutating func send(
-    from descriptor: Int32, to sinks: UnsafeMutableBufferPointer<ProcessSink>, companion: Bool,
+    from descriptor: Int32, to sinks: UnsafeMutableBufferPointer<ProcessSink>, companion: Bool, isV4: Bool,
     account: ProcessAccount
   ) {
     guard count > 0 else { return }
     trainStarts[trainCount] = count
-    sr_sender_load(trainSender, trains, UInt32(trainCount), pieces)
+    sr_sender_load(trainSender, trains, UInt32(trainCount), isV4 ? 1 : 0, pieces)
     singlesAreLoaded = false
     for place in 0..<sinks.count {
       let sink = sinks.baseAddress! + place
       var attempt = Attempt(
-        descriptor: descriptor, destination: sink.pointee.destination(companion: companion),
+        descriptor: descriptor, isV4: isV4, destination: sink.pointee.destination(companion: companion),
         source: sink.pointee.source, account: account)
       if sink.pointee.takesTrains {
         if !sendTrains(&attempt) { sink.pointee.takesTrains = false }
@@ -150,6 +154,7 @@ struct Outbox {
   /// Sending one batch to one sink.
   private struct Attempt {
     let descriptor: Int32
+    let isV4: Bool
     let destination: UnsafePointer<sr_udp_address>
     let source: UnsafePointer<sr_udp_address>?
     let account: ProcessAccount
@@ -210,7 +215,7 @@ struct Outbox {
   private mutating func sendSingles(_ range: Range<Int>, _ attempt: inout Attempt) {
     guard !range.isEmpty else { return }
     if !singlesAreLoaded {
-      sr_sender_load(singleSender, singles, UInt32(count), datagrams)
+      sr_sender_load(singleSender, singles, UInt32(count), attempt.isV4 ? 1 : 0, datagrams)
       singlesAreLoaded = true
     }
     if !attempt.singlesAreAddressed {

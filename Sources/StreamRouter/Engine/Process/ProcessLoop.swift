@@ -101,7 +101,7 @@ struct ProcessLoop {
     let relay = socket.pointee.relay
     outbox.send(
       from: socket.pointee.descriptor, to: relay.pointee.settings.sinks, companion: socket.pointee.isCompanion,
-      account: relay.pointee.account)
+      isV4: relay.pointee.settings.isV4, account: relay.pointee.account)
   }
 
   /// One message: a datagram or a train of them.
@@ -110,7 +110,7 @@ struct ProcessLoop {
   ) {
     let relay = socket.pointee.relay
     let account = relay.pointee.account
-    countQueueDrops(message.pointee.queue_drops, socket)
+    socket.pointee.countQueueDrops(message.pointee.queue_drops)
     let length = Int(message.pointee.length)
     let segment = Int(message.pointee.segment)
     let datagrams = segment > 0 ? (length + segment - 1) / segment : 1
@@ -125,13 +125,14 @@ struct ProcessLoop {
       account.add(SR_DROP_MALFORMED, datagrams)
       return
     }
+    let dscp = relay.pointee.settings.keepsDSCP ? message.pointee.dscp : 0
     var offset = 0
     repeat {
       let start = UnsafeRawPointer(message.pointee.bytes!) + offset
       let size = min(segment, length - offset)
       if admits(UnsafeRawBufferPointer(start: start, count: size), socket, arrivalNs) {
         if outbox.isFull { flush(socket) }
-        outbox.append(start, length: size, arrivalNs: arrivalNs)
+        outbox.append(start, length: size, arrivalNs: arrivalNs, dscp: dscp)
       }
       offset += size
     } while offset < length
@@ -178,12 +179,5 @@ struct ProcessLoop {
     case .first, .inOrder, .suspect, .restart: break
     }
     if outcome.isRestart { account.add(SR_RTP_RESTARTS) }
-  }
-
-  /// The kernel says how many datagrams the queue has refused since the socket was opened, 0 for none.
-  private func countQueueDrops(_ total: UInt32, _ socket: UnsafeMutablePointer<ProcessSocket>) {
-    guard total != 0, total != socket.pointee.queueDrops else { return }
-    socket.pointee.relay.pointee.account.add(SR_DROP_QUEUE, Int(total &- socket.pointee.queueDrops))
-    socket.pointee.queueDrops = total
   }
 }

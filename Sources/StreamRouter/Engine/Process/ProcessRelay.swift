@@ -25,12 +25,30 @@ struct ProcessSocket {
   let isCompanion: Bool
   let relay: UnsafeMutablePointer<ProcessRelay>
   /// The latest count of datagrams that the receive queue refused (SO_RXQ_OVFL).
-  var queueDrops: UInt32 = 0
+  private var queueDrops: UInt32 = 0
+
+  init(descriptor: Int32, isCompanion: Bool, relay: UnsafeMutablePointer<ProcessRelay>) {
+    self.descriptor = descriptor
+    self.isCompanion = isCompanion
+    self.relay = relay
+  }
+
+  /// Takes in how many datagrams the queue has refused since the socket was opened. A message tells the number at
+  /// its arrival, so that an older one may come after a newer.
+  mutating func countQueueDrops(_ total: UInt32) {
+    let more = Int32(bitPattern: total &- queueDrops)
+    guard more > 0 else { return }
+    relay.pointee.account.add(SR_DROP_QUEUE, Int(more))
+    queueDrops = total
+  }
 }
 
 /// The part of a relay that `replace` exchanges at once: a ``Relay`` in the form that costs nothing for each packet.
 struct ProcessRelaySettings {
   let isRTP: Bool
+  let isV4: Bool
+  /// Whether packets leave with the code point that they came with; otherwise the sockets give them theirs.
+  let keepsDSCP: Bool
   /// Hz; 0: by payload type.
   let clockRate: UInt32
   let sources: UnsafeMutableBufferPointer<sr_prefix>
@@ -39,6 +57,8 @@ struct ProcessRelaySettings {
   /// Allocates until ``deallocate()``.
   init(_ relay: Relay) {
     isRTP = relay.transport == .rtp
+    isV4 = relay.ingress.address.family == .ipv4
+    keepsDSCP = relay.dscp == nil
     clockRate = relay.clockRate ?? 0
     sources = .allocate(capacity: relay.sources.count)
     _ = sources.initialize(

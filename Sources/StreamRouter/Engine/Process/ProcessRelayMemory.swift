@@ -107,7 +107,12 @@ struct ProcessReading: Sendable {
   let jitter: JitterFilter
   let ssrc: UInt32?
 
-  init(_ relay: UnsafeMutablePointer<ProcessRelay>) {
+  init(_ memory: ProcessRelayMemory) {
+    // A queue that overflowed tells it with the next packet, which may not have come.
+    for socket in memory.sockets.all {
+      socket.pointee.countQueueDrops(sr_udp_queue_drops(socket.pointee.descriptor))
+    }
+    let relay = memory.relay
     counters = relay.pointee.account.copy
     jitter = relay.pointee.jitter
     ssrc = relay.pointee.settings.isRTP ? relay.pointee.flow.current?.ssrc : nil

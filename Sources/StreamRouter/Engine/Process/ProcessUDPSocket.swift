@@ -12,7 +12,7 @@ enum ProcessUDPSocket {
   static let bufferBytes = 4 << 20
 
   /// A non-blocking socket bound to `endpoint`; the caller closes it.
-  /// - Parameter dscp: The code point that packets sent carry; nil: the default, 0.
+  /// - Parameter dscp: The code point of packets that are sent without one of their own; nil: 0.
   static func open(_ endpoint: Endpoint, dscp: UInt8?) throws(EngineError) -> Int32 {
     var address = sr_udp_address(endpoint)
     var step: UnsafePointer<CChar>?
