@@ -31,6 +31,12 @@ import Testing
     #expect(Figure.clock(timeNs: MonitorSample.startNs) == "15:09:26")
   }
 
+  @Test func namesWithNumbersCountUp() {
+    let ordered = ["", "7", "10", "cam", "cam-1", "cam1", "cam02", "cam2", "cam2b", "cam10", "dec"]
+    #expect(ordered.reversed().sorted(by: NaturalOrder.isLess) == ordered)
+    for name in ordered { #expect(!NaturalOrder.isLess(name, name)) }
+  }
+
   @Test func widths() {
     #expect(TextWidth.cells("cam-1") == 5)
     #expect(TextWidth.cells("漢字") == 4)

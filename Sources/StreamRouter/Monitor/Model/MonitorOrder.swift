@@ -40,12 +40,13 @@ struct MonitorOrder: Hashable, Sendable {
   }
 
   private static func alongTheWay(_ a: MonitorRow, _ b: MonitorRow) -> Bool {
-    (a.relay.stream, a.relay.hop, a.node) < (b.relay.stream, b.relay.hop, b.node)
+    if a.relay.stream != b.relay.stream { return NaturalOrder.isLess(a.relay.stream, b.relay.stream) }
+    return (a.relay.hop, a.node) < (b.relay.hop, b.node)
   }
 
   private static func isLess(_ a: MonitorColumn.Value, _ b: MonitorColumn.Value) -> Bool {
     switch (a, b) {
-    case (.text(let a), .text(let b)): a < b
+    case (.text(let a), .text(let b)): NaturalOrder.isLess(a, b)
     case (.integer(let a), .integer(let b)): a < b
     case (.number(let a), .number(let b)): a < b
     default: false

@@ -59,9 +59,10 @@ struct Terminal {
     guard isEntered else { return }
     isEntered = false
     try? write(TerminalRescue.leaveSequence)
-    // At once, not after the output: a terminal held by Ctrl-S would never let go. And from the background, tcsetattr would stop the process before it could end.
+    // From the background, tcsetattr would stop the process before it could end.
     let former = signal(SIGTTOU, SIG_IGN)
     var modes = modes
+    // Now, not once the output is drained: a terminal held by Ctrl-S would never let go.
     tcsetattr(input, TCSANOW, &modes)
     signal(SIGTTOU, former)
     TerminalRescue.disarm()
