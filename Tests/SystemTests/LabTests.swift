@@ -175,6 +175,30 @@ struct LabTests {
     }
   }
 
+  /// `lab exec` becomes the command: its exit status and its signals are the command's own.
+  @Test func aCommandRunByExecCanBeInterrupted() async throws {
+    let fixture = try LabFixture("exec")
+    try await fixture.use { lab in
+      _ = try await fixture.up(lab)
+      let program = try LabFiles.ownExecutable().removingLastComponent().appending("streamrouter").string
+      let exec = [program, "lab", "exec", fixture.topology.name, "b", "--"]
+      let outcome = try await LabShell.attempt("env", exec + ["/bin/sh", "-c", "exit 7"])
+      #expect(outcome.status == "exited(7)")
+
+      let log = NodePaths(topology: fixture.topology.name, node: "exec").log
+      let sleeper = try LabProcess.startDetached(
+        exec + ["sleep", "60"], log: log, mark: Lab.mark(topology: fixture.topology.name))
+      let become = "/proc/\(sleeper.pid)/comm"
+      for _ in 0..<1000 where LabFiles.read(.init(become)) != "sleep\n" {
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      #expect(LabFiles.read(.init(become)) == "sleep\n")
+      sleeper.signal(SIGTERM)
+      for _ in 0..<1000 where sleeper.isRunning { try await Task.sleep(for: .milliseconds(5)) }
+      #expect(!sleeper.isRunning)
+    }
+  }
+
   /// Every example file makes a network, the outside of fan-out.yaml and ipv6.yaml included.
   @Test(arguments: ["three-hop", "fan-out", "ipv6"])
   func everyExampleComesUp(_ example: String) async throws {

@@ -13,6 +13,11 @@ public enum LabExec {
       throw LabError.failed(operation: "running", subject: "nothing", reason: "name a command after --")
     }
     setenv("PATH", LabShell.searchPath, 1)
+    // The threads that run Swift's tasks block all signals, and a new program inherits that of the calling one: it
+    // could not be interrupted.
+    var none = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, nil)
     _ = LabFiles.withCStrings(command) { execvp(tool, $0) }
     let error = Errno(rawValue: errno)
     if error == .noSuchFileOrDirectory, let package = LabShell.packages[tool] {

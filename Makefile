@@ -1,0 +1,29 @@
+# The ways into this repository; each is a script or one command.
+.DEFAULT_GOAL := help
+.PHONY: help build release demo test bench lint clean
+
+help: ## this list
+	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## a debug build, after installing the packages it needs
+	scripts/setup.sh build
+	swift build
+
+release: ## an optimised build
+	scripts/setup.sh build
+	swift build -c release
+
+demo: ## three nodes on this machine relay H.264 and Opus from ffmpeg to ffmpeg
+	scripts/demo.sh
+
+test: ## packages, style, build, all tests
+	scripts/test.sh
+
+bench: release ## throughput, jitter and cost of each engine
+	"$$(swift build -c release --show-bin-path)/streamrouter" bench
+
+lint: ## style of Swift, C and shell
+	scripts/lint.sh
+
+clean: ## remove what a build made
+	swift package clean

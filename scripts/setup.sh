@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Makes a fresh machine ready: checks the Swift compiler, and installs the Debian packages that are missing.
+# Says nothing where nothing is missing.
+#
+#   scripts/setup.sh [build|demo|test]     what for; each includes those before it. Default: build.
+set -euo pipefail
+
+readonly swift_major=6 swift_minor=3
+readonly build_packages=(
+    libbpf-dev libxdp-dev libpcap-dev libsctp-dev liburing-dev libelf-dev zlib1g-dev linux-libc-dev
+    iproute2 util-linux make
+)
+readonly demo_packages=(ffmpeg)
+readonly test_packages=(
+    tcpdump gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+    tmux clang-format procps
+)
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+check_swift() {
+    local advice="install Swift $swift_major.$swift_minor or later from https://www.swift.org/install/linux/ and put its usr/bin in PATH"
+    if ! command -v swift >/dev/null; then
+        say "there is no Swift compiler in PATH; $advice"
+        return 1
+    fi
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\)\.\([0-9]*\).*/\1 \2/p' | head -n 1)
+    local major=${version% *} minor=${version#* }
+    if [[ -z $version ]] || ((major < swift_major || (major == swift_major && minor < swift_minor))); then
+        say "$(command -v swift) is Swift ${version/ /.}; $advice"
+        return 1
+    fi
+}
+
+# Prints those of its arguments that are not installed.
+missing_of() {
+    local package
+    for package in "$@"; do
+        if [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) != installed ]]; then
+            printf '%s\n' "$package"
+        fi
+    done
+}
+
+install_missing() {
+    if ! command -v dpkg-query >/dev/null; then
+        say "this is no Debian or Ubuntu; see to it that what these packages hold is there: $*"
+        return 0
+    fi
+    local missing
+    mapfile -t missing < <(missing_of "$@")
+    ((${#missing[@]} > 0)) || return 0
+
+    local as_root=()
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
+            say "packages are missing, and installing them needs root. Run:"
+            printf '  sudo apt-get update && sudo apt-get install --no-install-recommends %s\n' "${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo -n)
+    fi
+    say "installing ${missing[*]}"
+    local log
+    log=$(mktemp)
+    if ! {
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install --yes --no-install-recommends "${missing[@]}"
+    } </dev/null >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        say "apt-get failed, see above; without: ${missing[*]}"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+packages=("${build_packages[@]}")
+case ${1:-build} in
+build) ;;
+demo) packages+=("${demo_packages[@]}") ;;
+test) packages+=("${demo_packages[@]}" "${test_packages[@]}") ;;
+*)
+    say "'$1' is none of build, demo, test"
+    exit 64
+    ;;
+esac
+
+status=0
+check_swift || status=1
+install_missing "${packages[@]}" || status=1
+exit $status
