@@ -16,7 +16,7 @@ enum {
     // verifier can see in every offset.
     SR_MAX_L3_OFFSET = ETH_HLEN + 4 * SR_MAX_TAGS,
     SR_MAX_L4_OFFSET = SR_MAX_L3_OFFSET + 60,
-    SR_HEADERS_BYTES = SR_MAX_L4_OFFSET + 8 + 12,
+    SR_HEADERS_BYTES = SR_MAX_L4_OFFSET + 8,
     // What a frame of a relay cannot be shorter than.
     SR_MIN_FRAME_BYTES = ETH_HLEN + sizeof(struct iphdr) + sizeof(struct udphdr),
     SR_IPV4_FRAGMENT_BITS = 0x3fff, // more fragments, and the offset
@@ -73,23 +73,15 @@ static __always_inline int sr_ipv4_checksum_holds(const __u32 *header, const voi
     return sum == 0xffff;
 }
 
-// Fills `packet`. Returns SR_NODE_COUNTER_COUNT where the packet may be a relay's, else the node counter that
-// says why it is passed on.
-static __always_inline __u32 sr_parse(struct __sk_buff *skb, struct sr_packet *packet) {
+// Fills `packet` from what lies in the linear part. Returns SR_NODE_COUNTER_COUNT where the packet may be a
+// relay's, else the node counter that says why it is passed on.
+static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_packet *packet) {
     void *data = (void *)(long)skb->data;
     void *end = (void *)(long)skb->data_end;
     __u32 frame = skb->len;
 
     if (frame < SR_MIN_FRAME_BYTES)
         return SR_NODE_PASSED_SHORT;
-    // Devices may leave headers outside the linear part.
-    __u32 wanted = frame < SR_HEADERS_BYTES ? frame : SR_HEADERS_BYTES;
-    if (data + SR_HEADERS_BYTES > end && data + wanted > end) {
-        if (bpf_skb_pull_data(skb, wanted))
-            return SR_NODE_PASSED_SHORT;
-        data = (void *)(long)skb->data;
-        end = (void *)(long)skb->data_end;
-    }
 
     struct ethhdr *ethernet = data;
     if ((void *)(ethernet + 1) > end)
@@ -179,6 +171,21 @@ static __always_inline __u32 sr_parse(struct __sk_buff *skb, struct sr_packet *p
         packet->segments = (packet->payload_length + gso_size - 1) / gso_size;
     }
     return SR_NODE_COUNTER_COUNT;
+}
+
+// As above, wherever the headers lie. Most packets have just their headers in the linear part, so more is
+// asked for only when they turn out to end behind it: pulling costs an allocation.
+static __always_inline __u32 sr_parse(struct __sk_buff *skb, struct sr_packet *packet) {
+    __u32 pass = SR_NODE_PASSED_SHORT;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        pass = sr_parse_linear(skb, packet);
+        __u32 linear = (__u32)(skb->data_end - skb->data);
+        if (pass != SR_NODE_PASSED_SHORT || linear >= skb->len || linear >= SR_HEADERS_BYTES || attempt)
+            break;
+        if (bpf_skb_pull_data(skb, skb->len < SR_HEADERS_BYTES ? skb->len : SR_HEADERS_BYTES))
+            break;
+    }
+    return pass;
 }
 
 #endif

@@ -20,6 +20,9 @@ struct BenchCommand: AsyncParsableCommand {
   var busyThreads = 8
   @Option(help: "Packets of each transit figure, at 5,000 a second.")
   var transitPackets = 50_000
+  @Option(
+    help: "Measure only this: \(Bench.Part.allCases.map(\.rawValue).joined(separator: ", ")). Repeatable.")
+  var only: [Bench.Part] = []
   @Flag(help: "Print the results as one JSON document.")
   var json = false
 
@@ -31,9 +34,11 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    var settings = Bench.Settings(
+      repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
+    if !only.isEmpty { settings.parts = Set(only) }
     let bench = Bench(
-      settings: .init(
-        repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets),
+      settings: settings,
       progress: { Report.note($0) })
     do {
       let results = try await bench.run()
@@ -51,3 +56,5 @@ struct BenchCommand: AsyncParsableCommand {
     }
   }
 }
+
+extension Bench.Part: ExpressibleByArgument {}

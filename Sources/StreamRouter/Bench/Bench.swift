@@ -3,8 +3,14 @@ import Topology
 
 /// The benchmarks: ratios measured side by side in one run, on a network of their own (``BenchNetwork``).
 public struct Bench: Sendable {
+  /// What can be measured by itself.
+  public enum Part: String, CaseIterable, Sendable {
+    case cost, throughput, transit
+  }
+
   /// How much is measured.
   public struct Settings: Sendable {
+    public var parts: Set<Part> = Set(Part.allCases)
     public var repetitions: Int
     public var seconds: Double
     public var busyThreads: Int
@@ -34,15 +40,18 @@ public struct Bench: Sendable {
       throw BenchError.needs("benchmarks steer sender and relay to processors of their own: two are needed")
     }
     var results = BenchResults(machine: .read(), settings: settings)
-    progress("cost of the relay path (BPF_PROG_TEST_RUN)")
-    for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
-      results.costs.append(try BenchCost.measure(transport, relays: relays))
+    if settings.parts.contains(.cost) {
+      progress("cost of the relay path (BPF_PROG_TEST_RUN)")
+      for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
+        results.costs.append(try BenchCost.measure(transport, relays: relays))
+      }
     }
+    guard settings.parts != [.cost] else { return results }
     let network = BenchNetwork()
     do {
       try await network.up()
-      try await throughput(network, &results)
-      try await transit(network, &results)
+      if settings.parts.contains(.throughput) { try await throughput(network, &results) }
+      if settings.parts.contains(.transit) { try await transit(network, &results) }
     } catch {
       await network.down()
       throw error

@@ -73,10 +73,10 @@ final class BenchFlood: Sendable {
       sr_sender_free(sender)
       bytes.deallocate()
     }
-    var train = sr_train(first_piece: 0, pieces: 1, segment: UInt32(Self.payloadBytes))
+    var train = sr_train(first_piece: 0, pieces: 1, segment: UInt32(Self.payloadBytes), dscp: 0)
     var piece = iovec(iov_base: bytes, iov_len: length)
     var to = sr_udp_address(address: destination.address.words, port: destination.port)
-    sr_sender_load(sender, &train, 1, &piece)
+    sr_sender_load(sender, &train, 1, 1, &piece)
     sr_sender_address(sender, &to, nil)
     while !stop.load(ordering: .relaxed) {
       if sr_send(sender, descriptor, 0, 1) == 1 {
@@ -157,10 +157,10 @@ final class BenchTransit: Sendable {
       sr_sender_free(sender)
       bytes.deallocate()
     }
-    var train = sr_train(first_piece: 0, pieces: 1, segment: 0)
+    var train = sr_train(first_piece: 0, pieces: 1, segment: 0, dscp: 0)
     var piece = iovec(iov_base: bytes, iov_len: BenchFlood.payloadBytes)
     var to = sr_udp_address(address: destination.address.words, port: destination.port)
-    sr_sender_load(sender, &train, 1, &piece)
+    sr_sender_load(sender, &train, 1, 1, &piece)
     sr_sender_address(sender, &to, nil)
     var next = timespec()
     clock_gettime(CLOCK_MONOTONIC, &next)
@@ -188,11 +188,14 @@ final class BenchTransit: Sendable {
       guard poll(&poller, 1, 100) > 0 else { continue }
       let count = sr_receive(receiver, descriptor, &messages)
       guard count > 0 else { continue }
-      for message in messages.prefix(Int(count)) where message.length == BenchFlood.payloadBytes {
-        let bytes = UnsafeRawPointer(message.bytes!)
-        guard bytes.loadUnaligned(as: UInt64.self) == magic else { continue }
-        let departed = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-        transit.append(message.arrival_ns > departed ? message.arrival_ns - departed : 0)
+      // The relay may send trains, which arrive as one message.
+      for message in messages.prefix(Int(count)) where message.segment == BenchFlood.payloadBytes {
+        for offset in stride(from: 0, to: Int(message.length), by: Int(message.segment)) {
+          let bytes = UnsafeRawPointer(message.bytes!) + offset
+          guard bytes.loadUnaligned(as: UInt64.self) == magic else { continue }
+          let departed = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+          transit.append(message.arrival_ns > departed ? message.arrival_ns - departed : 0)
+        }
       }
     }
     return transit
