@@ -3,6 +3,7 @@
 #define SR_FORWARD_H
 
 #include <linux/pkt_cls.h>
+#include "maps.h"
 #include "parse.h"
 
 // Address families, spelled out since <sys/socket.h> is no header for BPF.
@@ -126,16 +127,20 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
     return 0;
 }
 
+// Bytes of one datagram on the wire, from the IP header on.
+static __always_inline __u32 sr_wire_length(const struct sr_packet *packet) {
+    return packet->l4_offset - packet->l3_offset + sizeof(struct udphdr) + packet->segment_length;
+}
+
 // The kernel's route to a sink. Returns BPF_FIB_LKUP_RET_..., or a negative errno.
 static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_packet *packet,
                                      const struct sr_sink *sink, struct bpf_fib_lookup *route) {
-    __u32 headers = packet->l4_offset - packet->l3_offset + sizeof(struct udphdr);
     __builtin_memset(route, 0, sizeof(*route));
     route->l4_protocol = IPPROTO_UDP;
     route->sport = sink->source_port;
     route->dport = sink->destination_port;
     // The length of what goes on the wire: one datagram of a GSO packet.
-    route->tot_len = headers + packet->segment_length;
+    route->tot_len = sr_wire_length(packet);
     route->ifindex = SR_LOOPBACK_IFINDEX;
     if (packet->is_ipv6) {
         route->family = SR_AF_INET6;
@@ -159,14 +164,46 @@ static __always_inline __u32 sr_route_drop(long result) {
     return SR_DROP_ROUTE;
 }
 
-static __always_inline int sr_set_link_addresses(struct __sk_buff *skb, const struct bpf_fib_lookup *route) {
+static __always_inline int sr_set_link_addresses(struct __sk_buff *skb, const struct sr_kept_route *route) {
     void *data = (void *)(long)skb->data;
     struct ethhdr *ethernet = data;
     if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
         return -1;
-    __builtin_memcpy(ethernet->h_dest, route->dmac, ETH_ALEN);
-    __builtin_memcpy(ethernet->h_source, route->smac, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_dest, route->destination, ETH_ALEN);
+    __builtin_memcpy(ethernet->h_source, route->source, ETH_ALEN);
     return 0;
+}
+
+static __always_inline void sr_keep_route(struct sr_kept_route *kept, const struct bpf_fib_lookup *route,
+                                          const struct sr_packet *packet, const struct sr_relay *relay) {
+    kept->until_ns = packet->arrival_ns + SR_ROUTE_VALID_NS;
+    kept->generation = relay->generation;
+    kept->interface = route->ifindex;
+    kept->mtu = route->mtu_result; // where tot_len stood
+    __builtin_memcpy(kept->destination, route->dmac, ETH_ALEN);
+    __builtin_memcpy(kept->source, route->smac, ETH_ALEN);
+}
+
+// A kept route that still holds for this packet. A clock that was set back ends it too.
+static __always_inline int sr_route_holds(const struct sr_kept_route *kept, const struct sr_packet *packet,
+                                          const struct sr_relay *relay) {
+    return kept->generation == relay->generation &&
+           kept->until_ns - packet->arrival_ns <= SR_ROUTE_VALID_NS && sr_wire_length(packet) <= kept->mtu;
+}
+
+// Sends the packet itself to a next hop whose link-layer address is not known: the kernel asks and holds it
+// meanwhile.
+static __always_inline __u32 sr_send_unresolved(struct __sk_buff *skb, struct sr_packet *packet,
+                                                const struct sr_relay *relay, const struct sr_sink *sink,
+                                                const struct bpf_fib_lookup *route) {
+    __u32 cause = sr_rewrite(skb, packet, relay, sink, packet->hops);
+    if (cause)
+        return cause;
+    packet->hops = 0;
+    struct bpf_redir_neigh next = {.nh_family = route->family};
+    __builtin_memcpy(next.ipv6_nh, route->ipv6_dst, 16);
+    packet->verdict = bpf_redirect_neigh(route->ifindex, &next, sizeof(next), 0);
+    return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_NEIGHBOUR;
 }
 
 // Sends the packet to one sink: a copy where others follow, else the packet itself, whose verdict is left in
@@ -189,26 +226,30 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
         return 0;
     }
 
-    struct bpf_fib_lookup route;
-    long found = sr_route(skb, packet, sink, &route);
-    // A copy cannot wait for the neighbour to answer, the packet itself can.
-    if (found != BPF_FIB_LKUP_RET_SUCCESS && !(found == BPF_FIB_LKUP_RET_NO_NEIGH && last))
-        return sr_route_drop(found);
+    __u32 index = relay->index;
+    struct sr_routes *kept_routes = bpf_map_lookup_elem(&routes, &index);
+    if (!kept_routes)
+        return SR_DROP_SEND;
+    struct sr_kept_route *kept = &kept_routes->sink[sink_index];
+    if (!sr_route_holds(kept, packet, relay)) {
+        struct bpf_fib_lookup route;
+        long found = sr_route(skb, packet, sink, &route);
+        if (found == BPF_FIB_LKUP_RET_NO_NEIGH && last)
+            return sr_send_unresolved(skb, packet, relay, sink, &route);
+        // A copy cannot wait for the neighbour to answer.
+        if (found != BPF_FIB_LKUP_RET_SUCCESS)
+            return sr_route_drop(found);
+        sr_keep_route(kept, &route, packet, relay);
+    }
     cause = sr_rewrite(skb, packet, relay, sink, packet->hops);
     if (cause)
         return cause;
     packet->hops = 0;
-    if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
-        struct bpf_redir_neigh next = {.nh_family = route.family};
-        __builtin_memcpy(next.ipv6_nh, route.ipv6_dst, 16);
-        packet->verdict = bpf_redirect_neigh(route.ifindex, &next, sizeof(next), 0);
-        return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_NEIGHBOUR;
-    }
-    if (sr_set_link_addresses(skb, &route))
+    if (sr_set_link_addresses(skb, kept))
         return SR_DROP_SEND;
     if (!last)
-        return bpf_clone_redirect(skb, route.ifindex, 0) ? SR_DROP_SEND : 0;
-    packet->verdict = bpf_redirect(route.ifindex, 0);
+        return bpf_clone_redirect(skb, kept->interface, 0) ? SR_DROP_SEND : 0;
+    packet->verdict = bpf_redirect(kept->interface, 0);
     return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_SEND;
 }
 

@@ -24,13 +24,21 @@ struct {
     __type(value, struct sr_counters);
 } counters SEC(".maps");
 
-// Sequence and jitter state of each relay by its index: one for all processors, under its own lock.
+// Sequence and jitter state of each relay by its index: one for all processors.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, SR_DEFAULT_RELAYS);
     __type(key, __u32);
     __type(value, struct sr_flow);
 } flows SEC(".maps");
+
+// What the FIB said about each sink of a relay, by the relay's index, a copy for each processor.
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SR_DEFAULT_RELAYS);
+    __type(key, __u32);
+    __type(value, struct sr_routes);
+} routes SEC(".maps");
 
 // What the whole datapath of this node saw.
 struct {

@@ -9,10 +9,12 @@
 //   1. `relays`    hash: (address, port, protocol) -> struct sr_relay. What is not found is not ours and is
 //                  passed on untouched.
 //   2. the relay's `sources`: a packet from anywhere else is dropped and counted.
-//   3. `flows`     array by relay index: sequence and jitter state for each SSRC, under a spin lock, since it
-//                  is one state however many processors the stream's packets meet.
+//   3. `flows`     array by relay index: sequence and jitter state for each SSRC, one state however many
+//                  processors the stream's packets meet, and so held by one of them at a time.
 //   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
-//   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent.
+//   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
+//   is
+//                  kept in `routes`, for each processor, for SR_ROUTE_VALID_NS.
 //
 // Byte order: fields whose comment says "network order" hold the bytes as they stand in a packet; all else is
 // host order. Addresses are 16 bytes in network order; IPv4 is mapped (::ffff:a.b.c.d, RFC 4291 section
@@ -20,7 +22,6 @@
 #ifndef STREAMROUTER_ABI_H
 #define STREAMROUTER_ABI_H
 
-#include <linux/bpf.h>
 #include <linux/types.h>
 
 // All limits, in one place.
@@ -37,6 +38,10 @@ enum sr_limits {
     // RFC 3550 appendix A.1: larger steps forward or back mean that the source restarted.
     SR_MAX_DROPOUT = 3000,
     SR_MAX_MISORDER = 100,
+    // How long an answer of the FIB serves: a changed route or neighbour is obeyed that much later.
+    SR_ROUTE_VALID_NS = 10000000,
+    // How often a processor tries to take a flow that another one holds.
+    SR_FLOW_ATTEMPTS = 64,
     // Datagrams of one GSO packet that are looked at (UDP_MAX_SEGMENTS is 64, 128 from kernel 6.9).
     SR_MAX_SEGMENTS = 128,
     // Residence histogram: SR_RESIDENCE_STEPS buckets for each power of two from 2^SR_RESIDENCE_FIRST_LOG2
@@ -69,6 +74,8 @@ enum sr_protocol {
     SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "UDP payload bytes sent or delivered")                       \
     SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
     SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
+    SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW,                                                            \
+               "datagrams passed on while another processor held the account")                               \
     SR_COUNTER(RTP_MISSING, "rtp_missing", SR_RTP, "sequence numbers skipped when a later one arrived")      \
     SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
     SR_COUNTER(RTP_DUPLICATES, "rtp_duplicates", SR_RTP, "packets whose sequence number had arrived before") \
@@ -143,6 +150,8 @@ struct sr_relay {
     __u8 dscp;         // 0 to 63 written to every copy, or SR_DSCP_KEEP
     __u32 clock_rate;  // Hz of RTP timestamps; 0: by payload type (RFC 3551)
     __u32 hop;         // 0 at the node where the stream enters
+    __u32 generation;  // another number with every change: kept routes of former sinks serve no more
+    __u32 zero;
     struct sr_prefix sources[SR_MAX_SOURCES];
     struct sr_sink sinks[SR_MAX_SINKS];
     char stream[SR_NAME_BYTES]; // name in the topology, NUL-terminated: who the counters belong to
@@ -178,9 +187,25 @@ struct sr_source_state {
 };
 
 struct sr_flow {
-    struct bpf_spin_lock lock;
+    // Odd while a processor writes. A reader that finds the same even number before and after has read one
+    // moment.
+    __u32 sequence;
     __u32 current; // slot of the packet seen last
     struct sr_source_state source[SR_SSRC_SLOTS];
+};
+
+// What the FIB said about a sink, kept by each processor for itself.
+struct sr_kept_route {
+    __u64 until_ns; // 0: nothing is kept
+    __u32 generation;
+    __u32 interface;
+    __u32 mtu;
+    __u8 destination[6]; // link-layer address of the next hop
+    __u8 source[6];      // of the interface
+};
+
+struct sr_routes {
+    struct sr_kept_route sink[SR_MAX_SINKS];
 };
 
 // One record in the map `settings`: what the node tells the datapath, and how they check each other.
@@ -194,10 +219,11 @@ struct sr_settings {
 SR_ASSERT_SIZE(sr_relay_key, 20);
 SR_ASSERT_SIZE(sr_prefix, 32);
 SR_ASSERT_SIZE(sr_sink, 40);
-SR_ASSERT_SIZE(sr_relay, 16 + 16 * 32 + 16 * 40 + 64);
+SR_ASSERT_SIZE(sr_relay, 24 + 16 * 32 + 16 * 40 + 64);
 SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_source_state, 72);
 SR_ASSERT_SIZE(sr_flow, 8 + 4 * 72);
+SR_ASSERT_SIZE(sr_kept_route, 32);
 SR_ASSERT_SIZE(sr_settings, 16);
 #undef SR_ASSERT_SIZE
 

@@ -33,6 +33,7 @@ struct RelayEntry {
     value.dscp = relay.dscp ?? UInt8(SR_DSCP_KEEP)
     value.clock_rate = relay.clockRate ?? 0
     value.hop = UInt32(relay.hop)
+    value.generation = .random(in: 1...UInt32.max)
     withUnsafeMutableBytes(of: &value.sources) { bytes in
       let prefixes = bytes.bindMemory(to: sr_prefix.self)
       for (place, source) in relay.sources.enumerated() {

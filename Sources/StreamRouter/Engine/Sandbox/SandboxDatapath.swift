@@ -149,11 +149,16 @@ final class SandboxDatapath {
     return total
   }
 
-  /// Read under the flow's lock, so that all fields are of one moment.
+  /// All fields of one moment, unless packets come faster than it can be read twice.
   func flow(at index: UInt32) throws -> sr_flow {
     var index = index
     var flow = sr_flow()
-    try check(bpf_map_lookup_elem_flags(maps.flows, &index, &flow, UInt64(BPF_F_LOCK)), "reading", "a flow")
+    try check(bpf_map_lookup_elem(maps.flows, &index, &flow), "reading", "a flow")
+    for _ in 0..<100 {
+      let former = flow.sequence
+      try check(bpf_map_lookup_elem(maps.flows, &index, &flow), "reading", "a flow")
+      if flow.sequence == former && former & 1 == 0 { break }
+    }
     return flow
   }
 
@@ -161,7 +166,7 @@ final class SandboxDatapath {
   func clear(index: UInt32) throws {
     var index = index
     var flow = sr_flow()
-    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_F_LOCK)), "clearing", "a flow")
+    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "clearing", "a flow")
     let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_counters>.stride * processors)
     try check(bpf_map_update_elem(maps.counters, &index, zeros, UInt64(BPF_ANY)), "clearing", "counters")
   }
@@ -228,7 +233,9 @@ final class SandboxDatapath {
   }()
 
   private static func size(_ object: OpaquePointer, capacity: Int) throws {
-    for (name, entries) in [("relays", 2 * capacity), ("counters", capacity), ("flows", capacity)] {
+    for (name, entries) in [
+      ("relays", 2 * capacity), ("counters", capacity), ("flows", capacity), ("routes", capacity),
+    ] {
       let map = bpf_object__find_map_by_name(object, name)
       let result = bpf_map__set_max_entries(map, UInt32(entries))
       guard result == 0 else { throw failure("sizing", "map \(name)", -result) }
