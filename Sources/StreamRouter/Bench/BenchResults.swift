@@ -21,15 +21,22 @@ public struct BenchResults: Codable, Sendable {
     }
   }
 
+  /// What came of one offered rate, the median of the repetitions by what was delivered.
+  public struct Step: Codable, Sendable {
+    public var offeredPerSecond: Double
+    public var deliveredPerSecond: Double
+  }
+
   public struct Throughput: Codable, Sendable {
     public var way: String
     public var busyThreads: Int
-    /// What the sender handed over, of which the relay took what it could.
-    public var offeredPerSecond: Double
-    /// The median of the repetitions.
-    public var packetsPerSecond: Double
-    public var lowest: Double
-    public var highest: Double
+    /// One for each offered rate, the last one as much as a core can send.
+    public var steps: [Step]
+
+    /// The most that was delivered, at whatever rate was offered.
+    public var best: Step { steps.max { $0.deliveredPerSecond < $1.deliveredPerSecond } ?? full }
+    /// With as much offered as a core can send.
+    public var full: Step { steps.last ?? Step(offeredPerSecond: 0, deliveredPerSecond: 0) }
   }
 
   public struct Transit: Codable, Sendable {
@@ -74,18 +81,22 @@ public struct BenchResults: Codable, Sendable {
     lines += [
       "",
       "Throughput, \(payloadBytes)-byte UDP, relay on processor 1 (median of \(repetitions) times \(number(secondsEach, 1)) s)",
-      "  " + pad("", 9) + right("busy", 6) + right("offered/s", 12) + right("delivered/s", 13)
-        + right("lowest", 11)
-        + right("highest", 11) + right("of process", 12),
+      "  " + pad("", 9) + right("busy", 6) + right("best/s", 12) + right("at offered/s", 14)
+        + right("of process", 12)
+        + right("at full rate/s", 16) + right("of process", 12) + right("of offered/s", 14),
     ]
     for row in throughput {
-      let base =
-        throughput.first { $0.way == "process" && $0.busyThreads == row.busyThreads }?.packetsPerSecond ?? 0
+      let base = throughput.first { $0.way == "process" && $0.busyThreads == row.busyThreads }
+      func ratio(_ step: KeyPath<Throughput, Step>) -> String {
+        guard let base = base?[keyPath: step].deliveredPerSecond, base > 0 else { return "-" }
+        return number(row[keyPath: step].deliveredPerSecond / base, 2)
+      }
       lines.append(
-        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 6) + right(number(row.offeredPerSecond, 0), 12)
-          + right(number(row.packetsPerSecond, 0), 13) + right(number(row.lowest, 0), 11)
-          + right(number(row.highest, 0), 11)
-          + right(base > 0 ? number(row.packetsPerSecond / base, 2) : "-", 12))
+        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 6)
+          + right(number(row.best.deliveredPerSecond, 0), 12)
+          + right(number(row.best.offeredPerSecond, 0), 14) + right(ratio(\.best), 12)
+          + right(number(row.full.deliveredPerSecond, 0), 16) + right(ratio(\.full), 12)
+          + right(number(row.full.offeredPerSecond, 0), 14))
     }
     lines += [
       "",

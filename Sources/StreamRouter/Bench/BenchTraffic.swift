@@ -27,7 +27,7 @@ final class BenchLoad: Sendable {
   func end() { stop.store(true, ordering: .relaxed) }
 }
 
-/// A sender that fills the wire from processor 0: 200-byte datagrams as fast as one core hands them over.
+/// A sender on processor 0: 200-byte datagrams at a rate, or as fast as one core hands them over.
 final class BenchFlood: Sendable {
   private let stop = Atomic<Bool>(false)
   private let sentDatagrams = Atomic<UInt64>(0)
@@ -36,11 +36,12 @@ final class BenchFlood: Sendable {
   static let payloadBytes = 200
   private static let trainLength = 60
 
-  init(from namespace: String, to destination: Endpoint) throws {
+  /// - Parameter packetsPerSecond: nil sends without a pause.
+  init(from namespace: String, to destination: Endpoint, packetsPerSecond: Double? = nil) throws {
     let descriptor = try Self.socket(in: namespace)
     Thread.detachNewThread { [self] in
       sr_thread_begin("sr-flood", 0)
-      run(descriptor, destination)
+      run(descriptor, destination, packetsPerSecond)
       close(descriptor)
       done.signal()
     }
@@ -64,7 +65,7 @@ final class BenchFlood: Sendable {
     }
   }
 
-  private func run(_ descriptor: Int32, _ destination: Endpoint) {
+  private func run(_ descriptor: Int32, _ destination: Endpoint, _ packetsPerSecond: Double?) {
     let length = Self.payloadBytes * Self.trainLength
     let bytes = UnsafeMutableRawPointer.allocate(byteCount: length, alignment: 8)
     bytes.initializeMemory(as: UInt8.self, repeating: 0x5a, count: length)
@@ -78,7 +79,13 @@ final class BenchFlood: Sendable {
     var to = sr_udp_address(address: destination.address.words, port: destination.port)
     sr_sender_load(sender, &train, 1, 1, &piece)
     sr_sender_address(sender, &to, nil)
+    var next = ContinuousClock.now
     while !stop.load(ordering: .relaxed) {
+      if let packetsPerSecond {
+        next += .seconds(Double(Self.trainLength) / packetsPerSecond)
+        // Pauses shorter than a timer's slack are waited for, so that the rate is kept.
+        while ContinuousClock.now < next {}
+      }
       if sr_send(sender, descriptor, 0, 1) == 1 {
         sentDatagrams.wrappingAdd(UInt64(Self.trainLength), ordering: .relaxed)
       } else {
