@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func detail() {
-    var state = MonitorSample.state(columns: 100, rows: 50)
+    var state = MonitorSample.state(columns: 100, rows: 51)
     _ = state.press(.down)
     _ = state.press(.enter)
     #expect(
@@ -138,6 +138,7 @@ import Testing
           bytes_in              26 985 600   +586k  UDP payload bytes of those datagrams
           packets_out               22 488    +488  datagrams sent or delivered, all sinks together
           bytes_out             26 985 600   +586k  UDP payload bytes sent or delivered
+          unmeasured                     0          datagrams not looked at: another processor was at it
 
         RTP
           rtp_packets               22 488    +488  RTP packets among packets_in

@@ -74,8 +74,7 @@ enum sr_protocol {
     SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "UDP payload bytes sent or delivered")                       \
     SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
     SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
-    SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW,                                                            \
-               "datagrams passed on while another processor held the account")                               \
+    SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW, "datagrams not looked at: another processor was at it")    \
     SR_COUNTER(RTP_MISSING, "rtp_missing", SR_RTP, "sequence numbers skipped when a later one arrived")      \
     SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
     SR_COUNTER(RTP_DUPLICATES, "rtp_duplicates", SR_RTP, "packets whose sequence number had arrived before") \
