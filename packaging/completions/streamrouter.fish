@@ -1,0 +1,179 @@
+function __streamrouter_should_offer_completions_for_flags_or_options -a expected_commands
+    set -l non_repeating_flags_or_options $argv[2..]
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __streamrouter_parse_tokens
+    test "$commands" = "$expected_commands"; and return $non_repeating_flags_or_options_absent
+end
+
+function __streamrouter_should_offer_completions_for_positional -a expected_commands positional_index_comparison expected_positional_index
+    set -l non_repeating_flags_or_options
+    set -l non_repeating_flags_or_options_absent 0
+    set -l positional_index 0
+    set -l commands
+    __streamrouter_parse_tokens
+    test "$commands" = "$expected_commands" -a \( "$positional_index" "$positional_index_comparison" "$expected_positional_index" \)
+end
+
+function __streamrouter_parse_tokens -S
+    set -l unparsed_tokens (__streamrouter_tokens -pc)
+    switch $unparsed_tokens[1]
+    case 'streamrouter'
+        __streamrouter_parse_subcommand 0 'h/help'
+        switch $unparsed_tokens[1]
+        case 'validate'
+            __streamrouter_parse_subcommand -r 1 'json' 'h/help'
+        case 'graph'
+            __streamrouter_parse_subcommand 1 'format=' 'h/help'
+        case 'lab'
+            __streamrouter_parse_subcommand 0 'h/help'
+            switch $unparsed_tokens[1]
+            case 'up'
+                __streamrouter_parse_subcommand 1 'h/help'
+            case 'down'
+                __streamrouter_parse_subcommand 1 'all' 'h/help'
+            case 'status'
+                __streamrouter_parse_subcommand 1 'json' 'h/help'
+            case 'exec'
+                __streamrouter_parse_subcommand -r 3 'h/help'
+            case 'impair'
+                __streamrouter_parse_subcommand 1 'link=' 'delay=' 'jitter=' 'loss=' 'rate=' 'direction=' 'clear' 'h/help'
+            case 'list'
+                __streamrouter_parse_subcommand 0 'json' 'h/help'
+            end
+        case 'node'
+            __streamrouter_parse_subcommand 0 'h/help'
+            switch $unparsed_tokens[1]
+            case 'run'
+                __streamrouter_parse_subcommand 1 'name=' 'relay-capacity=' 'log-format=' 'h/help'
+            case 'remove'
+                __streamrouter_parse_subcommand 1 'name=' 'h/help'
+            end
+        case 'monitor'
+            __streamrouter_parse_subcommand 1 'topology=' 'once' 'json' 'jsonl' 'csv' 'interval=' 'count=' 'sort=' 'filter=' 'color=' 'ascii' 'h/help'
+        case 'bench'
+            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'json' 'h/help'
+        case 'help'
+            __streamrouter_parse_subcommand -r 1 
+        end
+    end
+end
+
+function __streamrouter_tokens
+    if test (string split -m 1 -f 1 -- . "$FISH_VERSION") -gt 3
+        commandline --tokens-raw $argv
+    else
+        commandline -o $argv
+    end
+end
+
+function __streamrouter_parse_subcommand -S -a positional_count
+    argparse -s r -- $argv
+    set -l option_specs $argv[2..]
+    set -l is_repeating_positional $_flag_r
+    set -el _flag_r
+    set -a commands $unparsed_tokens[1]
+    set positional_index 0
+    while true
+        set -e unparsed_tokens[1]
+        argparse -sn "$commands" $option_specs -- $unparsed_tokens 2> /dev/null
+        set unparsed_tokens $argv
+        set positional_index (math $positional_index + 1)
+        for non_repeating_flag_or_option in $non_repeating_flags_or_options
+            if set -ql "_flag_$(string replace -a - _ -- $non_repeating_flag_or_option)"
+                set non_repeating_flags_or_options_absent 1
+                break
+            end
+        end
+        test (count $unparsed_tokens) -eq 0 -o \( -z "$is_repeating_positional" -a "$positional_index" -gt "$positional_count" \) && break
+    end
+end
+
+function __streamrouter_complete_directories
+    set -l token (commandline -t)
+    string match -- '*/' $token
+    set -l subdirs $token*/
+    printf %s\n $subdirs
+end
+
+function __streamrouter_custom_completion
+    set -x SAP_SHELL fish
+    set -x SAP_SHELL_VERSION $FISH_VERSION
+    set -l tokens (__streamrouter_tokens -p)
+    if test -z "$(__streamrouter_tokens -t)"
+        set -l index (count (__streamrouter_tokens -pc))
+        set tokens $tokens[..$index] \'\' $tokens[(math $index + 1)..]
+    end
+    command $tokens[1] $argv $tokens
+end
+
+complete -c 'streamrouter' -f
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'validate' -d 'Check topology files and report every error in them.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'graph' -d 'Draw a topology: nodes, links, and the hops, ports and sinks of every stream.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'lab' -d 'All nodes of a topology on this machine, each in a network namespace of its own.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'node' -d 'Run the relays of one node of a topology.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'monitor' -d 'Show every stream at every hop: rates, loss, jitter and added delay.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'bench' -d 'Measure the engines against each other and against kernel forwarding on this machine.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter validate" -ge 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter validate" json' -l 'json' -d 'Print the errors as one JSON array on standard output; it is empty when there are none.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter validate" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter graph" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter graph" format' -l 'format' -d 'What to write: text, dot (Graphviz) or mermaid (Markdown).' -rfka 'text dot mermaid'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter graph" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'up' -d 'Make the namespaces and links and start a daemon in each.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'down' -d 'Remove all that \'lab up\' made, after a crash too.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'status' -d 'What runs in a lab. Exit status 1 unless every daemon is ready.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'exec' -d 'Run a command as a process of a node.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'impair' -d 'Make a link of a lab worse than it is.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'list' -d 'The labs on this machine, each with its state and its file.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab up" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab up" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab down" all' -l 'all' -d 'Every lab on this machine.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab down" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab status" json' -l 'json' -d 'One JSON document.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab status" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab exec" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" link' -l 'link' -d 'The link.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" delay' -l 'delay' -d 'How long each packet waits, as 5ms or 250us.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" jitter' -l 'jitter' -d 'By how much the delay varies.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" loss' -l 'loss' -d 'Packets that are lost.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" rate' -l 'rate' -d 'What the link carries.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" direction' -l 'direction' -d 'Which way: a-to-b, b-to-a (a and b as in --link) or both.' -rfka 'a-to-b b-to-a both'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" clear' -l 'clear' -d 'Make the link whole again.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab impair" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab list" json' -l 'json' -d 'One JSON document.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab list" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter node" -eq 1' -fa 'run' -d 'Run a node\'s daemon in the foreground.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter node" -eq 1' -fa 'remove' -d 'Remove the relays that a node\'s daemon left in the kernel.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter node run" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" name' -l 'name' -d 'The node\'s name in the file.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" relay-capacity' -l 'relay-capacity' -d 'Relays that the tables of engine sandbox hold.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" log-format' -l 'log-format' -d 'The log\'s format on stderr: text or json.' -rfka 'text json'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter node remove" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node remove" name' -l 'name' -d 'The node\'s name in the file.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node remove" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter monitor" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" topology' -l 'topology' -d 'The topology\'s name, where its file is not at hand or several labs run.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" once' -l 'once' -d 'Print one table and exit.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" json' -l 'json' -d 'Print one JSON document and exit.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" jsonl' -l 'jsonl' -d 'Print one JSON object a line for each interval.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" csv' -l 'csv' -d 'Print comma-separated values.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" interval' -l 'interval' -d 'Time between two readings, 250ms to 60s.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" count' -l 'count' -d 'How many intervals to report; --jsonl goes on without it, all others report one.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" sort' -l 'sort' -d 'Sort by a column: stream, hop, node, engine, state, pps, pps-out, bits, bits-out, loss, lost, dropped, jitter, jitter-max, p50, p99, max.' -rfka 'stream hop node engine state pps pps-out bits bits-out loss lost dropped jitter jitter-max p50 p99 max'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" filter' -l 'filter' -d 'Show relays with this text in their stream, node, engine or state; !text shows the others.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" color' -l 'color' -d 'Colours: auto, always or never. auto obeys NO_COLOR and TERM.' -rfka 'auto always never'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" ascii' -l 'ascii' -d 'No characters beyond ASCII.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" repetitions' -l 'repetitions' -d 'Repetitions of each throughput figure; the median is reported.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" seconds' -l 'seconds' -d 'Seconds of each repetition.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" busy-threads' -l 'busy-threads' -d 'Busy threads beside the relay.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" transit-packets' -l 'transit-packets' -d 'Packets of each transit figure, at 5,000 a second.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" json' -l 'json' -d 'Print the results as one JSON document.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" h help' -s 'h' -l 'help' -d 'Show help information.'

@@ -1,0 +1,78 @@
+#!/bin/bash
+# Makes the pictures in docs/img from the real program: a lab of topologies/three-hop.yaml, a real stream through it,
+# the monitor in a terminal of its own size. Needs root, ffmpeg, tmux and python3. Takes about 80 s, so that the
+# sparkline of the last minute is full.
+#
+# Usage: scripts/pictures.sh [STREAMROUTER]      the program, .build/release/streamrouter unless it is named
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+program=$(realpath "${1:-.build/release/streamrouter}")
+topology=topologies/three-hop.yaml
+lab=three-hop
+work=$(mktemp -d)
+pids=()
+terminal() { tmux -L "streamrouter-pictures-$$" -f /dev/null "$@"; }
+
+if "$program" lab status $lab >/dev/null 2>&1; then
+  echo "pictures.sh: lab $lab runs already; take it down first: streamrouter lab down $lab" >&2
+  exit 1
+fi
+
+clean() {
+  terminal kill-server 2>/dev/null || true
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  "$program" lab down $lab >/dev/null 2>&1 || true
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap clean EXIT
+
+"$program" lab up $topology >/dev/null
+
+# What SDP says of the stream: H.264 and Opus, received at the studio.
+cat >"$work/studio.sdp" <<SDP
+v=0
+o=- 0 0 IN IP4 10.42.0.3
+s=three-hop
+c=IN IP4 10.42.0.3
+t=0 0
+m=video 5004 RTP/AVP 96
+a=rtpmap:96 H264/90000
+m=audio 5008 RTP/AVP 97
+a=rtpmap:97 opus/48000/2
+SDP
+"$program" lab exec $lab studio -- ffmpeg -v error -nostdin -protocol_whitelist file,udp,rtp \
+  -i "$work/studio.sdp" -f null - 2>"$work/receiver.log" &
+pids+=($!)
+"$program" lab exec $lab camera -- ffmpeg -v error -nostdin -re \
+  -f lavfi -i testsrc2=size=1280x720:rate=30 -re -f lavfi -i sine=frequency=440:sample_rate=48000 \
+  -map 0:v -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 4M \
+  -f rtp 'rtp://10.42.0.1:5004?pkt_size=1200' \
+  -map 1:a -c:a libopus -b:a 96k -payload_type 97 -f rtp rtp://10.42.0.1:5008 \
+  >/dev/null 2>"$work/sender.log" &
+pids+=($!)
+
+# picture NAME TITLE: what the terminal shows now.
+picture() {
+  terminal capture-pane -e -p -N -t 0 |
+    python3 scripts/screen-to-svg.py "$2" >"docs/img/$1.svg.new"
+  mv "docs/img/$1.svg.new" "docs/img/$1.svg"
+}
+
+terminal new-session -d -x 120 -y 14 "LC_ALL=C.UTF-8 '$program' monitor $topology"
+terminal set-option status off
+terminal resize-window -x 120 -y 14
+sleep 66
+picture monitor "streamrouter monitor: six relays, two streams over three hops"
+
+# The middle hop of the video, all about it.
+terminal resize-window -x 120 -y 52
+terminal send-keys j j j j Enter
+sleep 3
+picture detail "streamrouter monitor, detail: one relay, its engine, its counters, how long packets stay"
+
+for pid in "${pids[@]}"; do
+  kill -0 "$pid" 2>/dev/null || { cat "$work"/*.log >&2; echo "pictures.sh: a stream ended early" >&2; exit 1; }
+done
+echo "wrote docs/img/monitor.svg and docs/img/detail.svg"
