@@ -2,7 +2,7 @@
 # Makes a fresh machine ready: checks the Swift compiler, and installs the Debian packages that are missing.
 # Says nothing where nothing is missing.
 #
-#   scripts/setup.sh [build|demo|test]     what for; each includes those before it. Default: build.
+#   scripts/setup.sh [build|demo|test|vm]  what for; each includes those before it. Default: build.
 set -euo pipefail
 
 readonly swift_major=6 swift_minor=3
@@ -15,6 +15,7 @@ readonly test_packages=(
     tcpdump gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
     tmux clang-format procps
 )
+readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -82,8 +83,9 @@ case ${1:-build} in
 build) ;;
 demo) packages+=("${demo_packages[@]}") ;;
 test) packages+=("${demo_packages[@]}" "${test_packages[@]}") ;;
+vm) packages+=("${demo_packages[@]}" "${test_packages[@]}" "${vm_packages[@]}") ;;
 *)
-    say "'$1' is none of build, demo, test"
+    say "'$1' is none of build, demo, test, vm"
     exit 64
     ;;
 esac
