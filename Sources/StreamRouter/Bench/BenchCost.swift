@@ -54,27 +54,17 @@ enum BenchCost {
   }
 
   private static func setUp() throws {
-    let lines = [
-      "link set lo up", "link add name va type veth peer name vb", "addr add 10.77.0.1/16 dev va",
-      "link set va up",
-      "link set vb up", "neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev va",
-      "neigh add 10.77.0.3 lladdr 02:00:00:00:00:03 dev va",
-    ]
-    let file = FileManager.default.temporaryDirectory.appendingPathComponent("sr-cost-\(UUID().uuidString)")
-      .path
-    try lines.joined(separator: "\n").appending("\n").write(toFile: file, atomically: false, encoding: .utf8)
-    defer { try? FileManager.default.removeItem(atPath: file) }
-    // This thread's namespace is the child's: posix_spawn in place, not a pool's thread.
-    var arguments: [UnsafeMutablePointer<CChar>?] = (["ip", "-batch", file] as [String]).map { strdup($0) }
-    arguments.append(nil)
-    defer { arguments.forEach { free($0) } }
-    var child = pid_t()
-    let spawned = posix_spawnp(&child, "ip", nil, nil, arguments, environ)
-    var status: Int32 = 0
-    while spawned == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR {}
-    guard spawned == 0 && status == 0 else {
-      throw BenchError.needs("the command ip (Debian package iproute2)")
-    }
+    try NetworkNamespace.configure(
+      """
+      link set lo up
+      link add name va type veth peer name vb
+      addr add 10.77.0.1/16 dev va
+      link set va up
+      link set vb up
+      neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev va
+      neigh add 10.77.0.3 lladdr 02:00:00:00:00:03 dev va
+
+      """)
     try "1\n".write(toFile: "/proc/sys/net/ipv4/conf/lo/forwarding", atomically: false, encoding: .utf8)
   }
 

@@ -29,6 +29,22 @@ enum NetworkNamespace {
     }
   }
 
+  /// Carries out commands of ip(8) in the calling thread's namespace. By posix_spawn and waitpid on this very thread:
+  /// a pool's thread would be in another namespace.
+  static func configure(_ commands: String) throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("sr-ip-\(UUID().uuidString)").path
+    try commands.write(toFile: file, atomically: false, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    var arguments: [UnsafeMutablePointer<CChar>?] = (["ip", "-batch", file] as [String]).map { strdup($0) }
+    arguments.append(nil)
+    defer { arguments.forEach { free($0) } }
+    var child = pid_t()
+    let spawned = posix_spawnp(&child, "ip", nil, nil, arguments, environ)
+    var status: Int32 = 0
+    while spawned == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR {}
+    guard spawned == 0 && status == 0 else { throw Failure(name: "(ip -batch)", errno: spawned == 0 ? EINVAL : spawned) }
+  }
+
   private static func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) throws -> T {
     let box = Box<T>()
     let thread = Thread {
