@@ -53,7 +53,7 @@ function __streamrouter_parse_tokens -S
         case 'monitor'
             __streamrouter_parse_subcommand 1 'topology=' 'once' 'json' 'jsonl' 'csv' 'interval=' 'count=' 'sort=' 'filter=' 'color=' 'ascii' 'h/help'
         case 'bench'
-            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'json' 'h/help'
+            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'only=+' 'json' 'h/help'
         case 'help'
             __streamrouter_parse_subcommand -r 1 
         end
@@ -175,5 +175,6 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" seconds' -l 'seconds' -d 'Seconds of each repetition.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" busy-threads' -l 'busy-threads' -d 'Busy threads beside the relay.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" transit-packets' -l 'transit-packets' -d 'Packets of each transit figure, at 5,000 a second.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'only' -d 'Measure only this: cost, throughput, transit. Repeatable.' -rfka 'cost throughput transit'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" json' -l 'json' -d 'Print the results as one JSON document.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" h help' -s 'h' -l 'help' -d 'Show help information.'
