@@ -42,7 +42,9 @@ enum NetworkNamespace {
     let spawned = posix_spawnp(&child, "ip", nil, nil, arguments, environ)
     var status: Int32 = 0
     while spawned == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR {}
-    guard spawned == 0 && status == 0 else { throw Failure(name: "(ip -batch)", errno: spawned == 0 ? EINVAL : spawned) }
+    guard spawned == 0 && status == 0 else {
+      throw Failure(name: "(ip -batch)", errno: spawned == 0 ? EINVAL : spawned)
+    }
   }
 
   private static func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) throws -> T {
