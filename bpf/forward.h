@@ -47,22 +47,26 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
     __u32 l3 = packet->l3_offset & 0x1f;
     __u32 l4 = packet->l4_offset & 0x7f;
     int local = sink->flags & SR_SINK_LOCAL;
-    __u64 address_change = 0;
+    __u64 address_change = 0, uncovered_change = 0;
 
     if (packet->is_ipv6) {
         struct ipv6hdr *ip = data + l3;
         if ((void *)(ip + 1) > end)
             return SR_DROP_MALFORMED;
-        if (hops) {
-            if (ip->hop_limit <= 1)
-                return SR_DROP_TTL;
+        if (hops && ip->hop_limit <= 1)
+            return SR_DROP_TTL;
+        __u32 *words = (__u32 *)ip;
+        __u32 class_before = words[0], hop_limit_before = words[1];
+        if (hops)
             ip->hop_limit--;
-        }
         if (relay->dscp != SR_DSCP_KEEP) {
             // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
             ip->priority = relay->dscp >> 2;
             ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (relay->dscp & 3) << 6;
         }
+        // No checksum in the packet covers these two words, but one that a device made over all of it does.
+        uncovered_change = sr_sum_change(0, class_before, words[0]);
+        uncovered_change = sr_sum_change(uncovered_change, hop_limit_before, words[1]);
         __u32 *source = (__u32 *)&ip->saddr;
         __u32 *destination = (__u32 *)&ip->daddr;
         for (int i = 0; i < 4; i++) {
@@ -77,6 +81,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         struct iphdr *ip = data + l3;
         if ((void *)(ip + 1) > end)
             return SR_DROP_MALFORMED;
+        // Before anything is written: the next sink must find the headers whole.
+        if (hops && ip->ttl <= 1)
+            return SR_DROP_TTL;
         address_change = sr_sum_change(address_change, ip->daddr, sink->destination[3]);
         ip->daddr = sink->destination[3];
         if (!local) {
@@ -87,8 +94,6 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         __u16 *head = (__u16 *)ip; // version, header length and type of service
         __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
         if (hops) {
-            if (ip->ttl <= 1)
-                return SR_DROP_TTL;
             __u16 before = *ttl_and_protocol;
             ip->ttl--;
             header_change = sr_sum_change(header_change, before, *ttl_and_protocol);
@@ -114,6 +119,8 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
     __u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
     __u32 change = sr_fold32(address_change);
     if (packet->is_ipv6) {
+        // ENOTSUPP where no device made such a checksum: nothing to keep right then.
+        bpf_csum_update(skb, sr_fold32(uncovered_change));
         if (bpf_l4_csum_replace(skb, check, 0, change, flags | BPF_F_IPV6) &&
             bpf_l4_csum_replace(skb, check, 0, change, flags))
             return SR_DROP_SEND;

@@ -228,7 +228,7 @@ SR_ASSERT_SIZE(sr_settings, 16);
 
 // Index of the residence bucket that holds `ns`: four steps for each power of two, so a bound is at most 25 %
 // above the value. Below 2^6 ns all is bucket 0; the last bucket holds everything above about 17 s.
-static inline __u32 sr_residence_bucket(__u64 ns) {
+static inline __attribute__((always_inline)) __u32 sr_residence_bucket(__u64 ns) {
     if (ns < (1ull << SR_RESIDENCE_FIRST_LOG2))
         return 0;
     __u32 log2 = 0;

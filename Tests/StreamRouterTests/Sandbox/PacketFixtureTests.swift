@@ -354,6 +354,23 @@ struct PacketFixtureTests {
     }
   }
 
+  /// A TTL that is used up stops the copies that leave the node, and leaves the headers whole for the one that stays.
+  @Test func usedUpTTLStillReachesTheLocalSink() throws {
+    try Self.inNetwork { datapath in
+      let sinks = [sink("10.9.0.2:6000"), sink("10.9.0.1:7000", kind: .local)]
+      for entry in RelayEntry.entries(for: relay(to: sinks), index: 0, isLocal: Route.isLocal) {
+        try datapath.set(entry.value, at: entry.key)
+      }
+      let last = media.with { $0.ttl = 1 }
+      let run = try datapath.testRun(last.bytes)
+      #expect(run.verdict == pass)
+      #expect(run.packet == last.with { $0.destination = Endpoint("10.9.0.1:7000")! }.bytes)
+      let counters = try datapath.counters(at: 0)
+      #expect(counters[SR_DROP_TTL] == 1)
+      #expect(counters[SR_PACKETS_OUT] == 1)
+    }
+  }
+
   static func inNetwork(_ body: @escaping @Sendable (SandboxDatapath) throws -> Void) throws {
     try PrivateNetwork.run(setup: network) {
       for family in ["ipv4", "ipv6"] {
