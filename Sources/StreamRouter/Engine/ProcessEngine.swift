@@ -60,7 +60,6 @@ public actor ProcessEngine: Engine {
     let keepsCompanion = keepsIngress && former.relay.transport == .rtp && new.transport == .rtp
     var next = former.memory
     var opened = ProcessSockets()
-    var recoded = ProcessSockets()
     do {
       if !keepsIngress {
         next.media = try ProcessRelayMemory.open(new, companion: false, next.relay)
@@ -74,19 +73,9 @@ public actor ProcessEngine: Engine {
           opened.all.append(companion)
         }
       }
-      for socket in next.sockets.all where !opened.contains(socket) {
-        try ProcessUDPSocket.setDSCP(new.dscp, on: socket.pointee.descriptor, new.ingress)
-        recoded.all.append(socket)
-      }
-      let kept = next.sockets
-      let retired = ProcessSockets(all: former.memory.sockets.all.filter { !kept.contains($0) })
-      try exchange(former, for: new, next, opened: opened, retired: retired)
-      retired.close()
+      try exchange(former, for: new, next, opened: opened)
     } catch {
       opened.close()
-      for socket in recoded.all {
-        try? ProcessUDPSocket.setDSCP(former.relay.dscp, on: socket.pointee.descriptor, former.relay.ingress)
-      }
       throw error
     }
     running[old.stream] = nil
@@ -128,32 +117,38 @@ public actor ProcessEngine: Engine {
   /// Lets the engine's thread serve the sockets: all of them, or none where one cannot be watched.
   private func watch(_ sockets: ProcessSockets, _ relay: Relay) throws(EngineError) {
     let result = thread.mailbox.run { loop in loop.watch(sockets) }
-    if result != 0 { throw cannotWatch(relay, errno: result) }
+    if result != 0 { throw cannotServe(relay, errno: result) }
   }
 
-  /// Between two packets: serves the opened sockets, empties the retired ones, and changes the settings.
+  /// Between two packets: serves the opened sockets, empties those that go, and changes the settings.
   private func exchange(
-    _ former: Running, for new: Relay, _ memory: ProcessRelayMemory, opened: ProcessSockets,
-    retired: ProcessSockets
+    _ former: Running, for new: Relay, _ memory: ProcessRelayMemory, opened: ProcessSockets
   ) throws(EngineError) {
+    let old = former.relay
+    let kept = memory.sockets.without(opened)
+    let retired = former.memory.sockets.without(kept)
     let exchange = ProcessExchange(
-      relay: memory.relay, settings: ProcessRelaySettings(new),
-      restartsFlow: former.relay.transport != new.transport)
+      relay: memory.relay, settings: ProcessRelaySettings(new), restartsFlow: old.transport != new.transport)
     let (result, outdated) = thread.mailbox.run { loop in
-      let result = loop.watch(opened)
-      if result != 0 { return (result, exchange) }
+      var result = kept.setDSCP(new.dscp, new.ingress)
+      if result == 0 { result = loop.watch(opened) }
+      if result != 0 {
+        _ = kept.setDSCP(old.dscp, old.ingress)
+        return (result, exchange)
+      }
       // What still waits in a queue that goes away was sent to the relay as it was.
       loop.retire(retired)
       return (0, exchange.carryOut())
     }
     outdated.settings.deallocate()
-    if result != 0 { throw cannotWatch(new, errno: result) }
+    if result != 0 { throw cannotServe(new, errno: result) }
+    retired.close()
   }
 
-  private func cannotWatch(_ relay: Relay, errno: Int32) -> EngineError {
+  private func cannotServe(_ relay: Relay, errno: Int32) -> EngineError {
     .failed(
-      engine: choice, operation: "watching", subject: "the sockets of \(relay.ingress)", errno: errno,
-      detail: "raise fs.epoll.max_user_watches")
+      engine: choice, operation: "serving", subject: "the sockets of \(relay.ingress)", errno: errno,
+      detail: "raise fs.epoll.max_user_watches if it is too small")
   }
 
   /// What sockets cannot do is refused before anything changes.

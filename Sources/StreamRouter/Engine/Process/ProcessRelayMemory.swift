@@ -76,8 +76,17 @@ struct ProcessSockets: @unchecked Sendable {
     }
   }
 
-  func contains(_ socket: UnsafeMutablePointer<ProcessSocket>?) -> Bool {
-    all.contains { $0 == socket }
+  /// On the engine's thread where they are watched. Returns 0 or an errno.
+  func setDSCP(_ dscp: UInt8?, _ endpoint: Endpoint) -> Int32 {
+    for socket in all {
+      let result = ProcessUDPSocket.setDSCP(dscp, on: socket.pointee.descriptor, endpoint)
+      if result != 0 { return result }
+    }
+    return 0
+  }
+
+  func without(_ others: ProcessSockets) -> ProcessSockets {
+    ProcessSockets(all: all.filter { !others.all.contains($0) })
   }
 }
 

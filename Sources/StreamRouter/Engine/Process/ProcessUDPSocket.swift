@@ -23,24 +23,20 @@ enum ProcessUDPSocket {
         engine: .process, operation: name == "bind" ? "listening on" : "\(name) for", subject: "\(endpoint)",
         errno: -descriptor, detail: advice(errno: -descriptor, endpoint))
     }
-    do {
-      try setDSCP(dscp, on: descriptor, endpoint)
-    } catch {
+    let result = setDSCP(dscp, on: descriptor, endpoint)
+    guard result == 0 else {
       close(descriptor)
-      throw error
+      throw .failed(
+        engine: .process, operation: "setting DSCP \(dscp ?? 0) on", subject: "\(endpoint)", errno: result,
+        detail: "")
     }
     return descriptor
   }
 
-  /// Sets the code point (RFC 2474) of what the socket sends; nil: 0.
-  static func setDSCP(_ dscp: UInt8?, on descriptor: Int32, _ endpoint: Endpoint) throws(EngineError) {
+  /// Sets the code point (RFC 2474) of packets that are sent without one of their own; nil: 0. Returns 0 or an errno.
+  static func setDSCP(_ dscp: UInt8?, on descriptor: Int32, _ endpoint: Endpoint) -> Int32 {
     var address = sr_udp_address(endpoint)
-    let result = sr_udp_set_dscp(descriptor, &address, UInt32(dscp ?? 0))
-    guard result == 0 else {
-      throw .failed(
-        engine: .process, operation: "setting DSCP \(dscp ?? 0) on", subject: "\(endpoint)", errno: -result,
-        detail: "")
-    }
+    return -sr_udp_set_dscp(descriptor, &address, UInt32(dscp ?? 0))
   }
 
   private static func advice(errno: Int32, _ endpoint: Endpoint) -> String {
