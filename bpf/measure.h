@@ -30,6 +30,8 @@ static __always_inline enum sr_media sr_classify(const struct sr_rtp_header *hea
         return SR_MEDIA_RTCP;
     if (protocol == SR_PROTOCOL_RTCP)
         return SR_MEDIA_NEITHER;
+    if (length < sizeof(*header))
+        return SR_MEDIA_NEITHER;
     if (length < sizeof(*header) + 4u * (header->flags & 0xf))
         return SR_MEDIA_MALFORMED;
     return SR_MEDIA_RTP;
@@ -236,9 +238,9 @@ static __always_inline void sr_flow_give_back(struct sr_flow *flow) {
     asm volatile("" : : "r"(before) : "memory");
 }
 
-// Classifies and accounts one datagram of a flow that this processor holds. Returns 0, or the counter of the
-// cause to drop the packet for. A global function, so that the verifier looks at it once and not once for
-// each datagram of a GSO packet.
+// Classifies and accounts one datagram, its sequence number and time only where this processor holds the
+// flow. Returns 0, or the counter of the cause to drop the packet for. A global function, so that the
+// verifier looks at it once and not once for each datagram of a GSO packet.
 __noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *packet,
                                     const struct sr_relay *relay, struct sr_counters *account,
                                     struct sr_flow *flow) {
@@ -266,6 +268,10 @@ __noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *pac
         return 0;
     case SR_MEDIA_RTP:
         break;
+    }
+    if (packet->unmeasured) {
+        account->value[SR_UNMEASURED]++;
+        return 0;
     }
     __u32 rate = relay->clock_rate ? relay->clock_rate : sr_clock_rate(header.payload_type & 0x7f);
     __u16 sequence = bpf_ntohs(header.sequence);
@@ -305,16 +311,16 @@ static __always_inline __u32 sr_measure(struct __sk_buff *skb, struct sr_packet 
     struct sr_flow *flow = bpf_map_lookup_elem(&flows, &index);
     if (!flow)
         return SR_DROP_SEND;
-    if (!sr_flow_take(flow)) {
-        account->value[SR_UNMEASURED] += packet->segments;
-        return 0;
-    }
+    packet->unmeasured = !sr_flow_take(flow);
     __u32 cause = 0;
-    if (relay->protocol == SR_PROTOCOL_UDP)
-        sr_measure_udp(flow, packet->arrival_ns);
-    else
+    if (relay->protocol != SR_PROTOCOL_UDP)
         cause = sr_measure_rtp(skb, packet, relay, account, flow);
-    sr_flow_give_back(flow);
+    else if (packet->unmeasured)
+        account->value[SR_UNMEASURED] += packet->segments;
+    else
+        sr_measure_udp(flow, packet->arrival_ns);
+    if (!packet->unmeasured)
+        sr_flow_give_back(flow);
     return cause;
 }
 

@@ -54,6 +54,7 @@ struct sr_packet {
     __u32 left;           // payload bytes from there on
     int verdict;          // what the program returns once every sink was served
     __u32 hops;           // 1 until the TTL was decremented
+    __u32 unmeasured;     // another processor holds the flow
 };
 
 // The IPv4 header checksum over `words` 32-bit words is right (RFC 1071).

@@ -54,10 +54,10 @@ struct LabUpCommand: AsyncParsableCommand {
         (restarted.isEmpty ? [] : ["restarted the daemon of \(restarted.joined(separator: ", "))"])
         + (reloaded.isEmpty ? [] : ["made \(reloaded.joined(separator: ", ")) read \(file) again"])
       return "lab \(topology.name): " + parts.joined(separator: "; ")
-    case .started(let nodes, let links):
+    case .started:
       let node = topology.nodes.last?.name ?? "NODE"
       return """
-        lab \(topology.name) is up: \(nodes) nodes, \(links) links, \(topology.streams.count) streams
+        lab \(topology.name) is up: \(topology.summary)
         next:
           streamrouter monitor \(file)
           streamrouter lab exec \(topology.name) \(node) -- COMMAND

@@ -27,14 +27,18 @@ struct ControlService: Service {
     }
     log.info("answering on \(path)")
     defer { unlink(path) }
-    try await cancelWhenGracefulShutdown {
-      try await server.executeThenClose { clients in
-        try await withThrowingDiscardingTaskGroup { group in
-          for try await client in clients {
-            group.addTask { await answer(client) }
+    do {
+      try await cancelWhenGracefulShutdown {
+        try await server.executeThenClose { clients in
+          try await withThrowingDiscardingTaskGroup { group in
+            for try await client in clients {
+              group.addTask { await answer(client) }
+            }
           }
         }
       }
+    } catch is CancellationError {
+      // How accepting ends when the node stops.
     }
   }
 

@@ -58,6 +58,9 @@ final class SandboxDatapath {
         nodeCounters: try descriptor("node_counters"), settings: try descriptor("settings"))
       self.capacity = Int(bpf_map__max_entries(bpf_object__find_map_by_name(object, "counters")))
       processors = Int(libbpf_num_possible_cpus())
+      // Layouts that agree in size may still differ in meaning. Fresh maps hold 0.
+      let version = try settings().abi_version
+      if let pins, version != 0, version != SR_ABI_VERSION.rawValue { throw Self.otherVersion(pins) }
     }
     finished = true
   }
@@ -271,18 +274,20 @@ final class SandboxDatapath {
     return adopted
   }
 
+  static let notPermitted = EngineError.unsupported(
+    engine: .sandbox, reason: "the kernel does not let this user load BPF programs",
+    remedy: "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+
+  private static func otherVersion(_ pins: String) -> EngineError {
+    .unsupported(
+      engine: .sandbox, reason: "the maps pinned at \(pins) were made by another version of streamrouter",
+      remedy: "'streamrouter node remove' stops their relays and removes them")
+  }
+
   private static func loadFailure(_ code: Int32, pins: String?) -> EngineError {
     let log = takeLog()
-    if code == EPERM {
-      return .unsupported(
-        engine: .sandbox, reason: "the kernel does not let this user load BPF programs",
-        remedy: "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
-    }
-    if code == EINVAL, let pins, log.contains("parameter mismatch") {
-      return .unsupported(
-        engine: .sandbox, reason: "the maps pinned at \(pins) were made by another version of streamrouter",
-        remedy: "'streamrouter node remove' stops their relays and removes them")
-    }
+    if code == EPERM { return notPermitted }
+    if code == EINVAL, let pins, log.contains("parameter mismatch") { return otherVersion(pins) }
     return .failed(
       engine: .sandbox, operation: "loading", subject: "the BPF object", errno: code, detail: log)
   }

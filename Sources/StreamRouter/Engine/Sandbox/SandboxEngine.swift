@@ -39,6 +39,9 @@ public actor SandboxEngine: Engine {
   ) throws {
     self.notice = notice
     _ = SandboxDatapath.keepLog
+    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
+      throw SandboxDatapath.notPermitted
+    }
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
