@@ -136,10 +136,10 @@ public actor SandboxEngine: Engine {
   // MARK: Entries
 
   private func install(_ relay: Relay, index: UInt32?, keys formerKeys: [sr_relay_key]) throws {
-    for sink in relay.sinks where !Route.isLocal(sink.source.address) {
+    for own in [relay.ingress] + relay.sinks.map(\.source) where !Route.isLocal(own.address) {
       throw EngineError.failed(
         engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
-        detail: "\(sink.source.address) is not an address of this machine; correct the node's addresses")
+        detail: "\(own.address) is not an address of this machine; correct the node's addresses")
     }
     let wanted = try SandboxDevices.ingress(of: relay)
     let fresh = index == nil
@@ -150,7 +150,8 @@ public actor SandboxEngine: Engine {
     let before = entries.map { (key: $0.key, value: tables.relay(at: $0.key)) }
     do {
       for (key, value) in before {
-        if let value, value.index != index {
+        // What a former daemon left under another name may be taken over: the stream was renamed meanwhile.
+        if let value, value.index != index, unclaimed[value.streamName] == nil {
           throw EngineError.failed(
             engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
             detail: "\(key.endpoint) is where stream \(value.streamName) listens")
@@ -174,6 +175,9 @@ public actor SandboxEngine: Engine {
       try tables.removeRelay(at: key)
     }
     running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted)
+    for name in unclaimed.keys where name != relay.stream {
+      unclaimed[name]?.keys.removeAll { left in keys.contains { $0.endpoint == left.endpoint } }
+    }
   }
 
   private func drop(_ former: Running) throws {
