@@ -34,32 +34,42 @@ public actor ControlSnapshotSource: SnapshotSource {
     let answers = await Self.askAll(nodes)
     let now = Date().timeIntervalSince1970
     return nodes.map { paths in
-      switch answers[paths.node] {
-      case .success(let snapshot):
+      let answer = answers[paths.node]
+      if let snapshot = answer?.snapshot {
         last[paths.node] = snapshot
         return NodeReading(node: paths.node, snapshot: snapshot)
-      case .failure(let error):
-        let former = last[paths.node]
-        return NodeReading(
-          node: paths.node, snapshot: former,
-          staleSeconds: former.map { max(0, now - Double($0.timeNs) / 1e9) },
-          problem: Self.explain(error, paths))
-      case nil:
-        return NodeReading(node: paths.node, snapshot: last[paths.node], problem: "was not asked")
       }
+      let former = last[paths.node]
+      return NodeReading(
+        node: paths.node, snapshot: former,
+        staleSeconds: former.map { max(0, now - Double($0.timeNs) / 1e9) },
+        problem: answer?.problem ?? "was not asked")
     }
   }
 
-  private static func askAll(_ nodes: [NodePaths]) async -> [String: Result<NodeSnapshot, any Error>] {
-    await withTaskGroup(of: (String, Result<NodeSnapshot, any Error>).self) { group in
+  /// What came of one question: a snapshot, or why there is none.
+  private struct Answer: Sendable {
+    var node: String
+    var snapshot: NodeSnapshot?
+    var problem: String?
+  }
+
+  /// One child task a node. Its result is a struct: with a tuple of a string and a Result, Swift 6.3.1's optimised build
+  /// copied the child's result with another type's witness and crashed.
+  private static func askAll(_ nodes: [NodePaths]) async -> [String: Answer] {
+    await withTaskGroup(of: Answer.self) { group in
       for paths in nodes {
         group.addTask {
-          do { return (paths.node, .success(try await ask(paths))) } catch {
-            return (paths.node, .failure(error))
+          do {
+            return Answer(node: paths.node, snapshot: try await ask(paths))
+          } catch {
+            return Answer(node: paths.node, problem: explain(error, paths))
           }
         }
       }
-      return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+      var answers: [String: Answer] = [:]
+      for await answer in group { answers[answer.node] = answer }
+      return answers
     }
   }
 
