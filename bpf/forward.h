@@ -72,10 +72,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         for (int i = 0; i < 4; i++) {
             address_change = sr_sum_change(address_change, destination[i], sink->destination[i]);
             destination[i] = sink->destination[i];
-            if (!local) {
-                address_change = sr_sum_change(address_change, source[i], sink->source[i]);
-                source[i] = sink->source[i];
-            }
+            __u32 from = local ? packet->source[i] : sink->source[i];
+            address_change = sr_sum_change(address_change, source[i], from);
+            source[i] = from;
         }
     } else {
         struct iphdr *ip = data + l3;
@@ -86,10 +85,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
             return SR_DROP_TTL;
         address_change = sr_sum_change(address_change, ip->daddr, sink->destination[3]);
         ip->daddr = sink->destination[3];
-        if (!local) {
-            address_change = sr_sum_change(address_change, ip->saddr, sink->source[3]);
-            ip->saddr = sink->source[3];
-        }
+        __u32 from = local ? packet->source[3] : sink->source[3];
+        address_change = sr_sum_change(address_change, ip->saddr, from);
+        ip->saddr = from;
         __u64 header_change = address_change;
         __u16 *head = (__u16 *)ip; // version, header length and type of service
         __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
@@ -111,10 +109,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         return SR_DROP_MALFORMED;
     __u64 port_change = sr_sum_change(0, udp->dest, sink->destination_port);
     udp->dest = sink->destination_port;
-    if (!local) {
-        port_change = sr_sum_change(port_change, udp->source, sink->source_port);
-        udp->source = sink->source_port;
-    }
+    __u16 from = local ? packet->source_port : sink->source_port;
+    port_change = sr_sum_change(port_change, udp->source, from);
+    udp->source = from;
     __u32 check = l4 + __builtin_offsetof(struct udphdr, check);
     __u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
     __u32 change = sr_fold32(address_change);

@@ -40,6 +40,7 @@ struct sr_ipv6_fragment {
 struct sr_packet {
     struct sr_relay_key key;
     __u32 source[4];      // network order
+    __u16 source_port;    // network order
     __u32 l3_offset;      // from the start of the frame
     __u32 l4_offset;      // of the UDP header
     __u32 payload_length; // bytes behind the UDP header, of all segments together
@@ -155,6 +156,7 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
     if ((void *)(udp + 1) > end)
         return SR_NODE_PASSED_SHORT;
     __u32 udp_length = bpf_ntohs(udp->len);
+    packet->source_port = udp->source;
     packet->key.port = udp->dest;
     packet->key.protocol = IPPROTO_UDP;
     packet->key.zero = 0;

@@ -74,8 +74,8 @@ statistic_of() {
 if [[ -z ${STREAMROUTER:-} ]]; then
     scripts/setup.sh demo
     say "building"
-    swift build -c release --product streamrouter
-    streamrouter="$(swift build -c release --show-bin-path)/streamrouter"
+    swift build --product streamrouter
+    streamrouter="$(swift build --show-bin-path)/streamrouter"
 else
     streamrouter=$STREAMROUTER
 fi

@@ -63,7 +63,7 @@ public struct Bench: Sendable {
   /// Offered rates, packets a second; the last one is all that a core can send. A relay that the scheduler runs
   /// delivers less when more is offered than it can take, so what it does best is not what it does at full rate.
   private static let ramp: [Double?] = [
-    50_000, 100_000, 150_000, 200_000, 300_000, 400_000, 600_000, 800_000, nil,
+    50_000, 100_000, 150_000, 200_000, 300_000, 400_000, 600_000, 700_000, 800_000, 900_000, 1_000_000, nil,
   ]
 
   private func throughput(_ network: BenchNetwork, _ results: inout BenchResults) async throws {

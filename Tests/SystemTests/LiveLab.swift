@@ -1,0 +1,136 @@
+import Foundation
+import Testing
+import Topology
+
+@testable import StreamRouter
+
+/// A lab with the real daemons of this build, for one test: a topology of its own name that goes whatever happens.
+///
+///     camera 10.78.0.1 ---- edge 10.78.0.2 ---- studio 10.78.0.3
+struct LiveLab {
+  let topology: Topology
+  let file: URL
+  let lab: Lab
+
+  static let program = "streamrouter"
+
+  /// - Parameter streams: The YAML below `streams:`, indented by two.
+  init(_ name: String, engine: EngineChoice, streams: String) throws {
+    let name = "\(name)-\(engine.rawValue)-\(getpid())"
+    file = FileManager.default.temporaryDirectory.appending(path: "\(name).yaml")
+    try Self.write(name, engine, streams, to: file)
+    topology = try Topology.load(path: file.path)
+    let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
+    lab = Lab(topology: name, launcher: { file, node in [program, "node", "run", file, "--name", node] })
+  }
+
+  private static func write(_ name: String, _ engine: EngineChoice, _ streams: String, to file: URL) throws {
+    let text = """
+      version: 1
+      name: \(name)
+      nodes:
+        camera: {address: 10.78.0.1, engine: \(engine.rawValue)}
+        edge: {address: 10.78.0.2, engine: \(engine.rawValue)}
+        studio: {address: 10.78.0.3, engine: \(engine.rawValue)}
+      links: [camera -- edge, edge -- studio]
+      streams:
+      \(streams)
+
+      """
+    try text.write(to: file, atomically: true, encoding: .utf8)
+  }
+
+  /// Runs a test's body while the lab is up, and takes it down whatever comes of it.
+  func use(_ body: () async throws -> Void) async throws {
+    do {
+      _ = try await up()
+      try await body()
+    } catch {
+      _ = try? await lab.down(topology)
+      try? FileManager.default.removeItem(at: file)
+      throw error
+    }
+    _ = try await lab.down(topology)
+    try? FileManager.default.removeItem(at: file)
+    let pins = NodePaths.pinDirectory(topology: topology.name)
+    #expect(!LabFiles.exists(pins), "lab down leaves no pins")
+  }
+
+  @discardableResult
+  func up() async throws -> Lab.Outcome {
+    try await lab.up(try Topology.load(path: file.path), file: .init(file.path))
+  }
+
+  /// Changes the file; `up` then has the daemons read it.
+  func rewrite(engine: EngineChoice, streams: String) throws {
+    try Self.write(topology.name, engine, streams, to: file)
+  }
+
+  func namespace(_ node: String) -> String { LabNames.namespace(topology: topology.name, node: node) }
+
+  func pid(_ node: String) throws -> Int32 {
+    let state = try #require(try LabState.load(topology: topology.name))
+    return try #require(state.daemons[node]).pid
+  }
+
+  /// Runs a command in a node's namespace to its end.
+  func run(_ node: String, _ command: [String]) async throws -> LabShell.Outcome {
+    try await LabShell.attempt("nsenter", ["--net=/run/netns/\(namespace(node))"] + command)
+  }
+
+  /// The account of one stream, hop by hop.
+  func account(_ stream: String) async throws -> [RelaySnapshot] {
+    let readings = await ControlSnapshotSource(topology: topology.name, nodes: topology.nodes.map(\.name))
+      .read()
+    for reading in readings {
+      try #require(reading.problem == nil, "\(reading.node): \(reading.problem ?? "")")
+    }
+    return readings.compactMap(\.snapshot).flatMap(\.relays).filter { $0.stream == stream }
+      .sorted { $0.hop < $1.hop }
+  }
+}
+
+/// Collects the datagrams that reach a port of a node, on a thread of its own.
+final class DatagramCollector: @unchecked Sendable {
+  // Sendable: the list is touched under the lock only.
+  private let socket: NamespaceSocket
+  private let lock = NSLock()
+  private var datagrams: [[UInt8]] = []
+  private var lastArrival = Date()
+  private var isStopped = false
+
+  init(_ lab: LiveLab, node: String, at endpoint: String) throws {
+    socket = try NamespaceSocket(namespace: lab.namespace(node), family: AF_INET)
+    var bytes: Int32 = 16 << 20
+    setsockopt(
+      socket.descriptor, SOL_SOCKET, Int32(SO_RCVBUFFORCE), &bytes, socklen_t(MemoryLayout<Int32>.size))
+    try socket.bind(try #require(Endpoint(endpoint)))
+    Thread.detachNewThread { [self] in
+      var buffer = [UInt8](repeating: 0, count: 65536)
+      while !lock.withLock({ isStopped }) {
+        let count = recv(socket.descriptor, &buffer, buffer.count, 0)
+        guard count >= 0 else { continue }
+        lock.withLock {
+          datagrams.append(Array(buffer[..<count]))
+          lastArrival = Date()
+        }
+      }
+    }
+  }
+
+  /// Everything that came, once `count` datagrams did or nothing has come for three seconds.
+  func all(expecting count: Int) async throws -> [[UInt8]] {
+    let start = Date()
+    while true {
+      let (have, last) = lock.withLock { (datagrams.count, max(lastArrival, start)) }
+      if have >= count || Date().timeIntervalSince(last) > 3 { break }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    // Whatever is too much gets a moment to show.
+    try await Task.sleep(for: .milliseconds(200))
+    return lock.withLock {
+      isStopped = true
+      return datagrams
+    }
+  }
+}
