@@ -29,9 +29,9 @@ struct LiveLab {
       version: 1
       name: \(name)
       nodes:
-        camera: {address: 10.78.0.1, engine: \(engine.rawValue)}
-        edge: {address: 10.78.0.2, engine: \(engine.rawValue)}
-        studio: {address: 10.78.0.3, engine: \(engine.rawValue)}
+        camera: {addresses: [10.78.0.1, "fd78::1"], engine: \(engine.rawValue)}
+        edge: {addresses: [10.78.0.2, "fd78::2"], engine: \(engine.rawValue)}
+        studio: {addresses: [10.78.0.3, "fd78::3"], engine: \(engine.rawValue)}
       links: [camera -- edge, edge -- studio]
       streams:
       \(streams)
@@ -100,11 +100,13 @@ final class DatagramCollector: @unchecked Sendable {
   private var isStopped = false
 
   init(_ lab: LiveLab, node: String, at endpoint: String) throws {
-    socket = try NamespaceSocket(namespace: lab.namespace(node), family: AF_INET)
+    let endpoint = try #require(Endpoint(endpoint))
+    socket = try NamespaceSocket(
+      namespace: lab.namespace(node), family: endpoint.address.family == .ipv4 ? AF_INET : AF_INET6)
     var bytes: Int32 = 16 << 20
     setsockopt(
       socket.descriptor, SOL_SOCKET, Int32(SO_RCVBUFFORCE), &bytes, socklen_t(MemoryLayout<Int32>.size))
-    try socket.bind(try #require(Endpoint(endpoint)))
+    try socket.bind(endpoint)
     Thread.detachNewThread { [self] in
       var buffer = [UInt8](repeating: 0, count: 65536)
       while !lock.withLock({ isStopped }) {
