@@ -90,6 +90,43 @@ struct FuzzTests {
     }
   }
 
+  /// The table holds IPv4 addresses in IPv6's mapped form (RFC 4291 section 2.5.5.2). A packet of IPv6 that carries
+  /// that form is no packet to the IPv4 address, and no relay's.
+  @Test func mappedAddressesInIPv6AreNotOurs() throws {
+    try PacketFixtureTests.inNetwork { datapath in
+      for entry in RelayEntry.entries(for: Self.relays[0], index: 0, isLocal: Route.isLocal) {
+        try datapath.set(entry.value, at: entry.key)
+      }
+      var frame = Frame(from: "[fd09::9]:4000", to: "[fd09::1]:5004", payload: [1, 2, 3, 4]).bytes
+      frame.put([UInt8](repeating: 0, count: 10) + [0xff, 0xff, 10, 9, 0, 9], at: 22)
+      frame.put([UInt8](repeating: 0, count: 10) + [0xff, 0xff, 10, 9, 0, 1], at: 38)
+      let run = try datapath.testRun(frame)
+      let counted = try datapath.counters(at: 0).named.filter { $0.value != 0 }
+      // bpf/parse.h makes the key of both families alike; once it tells them apart, this says so and can go.
+      withKnownIssue("the datapath takes IPv6 with mapped addresses for IPv4") {
+        #expect(run.verdict == -1)
+        #expect(run.packet == frame)
+        #expect(counted == [:])
+      }
+    }
+  }
+
+  /// Bytes behind the datagram that no device of the sink's MTU can carry: the packet is cut or counted as lost.
+  @Test func aFrameTooLongForTheDeviceIsNotSent() throws {
+    try PacketFixtureTests.inNetwork { datapath in
+      for entry in RelayEntry.entries(for: Self.relays[0], index: 0, isLocal: Route.isLocal) {
+        try datapath.set(entry.value, at: entry.key)
+      }
+      let frame = Frame(from: "10.9.0.9:4000", to: "10.9.0.1:5004", payload: [1, 2]).with { $0.padding = 1600 }
+      let run = try datapath.testRun(frame.bytes)
+      let isSent = try datapath.counters(at: 0)[SR_PACKETS_OUT] > 0
+      // bpf/forward.h measures the datagram where it should measure the packet.
+      withKnownIssue("the datapath counts a packet as sent that the device refuses") {
+        #expect(!isSent || run.packet.count <= 1514)
+      }
+    }
+  }
+
   /// What the datapath did wrong with one frame; nil where all is right.
   private static func fault(
     of run: SandboxDatapath.TestRun, on frame: [UInt8], fate: PacketOracle.Fate, oracle: PacketOracle
