@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: ours),
     .testTarget(
-      name: "StreamRouterTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology"],
+      name: "StreamRouterTests", dependencies: ["StreamRouter", "CStreamRouter", "JitterStats", "Topology"],
       swiftSettings: ours),
     .testTarget(
       name: "SystemTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology", "streamrouter"],
