@@ -131,11 +131,6 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
     return 0;
 }
 
-// Bytes of one datagram on the wire, from the IP header on.
-static __always_inline __u32 sr_wire_length(const struct sr_packet *packet) {
-    return packet->l4_offset - packet->l3_offset + sizeof(struct udphdr) + packet->segment_length;
-}
-
 // The kernel's route to a sink. Returns BPF_FIB_LKUP_RET_..., or a negative errno.
 static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_packet *packet,
                                      const struct sr_sink *sink, struct bpf_fib_lookup *route) {
@@ -144,7 +139,7 @@ static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_pack
     route->sport = sink->source_port;
     route->dport = sink->destination_port;
     // The length of what goes on the wire: one datagram of a GSO packet.
-    route->tot_len = sr_wire_length(packet);
+    route->tot_len = packet->wire_length;
     route->ifindex = SR_LOOPBACK_IFINDEX;
     if (packet->is_ipv6) {
         route->family = SR_AF_INET6;
@@ -192,7 +187,7 @@ static __always_inline void sr_keep_route(struct sr_kept_route *kept, const stru
 static __always_inline int sr_route_holds(const struct sr_kept_route *kept, const struct sr_packet *packet,
                                           const struct sr_relay *relay) {
     return kept->generation == relay->generation &&
-           kept->until_ns - packet->arrival_ns <= SR_ROUTE_VALID_NS && sr_wire_length(packet) <= kept->mtu;
+           kept->until_ns - packet->arrival_ns <= SR_ROUTE_VALID_NS && packet->wire_length <= kept->mtu;
 }
 
 // Sends the packet itself to a next hop whose link-layer address is not known: the kernel asks and holds it

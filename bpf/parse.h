@@ -46,6 +46,7 @@ struct sr_packet {
     __u32 payload_length; // bytes behind the UDP header, of all segments together
     __u32 segment_length; // payload bytes of each datagram of a GSO packet, else payload_length
     __u32 segments;       // datagrams, at least 1
+    __u32 wire_length;    // bytes of each datagram from the IP header on, with what stands behind it
     __u8 is_ipv6;
     __u8 tags;           // VLAN tags, the one that the device took off included
     __u8 first_fragment; // the datagram goes on in other packets
@@ -145,6 +146,10 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
         }
         if (next != IPPROTO_UDP)
             return SR_NODE_PASSED_NOT_UDP;
+        // RFC 4291 section 2.5.5.2 has no place for mapped addresses on a wire; in the table they mean IPv4.
+        const __u32 *to = (const __u32 *)&ip->daddr;
+        if (!to[0] && !to[1] && to[2] == bpf_htonl(0xffff))
+            return SR_NODE_PASSED_UNKNOWN;
         packet->is_ipv6 = 1;
         __builtin_memcpy(packet->source, &ip->saddr, 16);
         __builtin_memcpy(packet->key.address, &ip->daddr, 16);
@@ -168,10 +173,12 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
 
     packet->segment_length = packet->payload_length;
     packet->segments = 1;
+    packet->wire_length = frame - l3;
     __u32 gso_size = skb->gso_size;
     if (gso_size && !packet->malformed && gso_size < packet->payload_length) {
         packet->segment_length = gso_size;
         packet->segments = (packet->payload_length + gso_size - 1) / gso_size;
+        packet->wire_length = l4 - l3 + sizeof(*udp) + gso_size;
     }
     return SR_NODE_COUNTER_COUNT;
 }

@@ -56,15 +56,12 @@ struct PacketOracle {
       case .other: return .rejected(relay: index, cause: SR_DROP_NOT_RTP, bytes: payload.count)
       }
     }
-    let onTheWire = layout.udp - layout.ip + layout.udpLength
-    let sinks = relay.sinks.enumerated().map { place, sink -> sr_counter? in
+    // What lies behind the datagram goes along.
+    let onTheWire = frame.count - layout.ip
+    let sinks = relay.sinks.map { sink -> sr_counter? in
       if sink.kind == .local { return nil }
       if onTheWire > mtu { return SR_DROP_MTU }
-      if layout.hops <= 1 { return SR_DROP_TTL }
-      // What lies behind the datagram goes along, and a veth device takes no more than its MTU and a tag. The kernel
-      // tells so of a copy, not of the packet itself.
-      let isCopy = place + 1 < relay.sinks.count
-      return isCopy && frame.count - (layout.ip - 14) > mtu + 18 ? SR_DROP_SEND : nil
+      return layout.hops <= 1 ? SR_DROP_TTL : nil
     }
     return .relayed(relay: index, bytes: payload.count, media: media, sinks: sinks)
   }
@@ -156,8 +153,11 @@ struct PacketOracle {
     expected.put(Frame.address(last.destination.address), at: after.ip + (after.isIPv4 ? 16 : 24))
     expected.put(Frame.big(last.destination.port + (isCompanion ? 1 : 0)), at: after.udp + 2)
     if let sender = sent.last {
-      expected.put(Frame.address(sender.source.address), at: after.ip + (after.isIPv4 ? 12 : 8))
-      expected.put(Frame.big(sender.source.port + (isCompanion ? 1 : 0)), at: after.udp)
+      // Up the stack goes the source that came in: the kernel takes none of its own from outside.
+      if last.kind != .local {
+        expected.put(Frame.address(sender.source.address), at: after.ip + (after.isIPv4 ? 12 : 8))
+        expected.put(Frame.big(sender.source.port + (isCompanion ? 1 : 0)), at: after.udp)
+      }
       expected[after.ip + (after.isIPv4 ? 8 : 7)] -= 1
       expected.put([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1], at: 0)
     }
