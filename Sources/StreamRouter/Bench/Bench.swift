@@ -35,7 +35,13 @@ public struct Bench: Sendable {
 
   /// Runs everything. Needs root and two processors.
   public func run() async throws -> BenchResults {
-    guard geteuid() == 0 else { throw BenchError.needs("benchmarks build network namespaces: run as root") }
+    // Root in a container may well lack them.
+    let missing = LabPrivileges.missing(in: LabFiles.read("/proc/self/status") ?? "")
+    guard geteuid() == 0, missing.isEmpty else {
+      throw BenchError.needs(
+        "benchmarks build network namespaces: run as root with all capabilities"
+          + (missing.isEmpty ? "" : "; missing: \(missing.joined(separator: ", "))"))
+    }
     guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) >= 2 else {
       throw BenchError.needs("benchmarks steer sender and relay to processors of their own: two are needed")
     }

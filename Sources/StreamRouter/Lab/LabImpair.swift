@@ -20,6 +20,8 @@ extension Lab {
     enter: @Sendable ([String]) throws -> [String] = Lab.ownImpairHere
   ) async throws -> [LabImpairment] {
     try request.check()
+    // Without a lab there is nothing to lock, and the lock's file would be all that is left.
+    _ = try noted()
     let lock = try await LabLock.take(topology: topology)
     defer { _ = lock }
     var state = try noted()
