@@ -108,7 +108,9 @@ final class NamespaceSocket {
     let box = Box()
     let done = DispatchSemaphore(value: 0)
     Thread.detachNewThread {
-      if setns(handle, 0) == 0 { box.socket = socket(family, Int32(SOCK_DGRAM.rawValue), 0) }
+      if setns(handle, 0) == 0 {
+        box.socket = socket(family, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+      }
       done.signal()
     }
     done.wait()
