@@ -99,10 +99,14 @@ final class DatagramCollector: @unchecked Sendable {
   private var lastArrival = Date()
   private var isStopped = false
 
-  init(_ lab: LiveLab, node: String, at endpoint: String) throws {
+  convenience init(_ lab: LiveLab, node: String, at endpoint: String) throws {
+    try self.init(namespace: lab.namespace(node), at: endpoint)
+  }
+
+  init(namespace: String, at endpoint: String) throws {
     let endpoint = try #require(Endpoint(endpoint))
     socket = try NamespaceSocket(
-      namespace: lab.namespace(node), family: endpoint.address.family == .ipv4 ? AF_INET : AF_INET6)
+      namespace: namespace, family: endpoint.address.family == .ipv4 ? AF_INET : AF_INET6)
     var bytes: Int32 = 16 << 20
     setsockopt(
       socket.descriptor, SOL_SOCKET, Int32(SO_RCVBUFFORCE), &bytes, socklen_t(MemoryLayout<Int32>.size))

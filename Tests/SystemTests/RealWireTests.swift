@@ -78,7 +78,7 @@ struct RealWireTests {
     }
   }
 
-  private static func send(_ descriptor: Int32, _ bytes: [UInt8], segment: UInt32, to endpoint: Endpoint) {
+  static func send(_ descriptor: Int32, _ bytes: [UInt8], segment: UInt32, to endpoint: Endpoint) {
     var bytes = bytes
     let sender = sr_sender_make()
     defer { sr_sender_free(sender) }
