@@ -49,6 +49,8 @@ struct BenchCommand: AsyncParsableCommand {
       } else {
         print(results.text)
       }
+    } catch is CancellationError {
+      throw ExitCode(130)
     } catch let error as BenchError {
       Report.error("\(error)")
       if case .needs = error { throw ExitCode(77) }

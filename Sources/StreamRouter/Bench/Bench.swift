@@ -1,5 +1,6 @@
 import Foundation
 import Topology
+import UnixSignals
 
 /// The benchmarks: ratios measured side by side in one run, on a network of their own (``BenchNetwork``).
 public struct Bench: Sendable {
@@ -33,8 +34,17 @@ public struct Bench: Sendable {
     self.progress = progress
   }
 
-  /// Runs everything. Needs root and two processors.
+  /// Runs everything that the settings name, until SIGINT or SIGTERM: then what was built is removed all the same, and
+  /// the error is a `CancellationError`. Needs root and two processors.
   public func run() async throws -> BenchResults {
+    let measuring = Task { try await measure() }
+    let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+    let watching = Task { for await _ in signals { measuring.cancel() } }
+    defer { watching.cancel() }
+    return try await measuring.value
+  }
+
+  private func measure() async throws -> BenchResults {
     // Root in a container may well lack them.
     let missing = LabPrivileges.missing(in: LabFiles.read("/proc/self/status") ?? "")
     guard geteuid() == 0, missing.isEmpty else {
@@ -59,7 +69,8 @@ public struct Bench: Sendable {
       if settings.parts.contains(.throughput) { try await throughput(network, &results) }
       if settings.parts.contains(.transit) { try await transit(network, &results) }
     } catch {
-      await network.down()
+      // A task of its own, which a cancelled run does not cancel.
+      await Task { await network.down() }.value
       throw error
     }
     await network.down()

@@ -22,7 +22,15 @@ struct BenchNetwork {
     (source, relay, sinkName) = ("\(tag)-source", "\(tag)-relay", "\(tag)-sink")
   }
 
+  /// What a run that was killed left behind goes first.
   func up() async throws {
+    for name in LabPrivileges.namespaces() {
+      let parts = name.split(separator: "-")
+      guard name.hasPrefix("sr-bench-"), parts.count == 4, let pid = Int32(parts[2]), kill(pid, 0) != 0 else {
+        continue
+      }
+      _ = try? await LabShell.attempt("ip", ["netns", "del", name])
+    }
     try await LabShell.batch([source, relay, sinkName].map { "netns add \($0)" })
     try await LabShell.batch([
       "link add name to-relay netns \(source) type veth peer name in netns \(relay)",

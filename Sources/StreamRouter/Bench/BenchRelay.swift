@@ -17,7 +17,7 @@ struct BenchRelay {
     guard way != .kernel else {
       try await network.forward(true)
       let result = await Result.of(body)
-      try await network.forward(false)
+      try await Task { try await network.forward(false) }.value
       return try result.get()
     }
     let name = "bench-\(getpid())"
