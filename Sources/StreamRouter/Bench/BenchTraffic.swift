@@ -150,10 +150,13 @@ final class BenchTransit: Sendable {
     var realtime = false
   }
 
+  /// For the calling thread alone: what it starts, be it a worker that takes up a continuation, is of normal priority
+  /// (SCHED_RESET_ON_FORK). Without, the busy threads of the next figure would run at SCHED_FIFO too.
   private static func becomeFIFO(priority: Int32) -> Bool {
+    let resetOnFork: Int32 = 0x4000_0000
     var parameters = sched_param()
     parameters.sched_priority = priority
-    return pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters) == 0
+    return sched_setscheduler(0, SCHED_FIFO | resetOnFork, &parameters) == 0
   }
 
   private static func send(_ descriptor: Int32, to destination: Endpoint, interval: UInt64, count: Int) {
