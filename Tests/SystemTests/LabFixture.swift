@@ -94,7 +94,7 @@ struct LabFixture {
 
 /// A UDP socket in a network namespace. A socket stays in the namespace of the thread that made it, so a thread
 /// that ends enters the namespace and makes it.
-final class NamespaceSocket {
+final class NamespaceSocket: Sendable {
   let descriptor: Int32
 
   init(namespace: String, family: Int32) throws {
@@ -127,8 +127,10 @@ final class NamespaceSocket {
   }
 
   /// - Throws: `POSIXError`.
-  func send(_ text: String, to endpoint: Endpoint) throws {
-    let bytes = Array(text.utf8)
+  func send(_ text: String, to endpoint: Endpoint) throws { try send(Array(text.utf8), to: endpoint) }
+
+  /// - Throws: `POSIXError`.
+  func send(_ bytes: [UInt8], to endpoint: Endpoint) throws {
     try Self.with(endpoint) {
       guard sendto(descriptor, bytes, bytes.count, 0, $0, $1) == bytes.count else {
         throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)

@@ -1,3 +1,4 @@
+import CStreamRouter
 import Foundation
 import Testing
 import Topology
@@ -19,6 +20,20 @@ struct LiveLab {
     let name = "\(name)-\(engine.rawValue)-\(getpid())"
     file = FileManager.default.temporaryDirectory.appending(path: "\(name).yaml")
     try Self.write(name, engine, streams, to: file)
+    topology = try Topology.load(path: file.path)
+    let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
+    lab = Lab(topology: name, launcher: { file, node in [program, "node", "run", file, "--name", node] })
+  }
+
+  /// One of the files in topologies/, under a name of this test's own.
+  init(example: String) throws {
+    let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let text = try String(contentsOf: package.appending(path: "topologies/\(example).yaml"), encoding: .utf8)
+    let name = "t-\(example)-\(getpid())"
+    file = FileManager.default.temporaryDirectory.appending(path: "\(name).yaml")
+    try text.replacing(/(?m)^name:.*$/, with: "name: \(name)").write(
+      to: file, atomically: true, encoding: .utf8)
     topology = try Topology.load(path: file.path)
     let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
     lab = Lab(topology: name, launcher: { file, node in [program, "node", "run", file, "--name", node] })
@@ -124,6 +139,9 @@ final class DatagramCollector: @unchecked Sendable {
     }
   }
 
+  /// How many came so far.
+  var count: Int { lock.withLock { datagrams.count } }
+
   /// Everything that came, once `count` datagrams did or nothing has come for three seconds.
   func all(expecting count: Int) async throws -> [[UInt8]] {
     let start = Date()
@@ -134,6 +152,7 @@ final class DatagramCollector: @unchecked Sendable {
     }
     // Whatever is too much gets a moment to show.
     try await Task.sleep(for: .milliseconds(200))
+    #expect(sr_udp_queue_drops(socket.descriptor) == 0, "the collector itself was too slow")
     return lock.withLock {
       isStopped = true
       return datagrams
