@@ -26,9 +26,9 @@ struct RealWireTests {
   @Test(
     "single datagrams, trains and zero checksums, IPv4 and IPv6",
     .enabled(if: obstacle == nil, "\(obstacle ?? "")"),
-    .timeLimit(.minutes(2)), arguments: [true, false])
-  func checksums(offload: Bool) async throws {
-    let live = try LiveLab(offload ? "wire" : "bare", engine: .sandbox, streams: Self.streams)
+    .timeLimit(.minutes(2)), arguments: [EngineChoice.sandbox, .process], [true, false])
+  func checksums(engine: EngineChoice, offload: Bool) async throws {
+    let live = try LiveLab(offload ? "wire" : "bare", engine: engine, streams: Self.streams)
     try await live.use {
       if !offload {
         for (node, devices) in [
@@ -74,6 +74,51 @@ struct RealWireTests {
         let hops = try await live.account(stream)
         #expect(hops.map { $0.counters["packets_in"] } == Array(repeating: UInt64(expected.count), count: 3))
         #expect(hops.map(\.dropped) == [0, 0, 0])
+      }
+    }
+  }
+
+  /// What the sockets of the other test do not show: the headers as the last hop meets them. The sums are made in
+  /// software, since the links offload nothing, and a datagram that came without a checksum goes on without one.
+  @Test(
+    "headers on the wire: sums, TTL, code point, source", .enabled(if: obstacle == nil, "\(obstacle ?? "")"),
+    .timeLimit(.minutes(2)))
+  func headers() async throws {
+    let stream = "  four: {protocol: udp, from: \"camera:5012\", to: \"studio:5012\", dscp: 46}"
+    let live = try LiveLab("t-heads", engine: .sandbox, streams: stream)
+    try await live.use {
+      for (node, device) in [("camera", "to-edge"), ("edge", "to-studio")] {
+        let set = try await live.run(node, ["ethtool", "-K", device, "tx", "off"])
+        #expect(set.succeeded, "\(set.errors)")
+      }
+      let link = try await live.run("edge", ["ip", "-o", "link", "show", "dev", "to-studio"]).output
+      let address = try #require(link.firstMatch(of: /link\/ether ([0-9a-f:]{17})/)).output.1
+      let edge = address.split(separator: ":").compactMap { UInt8($0, radix: 16) }
+      let wire = try NamespacePacketSocket(namespace: live.namespace("studio"), device: "to-edge")
+      let collector = try DatagramCollector(live, node: "studio", at: "10.78.0.3:5012")
+      let sender = try BenchFlood.socket(in: live.namespace("camera"), address: "10.78.0.1", port: 4000)
+      defer { close(sender) }
+
+      let ingress = try #require(Endpoint("10.78.0.1:5012"))
+      let payloads = [0, 1, 2, 47, 999, 1400].map { length in
+        (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ length) }
+      }
+      for payload in payloads { Self.send(sender, payload, segment: 0, to: ingress) }
+      var on: Int32 = 1
+      setsockopt(sender, SOL_SOCKET, SO_NO_CHECK, &on, socklen_t(MemoryLayout<Int32>.size))
+      for payload in payloads { Self.send(sender, payload, segment: 0, to: ingress) }
+
+      #expect(try await collector.all(expecting: 2 * payloads.count) == payloads + payloads)
+      let datagrams = wire.waiting(from: edge).compactMap(WireDatagram.init)
+      #expect(datagrams.map(\.payload) == payloads + payloads)
+      #expect(datagrams.prefix(payloads.count).allSatisfy { $0.checksum != 0 })
+      #expect(datagrams.dropFirst(payloads.count).allSatisfy { $0.checksum == 0 })
+      for datagram in datagrams {
+        #expect(datagram.sumsAreRight)
+        #expect(datagram.source == [10, 78, 0, 2])
+        // The sender's 64, less one at the camera and one at the edge.
+        #expect(datagram.timeToLive == 62)
+        #expect(datagram.codePoint == 46)
       }
     }
   }
