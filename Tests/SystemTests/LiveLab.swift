@@ -25,20 +25,6 @@ struct LiveLab {
     lab = Lab(topology: name, launcher: { file, node in [program, "node", "run", file, "--name", node] })
   }
 
-  /// One of the files in topologies/, under a name of this test's own.
-  init(example: String) throws {
-    let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let text = try String(contentsOf: package.appending(path: "topologies/\(example).yaml"), encoding: .utf8)
-    let name = "t-\(example)-\(getpid())"
-    file = FileManager.default.temporaryDirectory.appending(path: "\(name).yaml")
-    try text.replacing(/(?m)^name:.*$/, with: "name: \(name)").write(
-      to: file, atomically: true, encoding: .utf8)
-    topology = try Topology.load(path: file.path)
-    let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
-    lab = Lab(topology: name, launcher: { file, node in [program, "node", "run", file, "--name", node] })
-  }
-
   private static func write(_ name: String, _ engine: EngineChoice, _ streams: String, to file: URL) throws {
     let text = """
       version: 1
