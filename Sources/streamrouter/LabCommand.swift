@@ -158,7 +158,7 @@ struct LabListCommand: AsyncParsableCommand {
         do {
           labs.append(try await Lab(topology: topology).status())
         } catch {
-          LabExit.note("\(error)")
+          Report.note("\(error)")
         }
       }
       if json { return try LabExit.printJSON(labs) }
@@ -166,7 +166,7 @@ struct LabListCommand: AsyncParsableCommand {
         let ready = lab.nodes.count { $0.ready }
         print("\(lab.topology)  \(ready) of \(lab.nodes.count) nodes ready  \(lab.file)")
       }
-      if labs.isEmpty { LabExit.note("no lab runs; start one with 'streamrouter lab up FILE'") }
+      if labs.isEmpty { Report.note("no lab runs; start one with 'streamrouter lab up FILE'") }
     }
   }
 }

@@ -36,23 +36,19 @@ enum LabExit {
       return try await body()
     } catch let error as TopologyError {
       // As `streamrouter validate` does: the problems alone, each with its place in the file.
-      note("\(error)")
+      Report.note("\(error)")
       throw ExitCode(EX_USAGE)
     } catch LabError.needsPrivileges(let operation, let missing) {
-      note("Error: \(LabError.needsPrivileges(operation: operation, missing: missing))")
+      Report.note("Error: \(LabError.needsPrivileges(operation: operation, missing: missing))")
       throw ExitCode(EX_NOPERM)
     }
-  }
-
-  static func note(_ text: String) {
-    FileHandle.standardError.write(Data((text + "\n").utf8))
   }
 
   /// A teller of progress that keeps silent for the first second: what is quick needs no words.
   static func afterOneSecond() -> @Sendable (String) -> Void {
     let start = ContinuousClock.now
     return { text in
-      if start.duration(to: .now) > .seconds(1) { note(text) }
+      if start.duration(to: .now) > .seconds(1) { Report.note(text) }
     }
   }
 

@@ -32,7 +32,7 @@ enum BenchCost {
       for _ in 0..<runs {
         var context = __sk_buff()
         // As the kernel stamps real packets when the node runs.
-        context.tstamp = Self.realtimeNs()
+        context.tstamp = realtimeNs()
         let run = try datapath.testRun(packet, context: context, repetitions: Int32(repetitions))
         guard run.verdict == 7 else { throw BenchError.nothingArrived("verdict \(run.verdict) in a test run") }
         durations.append(Double(run.durationNs))
@@ -45,12 +45,6 @@ enum BenchCost {
         what: "\(transport.rawValue), \(relays) relay\(relays == 1 ? "" : "s") in the table",
         nanoseconds: durations.sorted()[durations.count / 2])
     }
-  }
-
-  private static func realtimeNs() -> UInt64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
   }
 
   private static func setUp() throws {

@@ -210,10 +210,4 @@ final class BenchTransit: Sendable {
     }
     return transit
   }
-
-  private static func realtimeNs() -> UInt64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
-  }
 }

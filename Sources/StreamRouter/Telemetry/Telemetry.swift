@@ -6,7 +6,7 @@ struct Telemetry: Sendable {
   let topology: String
   let node: String
   let reconciler: Reconciler
-  private let startedNs = Self.now()
+  private let startedNs = realtimeNs()
 
   init(topology: String, node: String, reconciler: Reconciler) {
     self.topology = topology
@@ -16,15 +16,9 @@ struct Telemetry: Sendable {
 
   func snapshot() async throws -> NodeSnapshot {
     NodeSnapshot(
-      topology: topology, node: node, timeNs: Self.now(), pid: getpid(), startedNs: startedNs,
+      topology: topology, node: node, timeNs: realtimeNs(), pid: getpid(), startedNs: startedNs,
       load: try NodeLoad.read(), datapath: try await reconciler.datapath(),
       relays: try await reconciler.snapshots())
-  }
-
-  private static func now() -> UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 }
 

@@ -291,10 +291,3 @@ struct ProcessCoalescing: Hashable, Sendable {
   var messages: UInt64 = 0
   var datagrams: UInt64 = 0
 }
-
-/// CLOCK_REALTIME in nanoseconds: the clock of the kernel's receive timestamps.
-func realtimeNs() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_REALTIME, &time)
-  return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-}
