@@ -35,6 +35,10 @@ public struct NodeDaemon: Sendable {
   public func run() async throws {
     let (topology, relays, options) = try Self.read(configuration)
     let paths = NodePaths(topology: topology.name, node: configuration.node)
+    // Two daemons of one node would write the same tables, and the later one would take the earlier one's socket.
+    guard !LabSocket.accepts(paths.controlSocket) else {
+      throw NodeError.alreadyRuns(node: configuration.node, socket: paths.controlSocket.string)
+    }
     let reconciler = Reconciler(options: options, log: log)
     try await reconciler.apply(relays)
     let telemetry = Telemetry(topology: topology.name, node: configuration.node, reconciler: reconciler)
@@ -80,6 +84,7 @@ public struct NodeDaemon: Sendable {
 /// Why a node cannot run.
 public enum NodeError: Error, Hashable, Sendable, CustomStringConvertible {
   case unknownNode(name: String, file: String, known: [String])
+  case alreadyRuns(node: String, socket: String)
   case renamed(file: String, from: String, to: String)
   case controlSocket(path: String, reason: String)
 
@@ -87,6 +92,8 @@ public enum NodeError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .unknownNode(let name, let file, let known):
       "\(file) names no node \(name); its nodes are \(known.joined(separator: ", "))"
+    case .alreadyRuns(let node, let socket):
+      "a daemon of node \(node) answers on \(socket) already; end it first, or send it SIGHUP to read a changed file"
     case .renamed(let file, let from, let to):
       "\(file) now has the name \(to), where this node runs \(from); start a new node for another topology"
     case .controlSocket(let path, let reason):
