@@ -8,14 +8,14 @@ struct BenchCommand: AsyncParsableCommand {
     commandName: "bench",
     abstract: "Measure the engines against each other and against kernel forwarding on this machine.",
     discussion: """
-      Builds three network namespaces of its own and removes them. Takes about three minutes, needs root and two \
+      Builds three network namespaces of its own and removes them. Takes about six minutes, needs root and two \
       processors, and wants an otherwise idle machine. Use a release build.
       """)
 
   @Option(help: "Repetitions of each throughput figure; the median is reported.")
   var repetitions = 3
-  @Option(help: "Seconds of each repetition.")
-  var seconds = 2.0
+  @Option(help: "Seconds at each offered rate.")
+  var seconds = 1.0
   @Option(help: "Busy threads beside the relay.")
   var busyThreads = 8
   @Option(help: "Packets of each transit figure, at 5,000 a second.")

@@ -185,11 +185,28 @@ struct SurvivalTests {
     }
   }
 
+  @Test("a second daemon of a running node is refused, and the first one goes on")
+  func secondDaemon() async throws {
+    let live = try lab("twice")
+    try await live.use {
+      let first = try live.pid("edge")
+      let program = try LabFiles.ownExecutable().removingLastComponent().appending(LiveLab.program).string
+      let second = try await live.run("edge", [program, "node", "run", live.file.path, "--name", "edge"])
+      #expect(!second.succeeded)
+      #expect(second.errors.contains("already runs"), "\(second.errors)")
+      #expect(try live.pid("edge") == first)
+      let receiver = try receiver(live)
+      try await underLoad(live, 0..<500) {}
+      NumberedRTP.expectAll(try await receiver.all(expecting: 500), 0..<500)
+      _ = try await expectWholeAccount(live, 0..<500)
+    }
+  }
+
   @Test("filters and pins outlive the daemon; node remove takes both away, and up makes them again")
   func removal() async throws {
     let live = try lab("gone")
     try await live.use {
-      #expect(try await filters(live, "edge") == ["to-camera"])
+      #expect(try filters(live, "edge") == ["to-camera"])
       let program = try LabFiles.ownExecutable().removingLastComponent().appending(LiveLab.program).string
       for node in Self.nodes {
         let pins = NodePaths(topology: live.topology.name, node: node).pins
@@ -197,11 +214,11 @@ struct SurvivalTests {
         daemon.signal(SIGTERM)
         try await until("the daemon of \(node) ends") { !daemon.isRunning }
         #expect(LabFiles.exists(pins))
-        #expect(try await filters(live, node).count == 1)
+        #expect(try filters(live, node).count == 1)
         let removed = try await live.run(node, [program, "node", "remove", live.file.path, "--name", node])
         #expect(removed.succeeded, "\(removed.errors)")
         #expect(!LabFiles.exists(pins))
-        #expect(try await filters(live, node) == [])
+        #expect(try filters(live, node) == [])
       }
       #expect(try await live.up() == .updated(restarted: Self.nodes, reloaded: []))
       let receiver = try receiver(live)
@@ -213,14 +230,10 @@ struct SurvivalTests {
     #expect(LabProcess.all(marked: Lab.mark(topology: live.topology.name)).isEmpty, "nor a process")
   }
 
-  /// The devices of a node on whose ingress our filter stands, as tc(8) sees it.
-  private func filters(_ live: LiveLab, _ node: String) async throws -> [String] {
-    var found: [String] = []
-    let links = try await live.run(node, ["ip", "-o", "link", "show"]).output
-    for device in links.matches(of: /(?m)^\d+: ([^:@]+)/).map({ String($0.output.1) }) {
-      let said = try await live.run(node, ["tc", "filter", "show", "dev", device, "ingress"])
-      if said.output.contains("handle 0x5352") { found.append(device) }
+  /// The devices of a node on whose ingress our program stands.
+  private func filters(_ live: LiveLab, _ node: String) throws -> [String] {
+    try NetworkNamespace.run(in: live.namespace(node)) {
+      SandboxDevices.all().filter { SandboxDevices.programID(on: $0) != nil }.map(\.name)
     }
-    return found
   }
 }

@@ -12,5 +12,6 @@
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"
+#include "sr_tcx.h"
 
 #endif

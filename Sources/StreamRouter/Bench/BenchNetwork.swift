@@ -36,8 +36,9 @@ struct BenchNetwork {
       "link add name to-relay netns \(source) type veth peer name in netns \(relay)",
       "link add name out netns \(relay) type veth peer name from-relay netns \(sinkName)",
     ])
-    // gso_max_segs 1: the sender hands over trains, which the kernel cuts before the wire, so that one core can send
-    // more packets than any relay takes, and each arrives by itself.
+    // gso_max_segs 1: trains are cut before the wire, as a card without that offload needs it, so that on both wires
+    // each datagram travels by itself. The sender hands over trains, since otherwise one core could not send more than
+    // the relays take; engine process does too.
     try await LabShell.batch(
       [
         "link set dev lo up", "link set dev to-relay gso_max_segs 1 up", "addr add 10.77.1.2/24 dev to-relay",
@@ -47,7 +48,7 @@ struct BenchNetwork {
       [
         "link set dev lo up", "addr add 10.77.1.1/24 dev in", "addr add 10.77.2.1/24 dev out",
         "link set dev in up",
-        "link set dev out up",
+        "link set dev out gso_max_segs 1 up",
       ], in: relay)
     try await LabShell.batch(
       [

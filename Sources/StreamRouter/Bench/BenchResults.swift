@@ -21,22 +21,34 @@ public struct BenchResults: Codable, Sendable {
     }
   }
 
-  /// What came of one offered rate, the median of the repetitions by what was delivered.
+  /// What came of one offered rate.
   public struct Step: Codable, Sendable {
     public var offeredPerSecond: Double
     public var deliveredPerSecond: Double
   }
 
   public struct Throughput: Codable, Sendable {
+    /// One repetition.
+    public struct Round: Codable, Sendable {
+      /// The most that was delivered, at whatever rate was offered.
+      public var best: Step
+      /// With as much offered as a core can send.
+      public var full: Step
+    }
+
     public var way: String
     public var busyThreads: Int
-    /// One for each offered rate, the last one as much as a core can send.
-    public var steps: [Step]
+    public var rounds: [Round]
 
-    /// The most that was delivered, at whatever rate was offered.
-    public var best: Step { steps.max { $0.deliveredPerSecond < $1.deliveredPerSecond } ?? full }
-    /// With as much offered as a core can send.
-    public var full: Step { steps.last ?? Step(offeredPerSecond: 0, deliveredPerSecond: 0) }
+    /// The median of the rounds by what was delivered; of an even number, the upper one.
+    public var best: Step { median(\.best) }
+    /// As ``best``, with as much offered as a core can send.
+    public var full: Step { median(\.full) }
+
+    private func median(_ which: KeyPath<Round, Step>) -> Step {
+      let sorted = rounds.map { $0[keyPath: which] }.sorted { $0.deliveredPerSecond < $1.deliveredPerSecond }
+      return sorted.isEmpty ? Step(offeredPerSecond: 0, deliveredPerSecond: 0) : sorted[sorted.count / 2]
+    }
   }
 
   public struct Transit: Codable, Sendable {
@@ -71,35 +83,52 @@ public struct BenchResults: Codable, Sendable {
 
   /// The figures as a person reads them, ratios included.
   public var text: String {
-    var lines = ["\(machine.processor), \(machine.processors) processors, Linux \(machine.kernel)", ""]
-    lines.append("Cost of the relay path a packet (BPF_PROG_TEST_RUN, one sink, with accounting)")
+    var lines = ["\(machine.processor), \(machine.processors) processors, Linux \(machine.kernel)"]
+    if !costs.isEmpty { lines += [""] + costText }
+    if !throughput.isEmpty { lines += [""] + throughputText }
+    if !transit.isEmpty { lines += [""] + transitText }
+    return lines.joined(separator: "\n")
+  }
+
+  private var costText: [String] {
+    var lines = ["Cost of the relay path a packet (BPF_PROG_TEST_RUN, one sink, with accounting)"]
     for cost in costs { lines.append("  \(pad(cost.what, 34)) \(number(cost.nanoseconds, 1)) ns") }
     if let one = costs.first, let many = costs.last, one.nanoseconds > 0 {
       lines.append(
         "  many relays cost \(number(many.nanoseconds / one.nanoseconds, 2)) times what one pair costs")
     }
-    lines += [
-      "",
-      "Throughput, \(payloadBytes)-byte UDP, relay on processor 1 (median of \(repetitions) times \(number(secondsEach, 1)) s)",
-      "  " + pad("", 9) + right("busy", 6) + right("best/s", 12) + right("at offered/s", 14)
-        + right("of process", 12)
-        + right("at full rate/s", 16) + right("of process", 12) + right("of offered/s", 14),
+    return lines
+  }
+
+  private var throughputText: [String] {
+    var lines = [
+      "Throughput in thousand packets/s, \(payloadBytes)-byte UDP, relay on processor 1",
+      "median (lowest to highest) of \(repetitions) rounds, \(number(secondsEach, 1)) s at each offered rate",
+      "  " + pad("", 9) + right("busy", 5) + right("at its best rate", 26) + right("of process", 12)
+        + right("at full rate", 26) + right("of process", 12) + right("of offered", 12),
     ]
     for row in throughput {
       let base = throughput.first { $0.way == "process" && $0.busyThreads == row.busyThreads }
+      func spread(_ step: KeyPath<Throughput.Round, Step>, _ median: Step) -> String {
+        let all = row.rounds.map { $0[keyPath: step].deliveredPerSecond / 1000 }
+        func thousands(_ value: Double) -> String { number(value, value < 10 ? 1 : 0) }
+        return thousands(median.deliveredPerSecond / 1000)
+          + " (\(thousands(all.min() ?? 0)) to \(thousands(all.max() ?? 0)))"
+      }
       func ratio(_ step: KeyPath<Throughput, Step>) -> String {
         guard let base = base?[keyPath: step].deliveredPerSecond, base > 0 else { return "-" }
         return number(row[keyPath: step].deliveredPerSecond / base, 2)
       }
       lines.append(
-        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 6)
-          + right(number(row.best.deliveredPerSecond, 0), 12)
-          + right(number(row.best.offeredPerSecond, 0), 14) + right(ratio(\.best), 12)
-          + right(number(row.full.deliveredPerSecond, 0), 16) + right(ratio(\.full), 12)
-          + right(number(row.full.offeredPerSecond, 0), 14))
+        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 5) + right(spread(\.best, row.best), 26)
+          + right(ratio(\.best), 12) + right(spread(\.full, row.full), 26) + right(ratio(\.full), 12)
+          + right(number(row.full.offeredPerSecond / 1000, 0), 12))
     }
-    lines += [
-      "",
+    return lines
+  }
+
+  private var transitText: [String] {
+    var lines = [
       "Transit at 5,000 packets/s, send call to receive stamp, microseconds; sender and receiver SCHED_FIFO",
       "  " + pad("", 9) + right("busy", 6) + right("lost", 7) + right("p50", 10) + right("p99", 10)
         + right("p99.9", 10) + right("max", 10),
@@ -110,7 +139,7 @@ public struct BenchResults: Codable, Sendable {
           + right(number(row.p50Microseconds, 1), 10) + right(number(row.p99Microseconds, 1), 10)
           + right(number(row.p999Microseconds, 1), 10) + right(number(row.maxMicroseconds, 1), 10))
     }
-    return lines.joined(separator: "\n")
+    return lines
   }
 
   private func number(_ value: Double, _ digits: Int) -> String {

@@ -34,7 +34,10 @@ final class BenchFlood: Sendable {
   private let done = DispatchSemaphore(value: 0)
 
   static let payloadBytes = 200
-  private static let trainLength = 60
+  /// Datagrams of the longest train (UDP_SEGMENT) that the sender hands over; the kernel cuts it before the wire.
+  private static let longestTrain = 60
+  /// Trains a second, so that a paced stream is no row of bursts.
+  private static let trainsPerSecond = 50_000.0
 
   /// - Parameter packetsPerSecond: nil sends without a pause.
   init(from namespace: String, to destination: Endpoint, packetsPerSecond: Double? = nil) throws {
@@ -66,7 +69,10 @@ final class BenchFlood: Sendable {
   }
 
   private func run(_ descriptor: Int32, _ destination: Endpoint, _ packetsPerSecond: Double?) {
-    let length = Self.payloadBytes * Self.trainLength
+    let datagrams =
+      packetsPerSecond.map { min(Self.longestTrain, max(1, Int($0 / Self.trainsPerSecond))) }
+      ?? Self.longestTrain
+    let length = Self.payloadBytes * datagrams
     let bytes = UnsafeMutableRawPointer.allocate(byteCount: length, alignment: 8)
     bytes.initializeMemory(as: UInt8.self, repeating: 0x5a, count: length)
     let sender = sr_sender_make()
@@ -74,7 +80,8 @@ final class BenchFlood: Sendable {
       sr_sender_free(sender)
       bytes.deallocate()
     }
-    var train = sr_train(first_piece: 0, pieces: 1, segment: UInt32(Self.payloadBytes), dscp: 0)
+    var train = sr_train(
+      first_piece: 0, pieces: 1, segment: datagrams > 1 ? UInt32(Self.payloadBytes) : 0, dscp: 0)
     var piece = iovec(iov_base: bytes, iov_len: length)
     var to = sr_udp_address(address: destination.address.words, port: destination.port)
     sr_sender_load(sender, &train, 1, 1, &piece)
@@ -82,12 +89,12 @@ final class BenchFlood: Sendable {
     var next = ContinuousClock.now
     while !stop.load(ordering: .relaxed) {
       if let packetsPerSecond {
-        next += .seconds(Double(Self.trainLength) / packetsPerSecond)
+        next += .seconds(Double(datagrams) / packetsPerSecond)
         // Pauses shorter than a timer's slack are waited for, so that the rate is kept.
         while ContinuousClock.now < next {}
       }
       if sr_send(sender, descriptor, 0, 1) == 1 {
-        sentDatagrams.wrappingAdd(UInt64(Self.trainLength), ordering: .relaxed)
+        sentDatagrams.wrappingAdd(UInt64(datagrams), ordering: .relaxed)
       } else {
         _ = sr_udp_wait_writable(descriptor, 10)
       }

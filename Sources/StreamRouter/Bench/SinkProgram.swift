@@ -35,7 +35,8 @@ final class SinkProgram: @unchecked Sendable {
   static func detach(device: String) { try? hook(device).detach() }
 
   private static func hook(_ device: String) -> TrafficHook {
-    TrafficHook(interface: Int32(if_nametoindex(device)), side: .ingress, handle: 1, priority: 1)
+    TrafficHook(
+      interface: Int32(if_nametoindex(device)), side: .ingress, program: "sr_sink", handle: 1, priority: 1)
   }
 
   /// Datagrams that arrived, those of GSO packets counted one by one.

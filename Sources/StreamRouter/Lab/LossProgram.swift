@@ -81,7 +81,8 @@ public enum LossProgram {
   private static func hook(on device: String) throws -> TrafficHook {
     let index = if_nametoindex(device)
     guard index != 0 else { throw failure("finding the device", device, -ENODEV) }
-    return TrafficHook(interface: Int32(index), side: .egress, handle: handle, priority: priority)
+    return TrafficHook(
+      interface: Int32(index), side: .egress, program: "sr_loss", handle: handle, priority: priority)
   }
 
   private static func failure(_ operation: String, _ device: String, _ status: Int32) -> LabError {

@@ -116,6 +116,7 @@ struct SandboxDevices {
   static func detach(_ device: Device) { try? hook(device).detach() }
 
   private static func hook(_ device: Device) -> TrafficHook {
-    TrafficHook(interface: device.index, side: .ingress, handle: handle, priority: priority)
+    TrafficHook(
+      interface: device.index, side: .ingress, program: "sr_relay_ingres", handle: handle, priority: priority)
   }
 }
