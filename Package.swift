@@ -62,14 +62,20 @@ let package = Package(
     .executableTarget(name: "bpfembed", swiftSettings: ours),
     .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["bpfembed"]),
 
-    .testTarget(name: "JitterStatsTests", dependencies: ["JitterStats"], swiftSettings: ours),
+    // What several test targets need.
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: ours),
     .testTarget(
-      name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: ours),
+      name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], swiftSettings: ours),
     .testTarget(
-      name: "StreamRouterTests", dependencies: ["StreamRouter", "CStreamRouter", "JitterStats", "Topology"],
+      name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
     .testTarget(
-      name: "SystemTests", dependencies: ["StreamRouter", "CStreamRouter", "Topology", "streamrouter"],
+      name: "StreamRouterTests",
+      dependencies: ["StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology"],
+      swiftSettings: ours),
+    .testTarget(
+      name: "SystemTests",
+      dependencies: ["StreamRouter", "CStreamRouter", "TestSupport", "Topology", "streamrouter"],
       swiftSettings: ours),
   ]
 )

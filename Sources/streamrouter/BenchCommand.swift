@@ -12,10 +12,10 @@ struct BenchCommand: AsyncParsableCommand {
       processors, and wants an otherwise idle machine. Use a release build.
       """)
 
-  @Option(help: "Repetitions of each throughput figure; the median is reported.")
-  var repetitions = 3
+  @Option(help: "Rounds in which the ways take turns; medians are reported.")
+  var repetitions = 7
   @Option(help: "Seconds at each offered rate.")
-  var seconds = 1.0
+  var seconds = 0.3
   @Option(help: "Busy threads beside the relay.")
   var busyThreads = 8
   @Option(help: "Packets of each transit figure, at 5,000 a second.")

@@ -1,3 +1,4 @@
+import TestSupport
 import JitterStats
 import Testing
 
@@ -60,7 +61,7 @@ import Testing
 
   /// Received once + lost = expected, whatever is lost, doubled or late within the window.
   @Test(arguments: 0..<20) func everySequenceNumberIsAccountedOnce(round: Int) {
-    var random = SeededGenerator()
+    var random = SeededRandom()
     for _ in 0..<round { _ = random.next() }
     let first = UInt16.random(in: 0 ... .max, using: &random)
     let expected = 5_000
@@ -98,17 +99,17 @@ import Testing
         unique += 1
         late += 1
       case .duplicate: duplicates += 1
-      case .suspect, .restart: Issue.record("no step was that large; STREAMROUTER_SEED=\(random.seed)")
+      case .suspect, .restart: Issue.record("no step was that large; SR_SEED=\(random.seed)")
       }
     }
-    #expect(unique == distinct.count, "STREAMROUTER_SEED=\(random.seed)")
-    #expect(unique + missing - late == expected, "STREAMROUTER_SEED=\(random.seed)")
-    #expect(unique + duplicates == arrivals.count, "STREAMROUTER_SEED=\(random.seed)")
+    #expect(unique == distinct.count, "SR_SEED=\(random.seed)")
+    #expect(unique + missing - late == expected, "SR_SEED=\(random.seed)")
+    #expect(unique + duplicates == arrivals.count, "SR_SEED=\(random.seed)")
   }
 
   /// Sources do not disturb each other: merged on one relay they give what each gives alone.
   @Test(arguments: 0..<20) func mergedSourcesAreAccountedLikeEachAlone(round: Int) {
-    var random = SeededGenerator()
+    var random = SeededRandom()
     for _ in 0..<round { _ = random.next() }
     var merged = FlowAccount()
     var alone: [UInt32: FlowAccount] = [:]
@@ -123,14 +124,14 @@ import Testing
       let arrivalNs = UInt64(step) * 1_000_000 + UInt64.random(in: 0..<900_000, using: &random)
       let together = merged.receive(packet, arrivalNs: arrivalNs, clockRate: 90_000)
       let single = alone[ssrc, default: FlowAccount()].receive(packet, arrivalNs: arrivalNs, clockRate: 90_000)
-      #expect(together.arrival == single.arrival, "STREAMROUTER_SEED=\(random.seed)")
-      #expect(merged.current == alone[ssrc]?.current, "STREAMROUTER_SEED=\(random.seed)")
+      #expect(together.arrival == single.arrival, "SR_SEED=\(random.seed)")
+      #expect(merged.current == alone[ssrc]?.current, "SR_SEED=\(random.seed)")
     }
   }
 
   /// No input traps, and the estimate stays within the largest difference that it takes in.
   @Test func anyHeaderAtAnyTimeIsAccounted() {
-    var random = SeededGenerator()
+    var random = SeededRandom()
     var flow = FlowAccount()
     for _ in 0..<100_000 {
       let packet = RTPHeader(
@@ -141,7 +142,7 @@ import Testing
       _ = flow.receive(
         packet, arrivalNs: random.next(), clockRate: PayloadClock.rate(payloadType: packet.payloadType))
       #expect(
-        flow.current!.jitter.q4Ns <= JitterFilter.discontinuityNs * 16 + 8, "STREAMROUTER_SEED=\(random.seed)")
+        flow.current!.jitter.q4Ns <= JitterFilter.discontinuityNs * 16 + 8, "SR_SEED=\(random.seed)")
     }
   }
 }

@@ -1,28 +1,18 @@
+import TestSupport
 import Foundation
 import Topology
 
 /// Frames for some relays as they go over a wire, most of them damaged. `SR_SEED=N swift test` repeats a run.
-struct WireMutator: RandomNumberGenerator {
-  let seed: UInt64
-  private var state: UInt64
+struct WireMutator {
+  private var random = SeededRandom()
+  var seed: UInt64 { random.seed }
   private let relays: [Relay]
   private let hardware: [UInt8]
 
   /// - Parameter hardware: The link-layer address of the device that takes the frames in.
   init(relays: [Relay], to hardware: [UInt8]) {
-    seed = ProcessInfo.processInfo.environment["SR_SEED"].flatMap { UInt64($0) } ?? .random(in: 0 ... .max)
-    state = seed
     self.relays = relays
     self.hardware = hardware
-  }
-
-  /// SplitMix64.
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
   }
 
   /// At least an Ethernet header, at most what a device of 1,500 bytes carries.
@@ -35,9 +25,9 @@ struct WireMutator: RandomNumberGenerator {
     return Array(frame.prefix(1514))
   }
 
-  private mutating func number(_ limit: Int) -> Int { Int(next() % UInt64(limit)) }
+  private mutating func number(_ limit: Int) -> Int { Int.random(in: 0..<limit, using: &random) }
 
-  private mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(next() & 0xff) } }
+  private mutating func bytes(_ count: Int) -> [UInt8] { random.bytes(count) }
 
   private mutating func valid() -> [UInt8] {
     let relay = relays[number(relays.count)]
@@ -66,7 +56,7 @@ struct WireMutator: RandomNumberGenerator {
     case 0, 1: for _ in 0...number(6) { frame[6 + number(frame.count - 6)] ^= 1 << UInt8(number(8)) }
     case 2: frame.removeLast(number(frame.count - 14))
     case 3: frame += bytes(1 + number(80))
-    case 4: if frame.count > 62 { frame[14 + number(48)] = UInt8(next() & 0xff) }
+    case 4: if frame.count > 62 { frame[14 + number(48)] = UInt8(number(256)) }
     case 5: frame.insert(contentsOf: [0x81, 0] + bytes(2), at: 12)
     case 6:
       let place = [16, 18, 38, 58][number(4)]

@@ -1,3 +1,4 @@
+import TestSupport
 import Foundation
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
   static let count = Int(ProcessInfo.processInfo.environment["TOPOLOGY_FUZZ_COUNT"] ?? "") ?? 1500
 
   @Test func mutatedFilesNeverTrap() throws {
-    var random = SplitMix(seed: Self.seed)
+    var random = SeededRandom(seed: Self.seed)
     var files = try Repository.examples().map { Array($0.yaml.utf8) }
     files.append(Array(try Repository.text(Repository.fixtures.appending(path: "ten-mistakes.yaml")).utf8))
     let words = Self.words(files)
@@ -105,7 +106,7 @@ import Testing
       + files.flatMap { $0.split { $0 == 0x20 || $0 == 0x0a }.map(Array.init) }
   }
 
-  private static func mutate(_ file: [UInt8], _ words: [[UInt8]], _ random: inout SplitMix) -> [UInt8] {
+  private static func mutate(_ file: [UInt8], _ words: [[UInt8]], _ random: inout SeededRandom) -> [UInt8] {
     var bytes = file
     for _ in 0..<Int.random(in: 1...6, using: &random) {
       guard !bytes.isEmpty else { return bytes }

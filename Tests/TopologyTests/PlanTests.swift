@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Topology
@@ -68,7 +69,7 @@ import Testing
 
   @Test(arguments: 0..<300)
   func randomPlansRunWithoutCollisionAndBack(seed: Int) {
-    var random = SplitMix(seed: UInt64(seed))
+    var random = SeededRandom(seed: UInt64(seed))
     let old = relays(&random)
     let new = relays(&random)
     let changes = Plan(from: old, to: new).changes
@@ -118,7 +119,7 @@ import Testing
   }
 
   /// Up to eight relays that share few ports, none twice.
-  private func relays(_ random: inout SplitMix) -> [Relay] {
+  private func relays(_ random: inout SeededRandom) -> [Relay] {
     var ports = Array(stride(from: 2, through: 20, by: 2)).shuffled(using: &random)
     var names = Array("abcdefghij").map(String.init).shuffled(using: &random)
     return (0..<Int.random(in: 0...8, using: &random)).map { _ in

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Topology
@@ -6,7 +7,7 @@ import Testing
 @Suite struct RandomTopologyTests {
   @Test(arguments: 0..<400)
   func relaysFitTogether(seed: Int) throws {
-    var random = SplitMix(seed: UInt64(seed))
+    var random = SeededRandom(seed: UInt64(seed))
     let topology = Self.topology(&random)
     let relays = topology.relays()
     #expect(Set(topology.nodes.flatMap { topology.relays(on: $0.name) }) == Set(relays))
@@ -34,7 +35,7 @@ import Testing
 
   @Test func mostRandomTopologiesRouteSomething() {
     let routed = (0..<400).count { seed in
-      var random = SplitMix(seed: UInt64(seed))
+      var random = SeededRandom(seed: UInt64(seed))
       return !Self.topology(&random).relays().isEmpty
     }
     #expect(routed > 300)
@@ -86,7 +87,7 @@ import Testing
   }
 
   /// Up to eight nodes of mixed families, random links with and without addresses, and six streams.
-  private static func topology(_ random: inout SplitMix) -> Topology {
+  private static func topology(_ random: inout SeededRandom) -> Topology {
     let count = Int.random(in: 2...8, using: &random)
     let nodes = (0..<count).map { index in
       let both = [IPAddress("10.0.0.\(index + 1)")!, IPAddress("fd00::\(index + 1)")!]

@@ -185,7 +185,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" ascii' -l 'ascii' -d 'No characters beyond ASCII.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" repetitions' -l 'repetitions' -d 'Repetitions of each throughput figure; the median is reported.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" repetitions' -l 'repetitions' -d 'Rounds in which the ways take turns; medians are reported.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" seconds' -l 'seconds' -d 'Seconds at each offered rate.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" busy-threads' -l 'busy-threads' -d 'Busy threads beside the relay.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" transit-packets' -l 'transit-packets' -d 'Packets of each transit figure, at 5,000 a second.' -rfka ''

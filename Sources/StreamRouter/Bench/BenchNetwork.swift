@@ -29,7 +29,16 @@ struct BenchNetwork {
       guard name.hasPrefix("sr-bench-"), parts.count == 4, let pid = Int32(parts[2]), kill(pid, 0) != 0 else {
         continue
       }
+      // Its relay too, which would hold the namespace's devices for ever.
+      let left = try? await LabShell.attempt("ip", ["netns", "pids", name])
+      for process in left?.output.split(separator: "\n").compactMap({ Int32($0) }) ?? [] {
+        kill(process, SIGTERM)
+      }
       _ = try? await LabShell.attempt("ip", ["netns", "del", name])
+      let topology = BenchRelay.topology(of: pid)
+      for path in [NodePaths.runtimeDirectory(topology: topology), NodePaths.pinDirectory(topology: topology)] {
+        try? FileManager.default.removeItem(atPath: path.string)
+      }
     }
     try await LabShell.batch([source, relay, sinkName].map { "netns add \($0)" })
     try await LabShell.batch([

@@ -10,6 +10,9 @@ struct BenchRelay {
     case process, kernel, sandbox
   }
 
+  /// The name of the topology of a benchmark's process.
+  static func topology(of process: pid_t) -> String { "bench-\(process)" }
+
   /// Runs `body` while the relay runs; it is gone afterwards.
   static func run<T: Sendable>(
     _ way: Way, in network: BenchNetwork, body: @Sendable @escaping () async throws -> T
@@ -20,7 +23,7 @@ struct BenchRelay {
       try await Task { try await network.forward(false) }.value
       return try result.get()
     }
-    let name = "bench-\(getpid())"
+    let name = topology(of: getpid())
     let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(name).yaml").path
     let text = """
       version: 1

@@ -45,6 +45,15 @@ public struct BenchResults: Codable, Sendable {
     /// As ``best``, with as much offered as a core can send.
     public var full: Step { median(\.full) }
 
+    /// How many times what another way delivered in the same round, the median of the rounds: the machine's slow
+    /// moments are both ways'. nil where the other one has no such rounds, or delivered nothing.
+    func ratio(of other: Throughput?, _ which: KeyPath<Round, Step>) -> Double? {
+      let ratios = zip(rounds, other?.rounds ?? []).map {
+        $0[keyPath: which].deliveredPerSecond / $1[keyPath: which].deliveredPerSecond
+      }.filter(\.isFinite).sorted()
+      return ratios.isEmpty ? nil : ratios[ratios.count / 2]
+    }
+
     private func median(_ which: KeyPath<Round, Step>) -> Step {
       let sorted = rounds.map { $0[keyPath: which] }.sorted { $0.deliveredPerSecond < $1.deliveredPerSecond }
       return sorted.isEmpty ? Step(offeredPerSecond: 0, deliveredPerSecond: 0) : sorted[sorted.count / 2]
@@ -101,28 +110,32 @@ public struct BenchResults: Codable, Sendable {
   }
 
   private var throughputText: [String] {
+    func ratioColumns(_ title: String) -> String {
+      right(title, 24) + right("of process", 12) + right("of kernel", 11)
+    }
     var lines = [
-      "Throughput in thousand packets/s, \(payloadBytes)-byte UDP, relay on processor 1",
-      "median (lowest to highest) of \(repetitions) rounds, \(number(secondsEach, 1)) s at each offered rate",
-      "  " + pad("", 9) + right("busy", 5) + right("at its best rate", 26) + right("of process", 12)
-        + right("at full rate", 26) + right("of process", 12) + right("of offered", 12),
+      "Throughput in thousand packets/s, \(payloadBytes)-byte UDP, relay on processor 1; at full rate the sender offers all it can",
+      "median (lowest to highest) of \(repetitions) rounds, \(number(secondsEach, 1)) s at each offered rate; ratios within a round, their median",
+      "  " + pad("", 9) + right("busy", 5) + ratioColumns("at its best rate") + ratioColumns("at full rate")
+        + right("offered", 9),
     ]
     for row in throughput {
-      let base = throughput.first { $0.way == "process" && $0.busyThreads == row.busyThreads }
-      func spread(_ step: KeyPath<Throughput.Round, Step>, _ median: Step) -> String {
-        let all = row.rounds.map { $0[keyPath: step].deliveredPerSecond / 1000 }
-        func thousands(_ value: Double) -> String { number(value, value < 10 ? 1 : 0) }
-        return thousands(median.deliveredPerSecond / 1000)
-          + " (\(thousands(all.min() ?? 0)) to \(thousands(all.max() ?? 0)))"
+      func other(_ way: BenchRelay.Way) -> Throughput? {
+        throughput.first { $0.way == way.rawValue && $0.busyThreads == row.busyThreads }
       }
-      func ratio(_ step: KeyPath<Throughput, Step>) -> String {
-        guard let base = base?[keyPath: step].deliveredPerSecond, base > 0 else { return "-" }
-        return number(row[keyPath: step].deliveredPerSecond / base, 2)
+      func thousands(_ value: Double) -> String { number(value / 1000, value < 10_000 ? 1 : 0) }
+      func columns(_ which: KeyPath<Throughput.Round, Step>, _ median: Step) -> String {
+        let all = row.rounds.map { $0[keyPath: which].deliveredPerSecond }
+        let spread = "\(thousands(all.min() ?? 0)) to \(thousands(all.max() ?? 0))"
+        func times(_ way: BenchRelay.Way) -> String {
+          row.ratio(of: other(way), which).map { number($0, 2) } ?? "-"
+        }
+        return right("\(thousands(median.deliveredPerSecond)) (\(spread))", 24) + right(times(.process), 12)
+          + right(times(.kernel), 11)
       }
       lines.append(
-        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 5) + right(spread(\.best, row.best), 26)
-          + right(ratio(\.best), 12) + right(spread(\.full, row.full), 26) + right(ratio(\.full), 12)
-          + right(number(row.full.offeredPerSecond / 1000, 0), 12))
+        "  " + pad(row.way, 9) + right("\(row.busyThreads)", 5) + columns(\.best, row.best)
+          + columns(\.full, row.full) + right(thousands(row.full.offeredPerSecond), 9))
     }
     return lines
   }

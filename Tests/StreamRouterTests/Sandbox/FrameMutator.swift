@@ -1,3 +1,4 @@
+import TestSupport
 import Topology
 
 /// Frames that nobody should send: valid ones for some relays, damaged in up to four places, and pure noise.

@@ -1,3 +1,4 @@
+import TestSupport
 import Foundation
 
 /// A made-up network: what senders send on one relay, in the order and at the times in which it arrives. Sequence

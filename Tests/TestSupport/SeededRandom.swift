@@ -1,18 +1,19 @@
 import Foundation
 
-/// Random numbers that a seed makes repeatable (SplitMix64). Tests print its seed when they fail; `SR_SEED=N swift
-/// test` runs them with a given one.
-struct SeededRandom: RandomNumberGenerator {
-  let seed: UInt64
+/// Random numbers that a seed makes repeatable (Steele, Lea, Flood: SplitMix64). Tests print its seed when they fail;
+/// `SR_SEED=N swift test` runs them with a given one.
+public struct SeededRandom: RandomNumberGenerator, Sendable {
+  public let seed: UInt64
   private var state: UInt64
 
-  init() {
+  /// - Parameter seed: nil: that of `SR_SEED`, or another one every time.
+  public init(seed: UInt64? = nil) {
     let given = ProcessInfo.processInfo.environment["SR_SEED"].flatMap { UInt64($0) }
-    seed = given ?? .random(in: 0 ... .max)
-    state = seed
+    self.seed = seed ?? given ?? .random(in: 0 ... .max)
+    state = self.seed
   }
 
-  mutating func next() -> UInt64 {
+  public mutating func next() -> UInt64 {
     state &+= 0x9e37_79b9_7f4a_7c15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -21,9 +22,9 @@ struct SeededRandom: RandomNumberGenerator {
   }
 
   /// True once in `times`.
-  mutating func once(in times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
+  public mutating func once(in times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
 
-  mutating func bytes(_ count: Int) -> [UInt8] {
+  public mutating func bytes(_ count: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     for start in stride(from: 0, to: count, by: 8) {
       var word = next()
