@@ -40,8 +40,7 @@ static __always_inline __u16 sr_fold16(__u64 sum) {
 // as we cannot, whether the checksum is still partial, to be finished by a device: then it covers the
 // addresses only. Returns 0, or the counter of the cause to drop the packet for.
 static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_packet *packet,
-                                        const struct sr_relay *relay, const struct sr_sink *sink,
-                                        __u32 hops) {
+                                        const struct sr_sink *sink, __u32 hops) {
     void *data = (void *)(long)skb->data;
     void *end = (void *)(long)skb->data_end;
     __u32 l3 = packet->l3_offset & 0x1f;
@@ -59,10 +58,10 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         __u32 class_before = words[0], hop_limit_before = words[1];
         if (hops)
             ip->hop_limit--;
-        if (relay->dscp != SR_DSCP_KEEP) {
+        if (packet->dscp != SR_DSCP_KEEP) {
             // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
-            ip->priority = relay->dscp >> 2;
-            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (relay->dscp & 3) << 6;
+            ip->priority = packet->dscp >> 2;
+            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (packet->dscp & 3) << 6;
         }
         // No checksum in the packet covers these two words, but one that a device made over all of it does.
         uncovered_change = sr_sum_change(0, class_before, words[0]);
@@ -96,9 +95,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
             ip->ttl--;
             header_change = sr_sum_change(header_change, before, *ttl_and_protocol);
         }
-        if (relay->dscp != SR_DSCP_KEEP) {
+        if (packet->dscp != SR_DSCP_KEEP) {
             __u16 before = *head;
-            ip->tos = relay->dscp << 2 | (ip->tos & 3);
+            ip->tos = packet->dscp << 2 | (ip->tos & 3);
             header_change = sr_sum_change(header_change, before, *head);
         }
         ip->check = ~sr_fold16(header_change + (__u16)~ip->check);
@@ -193,9 +192,9 @@ static __always_inline int sr_route_holds(const struct sr_kept_route *kept, cons
 // Sends the packet itself to a next hop whose link-layer address is not known: the kernel asks and holds it
 // meanwhile.
 static __always_inline __u32 sr_send_unresolved(struct __sk_buff *skb, struct sr_packet *packet,
-                                                const struct sr_relay *relay, const struct sr_sink *sink,
+                                                const struct sr_sink *sink,
                                                 const struct bpf_fib_lookup *route) {
-    __u32 cause = sr_rewrite(skb, packet, relay, sink, packet->hops);
+    __u32 cause = sr_rewrite(skb, packet, sink, packet->hops);
     if (cause)
         return cause;
     packet->hops = 0;
@@ -213,10 +212,10 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
     if (!packet || !relay || sink_index >= SR_MAX_SINKS)
         return SR_DROP_SEND;
     const struct sr_sink *sink = &relay->sinks[sink_index];
-    int last = sink_index + 1 == relay->sink_count;
+    int last = sink_index == packet->last_sink;
     __u32 cause;
     if (sink->flags & SR_SINK_LOCAL) {
-        cause = sr_rewrite(skb, packet, relay, sink, 0);
+        cause = sr_rewrite(skb, packet, sink, 0);
         if (cause)
             return cause;
         if (!last)
@@ -234,13 +233,13 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
         struct bpf_fib_lookup route;
         long found = sr_route(skb, packet, sink, &route);
         if (found == BPF_FIB_LKUP_RET_NO_NEIGH && last)
-            return sr_send_unresolved(skb, packet, relay, sink, &route);
+            return sr_send_unresolved(skb, packet, sink, &route);
         // A copy cannot wait for the neighbour to answer.
         if (found != BPF_FIB_LKUP_RET_SUCCESS)
             return sr_route_drop(found);
         sr_keep_route(kept, &route, packet, relay);
     }
-    cause = sr_rewrite(skb, packet, relay, sink, packet->hops);
+    cause = sr_rewrite(skb, packet, sink, packet->hops);
     if (cause)
         return cause;
     packet->hops = 0;

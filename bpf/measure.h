@@ -232,6 +232,12 @@ static __always_inline int sr_flow_take(struct sr_flow *flow) {
     return 0;
 }
 
+// As above, but patiently: for packets that cannot do without the flow. A global function, so that the
+// verifier looks at one round of attempts only.
+__noinline int sr_flow_wait(struct sr_flow *flow) {
+    return flow ? sr_flow_take(flow) : 0;
+}
+
 static __always_inline void sr_flow_give_back(struct sr_flow *flow) {
     // The returned value makes it an atomic with a full barrier: what was written before is seen before.
     __u32 before = __sync_fetch_and_add(&flow->sequence, 1);
@@ -304,24 +310,18 @@ static __always_inline __u32 sr_measure_rtp(struct __sk_buff *skb, struct sr_pac
     return 0;
 }
 
-// Accounts the datagrams of a packet. Returns 0, or the counter of the cause to drop it for.
+// Accounts the datagrams of a packet, in the flow where it is held. Returns 0, or the counter of the cause to
+// drop it for.
 static __always_inline __u32 sr_measure(struct __sk_buff *skb, struct sr_packet *packet,
-                                        const struct sr_relay *relay, struct sr_counters *account) {
-    __u32 index = relay->index;
-    struct sr_flow *flow = bpf_map_lookup_elem(&flows, &index);
-    if (!flow)
-        return SR_DROP_SEND;
-    packet->unmeasured = !sr_flow_take(flow);
-    __u32 cause = 0;
+                                        const struct sr_relay *relay, struct sr_counters *account,
+                                        struct sr_flow *flow) {
     if (relay->protocol != SR_PROTOCOL_UDP)
-        cause = sr_measure_rtp(skb, packet, relay, account, flow);
-    else if (packet->unmeasured)
+        return sr_measure_rtp(skb, packet, relay, account, flow);
+    if (packet->unmeasured)
         account->value[SR_UNMEASURED] += packet->segments;
     else
         sr_measure_udp(flow, packet->arrival_ns);
-    if (!packet->unmeasured)
-        sr_flow_give_back(flow);
-    return cause;
+    return 0;
 }
 
 #endif

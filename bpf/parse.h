@@ -57,6 +57,10 @@ struct sr_packet {
     int verdict;          // what the program returns once every sink was served
     __u32 hops;           // 1 until the TTL was decremented
     __u32 unmeasured;     // another processor holds the flow
+    __u32 sinks;          // bit i: sink i gets a copy
+    __u32 last_sink;      // the highest of them
+    __u8 dscp;            // written to every copy, or SR_DSCP_KEEP
+    struct sr_call call;  // what extensions are told, and what they answer
 };
 
 // The IPv4 header checksum over `words` 32-bit words is right (RFC 1071).

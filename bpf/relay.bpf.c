@@ -2,6 +2,7 @@
 //
 // A packet whose address names no relay is passed on untouched. All others end here: sent to every sink, or
 // dropped for a cause that is counted.
+#include "extend.h"
 #include "forward.h"
 #include "measure.h"
 
@@ -40,6 +41,15 @@ static __always_inline void sr_count(struct sr_counters *account, __u32 cause, _
 static __always_inline int sr_drop(struct sr_counters *account, __u32 cause, __u32 packets) {
     sr_count(account, cause, packets);
     return TC_ACT_SHOT;
+}
+
+// Of a mask that is not 0. BPF has no instruction that counts leading zeros.
+static __always_inline __u32 sr_highest_bit(__u32 mask) {
+    __u32 bit = 0;
+    for (__u32 i = 1; i < SR_MAX_SINKS; i++)
+        if (mask >> i & 1)
+            bit = i;
+    return bit;
 }
 
 // VLAN tags belong to the device that the packet came in on, not to the one it leaves by.
@@ -96,18 +106,37 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     account->last_seen_ns = packet.arrival_ns;
     account->value[SR_PACKETS_IN] += packet.segments;
     account->value[SR_BYTES_IN] += packet.payload_length;
-    __u32 cause = sr_measure(skb, &packet, relay, account);
+    struct sr_flow *flow = bpf_map_lookup_elem(&flows, &index);
+    if (!flow)
+        return sr_drop(account, SR_DROP_SEND, packet.segments);
+    packet.dscp = relay->dscp;
+    packet.sinks = (1u << (relay->sink_count & 31)) - 1;
+    __u32 extensions = relay->extension_count;
+    int held = sr_flow_take(flow);
+    if (extensions)
+        for (int round = 0; !held && round < SR_EXTENSION_ROUNDS; round++)
+            held = sr_flow_wait(flow);
+    packet.unmeasured = !held;
+    __u32 cause = sr_measure(skb, &packet, relay, account, flow);
+    if (extensions && !cause)
+        cause = held ? sr_extend(skb, &packet, relay) : SR_DROP_EXTENSION_BUSY;
+    if (held)
+        sr_flow_give_back(flow);
     if (cause)
         return sr_drop(account, cause, packet.segments);
 
-    __u32 sinks = relay->sink_count;
+    packet.last_sink = relay->sink_count - 1;
+    if (extensions)
+        packet.last_sink = sr_highest_bit(packet.sinks);
     if (packet.tags && !(relay->sinks[0].flags & SR_SINK_LOCAL) && sr_remove_tags(skb, &packet))
         return sr_drop(account, SR_DROP_SEND, packet.segments);
 
     __u32 sent = 0;
     for (__u32 i = 0; i < SR_MAX_SINKS; i++) {
-        if (i >= sinks)
+        if (i > packet.last_sink)
             break;
+        if (!(packet.sinks >> i & 1))
+            continue;
         cause = sr_send(skb, &packet, relay, i);
         if (!cause)
             sent++;

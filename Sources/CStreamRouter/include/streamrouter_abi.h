@@ -27,7 +27,7 @@
 // All limits, in one place.
 enum sr_limits {
     // Changes whenever a structure or the meaning of a field below changes.
-    SR_ABI_VERSION = 1,
+    SR_ABI_VERSION = 2,
     SR_MAX_SINKS = 16,
     SR_MAX_SOURCES = 16,
     // SSRCs of one relay whose state is kept apart; one more takes the place of the longest silent.
@@ -50,6 +50,15 @@ enum sr_limits {
     SR_RESIDENCE_STEPS_LOG2 = 2,
     SR_RESIDENCE_STEPS = 4,
     SR_RESIDENCE_BUCKETS = 112,
+    // Extensions of one relay, run one after the other.
+    SR_MAX_EXTENSIONS = 4,
+    // Places for extension programs in the datapath of a node: so many versions can stand there at once.
+    SR_EXTENSION_SLOTS = 32,
+    // Changes whenever what a built extension relies on changes: struct sr_call and the slots' signature.
+    SR_EXTENSION_ABI_VERSION = 1,
+    // So many times SR_FLOW_ATTEMPTS where an extension's state belongs to the flow: its packets wait for
+    // each other.
+    SR_EXTENSION_ROUNDS = 64,
     // Relays that the maps hold unless the node is told otherwise.
     SR_DEFAULT_RELAYS = 4096,
 };
@@ -90,6 +99,12 @@ enum sr_protocol {
                "link-layer address of the next hop not known yet")                                           \
     SR_COUNTER(DROP_MTU, "drop_mtu", SR_DROP, "datagram larger than the MTU towards the sink")               \
     SR_COUNTER(DROP_SEND, "drop_send", SR_DROP, "the kernel refused to send or to copy the packet")          \
+    SR_COUNTER(DROP_EXTENSION, "drop_extension", SR_DROP, "an extension of the stream decided so")           \
+    SR_COUNTER(DROP_EXTENSION_FAULT, "drop_extension_fault", SR_DROP,                                        \
+               "an extension trapped, or none stands where the relay expects one")                           \
+    SR_COUNTER(DROP_EXTENSION_BUSY, "drop_extension_busy", SR_DROP,                                          \
+               "another processor held the stream's extension state for too long")                           \
+    SR_COUNTER(DROP_TRAIN, "drop_train", SR_DROP, "GSO packet for extensions, which see single datagrams")   \
     SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
 
 // What a node's datapath saw, relays or not.
@@ -141,6 +156,12 @@ struct sr_sink {
 
 enum { SR_DSCP_KEEP = 0xff };
 
+// One extension of a relay.
+struct sr_extension_use {
+    __u32 slot;     // which of SR_EXTENSION_SLOTS its program replaces
+    __u32 instance; // which record of its tables is this relay's
+};
+
 struct sr_relay {
     __u32 index;       // into counters and flows
     __u8 protocol;     // enum sr_protocol
@@ -150,7 +171,8 @@ struct sr_relay {
     __u32 clock_rate;  // Hz of RTP timestamps; 0: by payload type (RFC 3551)
     __u32 hop;         // 0 at the node where the stream enters
     __u32 generation;  // another number with every change: kept routes of former sinks serve no more
-    __u32 zero;
+    __u32 extension_count;
+    struct sr_extension_use extensions[SR_MAX_EXTENSIONS];
     struct sr_prefix sources[SR_MAX_SOURCES];
     struct sr_sink sinks[SR_MAX_SINKS];
     char stream[SR_NAME_BYTES]; // name in the topology, NUL-terminated: who the counters belong to
@@ -207,6 +229,49 @@ struct sr_routes {
     struct sr_kept_route sink[SR_MAX_SINKS];
 };
 
+// What an extension decided about a packet.
+enum sr_verdict {
+    SR_VERDICT_NONE = 0, // no extension stands in the slot
+    SR_VERDICT_FORWARD = 1,
+    SR_VERDICT_DROP = 2,
+    SR_VERDICT_TRAP =
+        3, // the extension's own code found a fault in itself: overflow, division by zero, bounds
+};
+
+// What the datapath and an extension tell each other about one datagram. Built extensions rely on this
+// layout.
+struct sr_call {
+    __u64 arrival_ns;
+    __u32 instance;       // the extension's record for this relay
+    __u32 headers_offset; // of the IP header, from the start of the frame
+    __u32 udp_offset;     // of the UDP header
+    __u32 payload_length; // bytes behind the UDP header
+    __u16 hop;
+    __u8 protocol;   // enum sr_protocol
+    __u8 sink_count; // how many sinks the relay has
+    __u8 dscp;       // written to every copy, or SR_DSCP_KEEP; an extension may change it
+    __u8 is_ipv6;
+    __u16 source_port; // network order
+    __u32 sinks;       // bit i: sink i gets a copy; an extension may clear bits
+    __u32 stream;      // a number that tells streams of this node apart
+    __u64 zero;
+};
+
+enum { SR_EXTENSION_COUNTERS = 16, SR_EXTENSION_BUCKETS = 32, SR_EXTENSION_SAMPLE = 64 };
+
+// The account of one extension for one relay on one processor.
+struct sr_extension_account {
+    __u64 runs;
+    __u64 verdicts[4]; // by enum sr_verdict
+    // Every SR_EXTENSION_SAMPLE-th run is timed: reading the clock costs more than a short extension.
+    __u64 timed;
+    __u64 timed_sum_ns;
+    __u64 timed_max_ns;
+    __u64 counters[SR_EXTENSION_COUNTERS]; // the author's, by the order of its enum
+    __u64 histogram_sum;
+    __u64 histogram[SR_EXTENSION_BUCKETS]; // bucket i: values below 2^i that no earlier bucket holds
+};
+
 // One record in the map `settings`: what the node tells the datapath, and how they check each other.
 struct sr_settings {
     __u32 abi_version;
@@ -218,7 +283,10 @@ struct sr_settings {
 SR_ASSERT_SIZE(sr_relay_key, 20);
 SR_ASSERT_SIZE(sr_prefix, 32);
 SR_ASSERT_SIZE(sr_sink, 40);
-SR_ASSERT_SIZE(sr_relay, 24 + 16 * 32 + 16 * 40 + 64);
+SR_ASSERT_SIZE(sr_extension_use, 8);
+SR_ASSERT_SIZE(sr_call, 48);
+SR_ASSERT_SIZE(sr_extension_account, 8 * (1 + 4 + 3 + 16 + 1 + 32));
+SR_ASSERT_SIZE(sr_relay, 24 + 4 * 8 + 16 * 32 + 16 * 40 + 64);
 SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_source_state, 72);
 SR_ASSERT_SIZE(sr_flow, 8 + 4 * 72);

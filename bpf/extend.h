@@ -1,0 +1,84 @@
+// From packet to the verdicts of its relay's extensions: places that extension programs take, and their
+// order.
+//
+// An extension is a program of its own that the kernel puts in the place of one of the functions below (BPF
+// type "ext", freplace): a direct call, where a tail call would lose the relay that was looked up. To change
+// an extension the node loads the new one into another place and writes that place's number into the relay.
+#ifndef SR_EXTEND_H
+#define SR_EXTEND_H
+
+#include "measure.h"
+
+// What stands in a place that no extension takes. Weak, so that the compiler assumes nothing about what it
+// returns. The call that never happens tells the verifier that what takes the place may change the packet.
+#define SR_SLOT(number)                                                                                      \
+    __weak __noinline int sr_extension_##number(struct __sk_buff *skb, struct sr_call *call) {               \
+        if (!call)                                                                                           \
+            return SR_VERDICT_NONE;                                                                          \
+        if (call->zero)                                                                                      \
+            bpf_skb_pull_data(skb, 0);                                                                       \
+        return SR_VERDICT_NONE;                                                                              \
+    }
+#define SR_EACH_SLOT(SLOT)                                                                                   \
+    SLOT(0)                                                                                                  \
+    SLOT(1)                                                                                                  \
+    SLOT(2)                                                                                                  \
+    SLOT(3)                                                                                                  \
+    SLOT(4) SLOT(5) SLOT(6) SLOT(7) SLOT(8) SLOT(9) SLOT(10) SLOT(11) SLOT(12) SLOT(13) SLOT(14) SLOT(15)    \
+        SLOT(16) SLOT(17) SLOT(18) SLOT(19) SLOT(20) SLOT(21) SLOT(22) SLOT(23) SLOT(24) SLOT(25) SLOT(26)   \
+            SLOT(27) SLOT(28) SLOT(29) SLOT(30) SLOT(31)
+
+SR_EACH_SLOT(SR_SLOT)
+
+static __always_inline int sr_call_extension(struct __sk_buff *skb, struct sr_call *call, __u32 slot) {
+    switch (slot) {
+#define SR_CALL_SLOT(number)                                                                                 \
+    case number:                                                                                             \
+        return sr_extension_##number(skb, call);
+        SR_EACH_SLOT(SR_CALL_SLOT)
+#undef SR_CALL_SLOT
+    }
+    return SR_VERDICT_NONE;
+}
+
+// Runs the extensions of a relay on one datagram, in their order, until one drops it. The caller holds the
+// flow, and with it the state of the extensions. Returns 0, or the counter of the cause to drop the packet
+// for.
+static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *packet,
+                                       const struct sr_relay *relay) {
+    if (packet->segments != 1)
+        return SR_DROP_TRAIN;
+    struct sr_call *call = &packet->call;
+    call->arrival_ns = packet->arrival_ns;
+    call->headers_offset = packet->l3_offset;
+    call->udp_offset = packet->l4_offset;
+    call->payload_length = packet->payload_length;
+    call->hop = relay->hop;
+    call->protocol = relay->protocol;
+    call->sink_count = relay->sink_count;
+    call->dscp = relay->dscp;
+    call->is_ipv6 = packet->is_ipv6;
+    call->source_port = packet->source_port;
+    call->sinks = packet->sinks;
+    call->stream = relay->index;
+    call->zero = 0;
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < SR_MAX_EXTENSIONS; i++) {
+        if (i >= relay->extension_count)
+            break;
+        call->instance = relay->extensions[i].instance;
+        switch (sr_call_extension(skb, call, relay->extensions[i].slot)) {
+        case SR_VERDICT_FORWARD:
+            break;
+        case SR_VERDICT_DROP:
+            return SR_DROP_EXTENSION;
+        default:
+            return SR_DROP_EXTENSION_FAULT;
+        }
+    }
+    packet->dscp = call->dscp;
+    packet->sinks &= call->sinks;
+    return packet->sinks ? 0 : SR_DROP_EXTENSION;
+}
+
+#endif
