@@ -12,11 +12,13 @@ let package = Package(
   products: [
     .executable(name: "streamrouter", targets: ["streamrouter"]),
     .library(name: "JitterStats", targets: ["JitterStats"]),
+    .library(name: "RelayExtension", targets: ["RelayExtension"]),
     .library(name: "Topology", targets: ["Topology"]),
     .library(name: "StreamRouter", targets: ["StreamRouter"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -30,6 +32,11 @@ let package = Package(
       name: "CStreamRouter",
       cSettings: oursC,
       linkerSettings: [.linkedLibrary("bpf")]),
+    // What the author of a relay extension imports. Compiled here to be checked and documented; `extension build`
+    // compiles it anew, from the copy within the product, for the kernel and for this machine.
+    .target(
+      name: "RelayExtension", exclude: ["Frame"],
+      swiftSettings: ours + [.enableExperimentalFeature("Extern"), .strictMemorySafety()]),
     // Arithmetic on arrival times and sequence numbers. Imports no other room.
     .target(name: "JitterStats", swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.
@@ -39,6 +46,7 @@ let package = Package(
       name: "StreamRouter",
       dependencies: [
         "CStreamRouter", "JitterStats", "Topology",
+        .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

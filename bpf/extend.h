@@ -24,9 +24,10 @@
     SLOT(1)                                                                                                  \
     SLOT(2)                                                                                                  \
     SLOT(3)                                                                                                  \
-    SLOT(4) SLOT(5) SLOT(6) SLOT(7) SLOT(8) SLOT(9) SLOT(10) SLOT(11) SLOT(12) SLOT(13) SLOT(14) SLOT(15)    \
-        SLOT(16) SLOT(17) SLOT(18) SLOT(19) SLOT(20) SLOT(21) SLOT(22) SLOT(23) SLOT(24) SLOT(25) SLOT(26)   \
-            SLOT(27) SLOT(28) SLOT(29) SLOT(30) SLOT(31)
+    SLOT(4)                                                                                                  \
+    SLOT(5) SLOT(6) SLOT(7) SLOT(8) SLOT(9) SLOT(10) SLOT(11) SLOT(12) SLOT(13) SLOT(14) SLOT(15) SLOT(16)   \
+        SLOT(17) SLOT(18) SLOT(19) SLOT(20) SLOT(21) SLOT(22) SLOT(23) SLOT(24) SLOT(25) SLOT(26) SLOT(27)   \
+            SLOT(28) SLOT(29) SLOT(30) SLOT(31)
 
 SR_EACH_SLOT(SR_SLOT)
 

@@ -1,8 +1,9 @@
-// The frame around an author's extension: what `streamrouter extension build` compiles together with the Swift of
-// one extension into a program that takes one of the datapath's places (extend.h).
+// The frame around an author's extension: what `streamrouter extension build` compiles together with the
+// Swift of one extension into a program that takes one of the datapath's places (extend.h).
 //
-// The functions without `static` are what the SDK calls (Sources/RelayExtension/Core.swift declares them); they are
-// inlined into the program, like the author's own. Offsets and values come from the author and are checked here.
+// The functions without `static` are what the SDK calls (Core.swift of the SDK declares them); they are
+// inlined into the program, like the author's own. Offsets and values come from the author and are checked
+// here.
 //
 //   SR_STATE_BYTES, SR_PARAMETER_BYTES   sizes of the author's records, at least 1
 #include <linux/bpf.h>
@@ -55,12 +56,11 @@ struct sr_view {
     struct __sk_buff *skb;
     struct sr_call *call;
     struct sr_extension_account *account;
-    __u32 trapped;
 };
 
 enum {
-    SR_MAX_UDP_OFFSET = 0xff,  // of the UDP header in the frame, as the datapath has found it
-    SR_MAX_OFFSET = 0x3fff,    // within a datagram: more than a jumbo frame
+    SR_MAX_UDP_OFFSET = 0xff, // of the UDP header in the frame, as the datapath has found it
+    SR_MAX_OFFSET = 0x3fff,   // within a datagram: more than a jumbo frame
     SR_UDP_BYTES = 8,
 };
 
@@ -117,9 +117,6 @@ SR_INLINE void sr_view_record(struct sr_view *view, __u64 value) {
     bucket &= SR_EXTENSION_BUCKETS - 1;
     view->account->histogram[bucket]++;
     view->account->histogram_sum += value;
-}
-SR_INLINE void sr_view_trap(struct sr_view *view) {
-    view->trapped = 1;
 }
 
 // `bytes` (1, 2, 4 or 8) at an offset of the frame, in network order, wherever they lie; -1 in `*failed`.
@@ -188,9 +185,9 @@ SR_INLINE __u32 sr_view_ip_byte(const struct sr_view *view, __u64 offset, __u32 
     return sr_load(view, (view->call->headers_offset & SR_MAX_UDP_OFFSET) + ((__u32)offset & 63), 1, failed);
 }
 
-// Writes `bytes` (1, 2, 4) in network order and keeps the UDP checksum right, which counts 16-bit words from the
-// start of the UDP header: a byte is written as the half of its word that it is. Returns 0, or 1 where it is not
-// the payload's or cannot be written.
+// Writes `bytes` (1, 2, 4) in network order and keeps the UDP checksum right, which counts 16-bit words from
+// the start of the UDP header: a byte is written as the half of its word that it is. Returns 0, or 1 where it
+// is not the payload's or cannot be written.
 static SR_INLINE __u32 sr_store(struct sr_view *view, __u64 offset, __u32 value, __u32 bytes) {
     if (!sr_in_payload(view, offset, bytes))
         return 1;
@@ -220,8 +217,8 @@ static SR_INLINE __u32 sr_store(struct sr_view *view, __u64 offset, __u32 value,
             wire.half = bpf_htons(value);
         else
             wire.word = bpf_htonl(value);
-        // At an odd offset each byte is the other half of a word: the sum of the swapped bytes is the swapped sum
-        // (RFC 1071 section 2B).
+        // At an odd offset each byte is the other half of a word: the sum of the swapped bytes is the swapped
+        // sum (RFC 1071 section 2B).
         if (offset & 1) {
             from = (from >> 8 & 0x00ff00ff) | (from << 8 & 0xff00ff00);
             to = (to >> 8 & 0x00ff00ff) | (to << 8 & 0xff00ff00);
@@ -257,10 +254,7 @@ int sr_extension(struct __sk_buff *skb, struct sr_call *call) {
         return SR_VERDICT_NONE;
     struct sr_view view = {.skb = skb, .call = call, .account = account};
     __u64 started = account->runs++ % SR_EXTENSION_SAMPLE ? 0 : bpf_ktime_get_ns();
-    __u32 verdict = sr_author_relay(&view, parameter, state);
-    if (view.trapped)
-        verdict = SR_VERDICT_TRAP;
-    verdict &= 3;
+    __u32 verdict = sr_author_relay(&view, parameter, state) & 3;
     account->verdicts[verdict]++;
     if (started) {
         __u64 took = bpf_ktime_get_ns() - started;

@@ -15,7 +15,7 @@ struct BPFObjects: BuildToolPlugin {
       .sorted { $0.path < $1.path }
     let headers =
       sources.filter { $0.pathExtension == "h" } + [shared.appending(path: "streamrouter_abi.h")]
-    return sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source in
+    let objects = sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source -> Command in
       let name = source.lastPathComponent.replacingOccurrences(of: ".bpf.c", with: "")
       let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Object.swift")
       return .buildCommand(
@@ -25,5 +25,20 @@ struct BPFObjects: BuildToolPlugin {
         inputFiles: [source] + headers,
         outputFiles: [output])
     }
+    // What `extension build` compiles an author's file with.
+    let sdk = package.appending(path: "Sources/RelayExtension")
+    let kit =
+      try FileManager.default.contentsOfDirectory(at: sdk, includingPropertiesForKeys: nil)
+      .filter { $0.pathExtension == "swift" }.sorted { $0.path < $1.path }
+      + [
+        sdk.appending(path: "Frame/process.c"), bpf.appending(path: "extension.c"),
+        shared.appending(path: "streamrouter_abi.h"), shared.appending(path: "sr_extension_process.h"),
+      ]
+    let output = context.pluginWorkDirectoryURL.appending(path: "ExtensionKit.swift")
+    return objects + [
+      .buildCommand(
+        displayName: "Embedding the extension SDK", executable: embed,
+        arguments: ["--kit", output.path] + kit.map(\.path), inputFiles: kit, outputFiles: [output])
+    ]
   }
 }

@@ -13,19 +13,25 @@
 @_extern(c, "sr_view_set_dscp") func viewSetDSCP(_ view: UnsafeMutableRawPointer, _ value: UInt32)
 @_extern(c, "sr_view_keep_sinks") func viewKeepSinks(_ view: UnsafeMutableRawPointer, _ sinks: UInt32)
 @_extern(c, "sr_view_random") func viewRandom() -> UInt32
-@_extern(c, "sr_view_count") func viewCount(_ view: UnsafeMutableRawPointer, _ counter: UInt32, _ amount: UInt64)
+@_extern(c, "sr_view_count") func viewCount(
+  _ view: UnsafeMutableRawPointer, _ counter: UInt32, _ amount: UInt64)
 @_extern(c, "sr_view_record") func viewRecord(_ view: UnsafeMutableRawPointer, _ value: UInt64)
 
 @_extern(c, "sr_view_load8")
-func viewLoad8(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>) -> UInt8
+func viewLoad8(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>)
+  -> UInt8
 @_extern(c, "sr_view_load16")
-func viewLoad16(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>) -> UInt16
+func viewLoad16(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>)
+  -> UInt16
 @_extern(c, "sr_view_load32")
-func viewLoad32(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>) -> UInt32
+func viewLoad32(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>)
+  -> UInt32
 @_extern(c, "sr_view_load64")
-func viewLoad64(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>) -> UInt64
+func viewLoad64(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>)
+  -> UInt64
 @_extern(c, "sr_view_ip_byte")
-func viewIPByte(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>) -> UInt32
+func viewIPByte(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ failed: UnsafeMutablePointer<UInt32>)
+  -> UInt32
 
 @_extern(c, "sr_view_store8")
 func viewStore8(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ value: UInt32) -> UInt32

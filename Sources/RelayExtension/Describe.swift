@@ -54,7 +54,8 @@ extension RelayExtension {
         let name = child.label ?? "?"
         guard let kind = kind(of: child.value) else {
           errors.append(
-            "property \(name) has type \(type(of: child.value)); parameters are integers of a fixed width and Bool")
+            "property \(name) has type \(type(of: child.value)); parameters are integers of a fixed width and Bool"
+          )
           continue
         }
         names.append(name)

@@ -2,11 +2,14 @@ import Foundation
 
 /// The build tool behind the plugin BPFObjects: compiles one BPF C file and writes it as a Swift source.
 ///
-/// Usage: `bpfembed CLANG SOURCE INCLUDE NAME OUTPUT`
+/// Usage: `bpfembed CLANG SOURCE INCLUDE NAME OUTPUT`, or `bpfembed --kit OUTPUT FILE...` for files as they are.
 @main
 struct BPFEmbed {
   static func main() throws {
     let arguments = CommandLine.arguments
+    if arguments.count > 3, arguments[1] == "--kit" {
+      return try embedKit(files: Array(arguments[3...]), output: arguments[2])
+    }
     guard arguments.count == 6 else { fail("usage: bpfembed CLANG SOURCE INCLUDE NAME OUTPUT") }
     let (clang, source, include, name, output) =
       (arguments[1], arguments[2], arguments[3], arguments[4], arguments[5])
@@ -34,6 +37,18 @@ struct BPFEmbed {
 
       """
     try text.write(toFile: output, atomically: true, encoding: .utf8)
+  }
+
+  private static func embedKit(files: [String], output: String) throws {
+    var lines = [
+      "// Made by bpfembed; not for editing.", "/// The files of the extension SDK, in base64, by name.",
+    ]
+    lines.append("let extensionKitBase64: [(name: String, text: String)] = [")
+    for file in files {
+      let url = URL(fileURLWithPath: file)
+      lines.append("  (\"\(url.lastPathComponent)\", \"\(try Data(contentsOf: url).base64EncodedString())\"),")
+    }
+    try (lines + ["]", ""]).joined(separator: "\n").write(toFile: output, atomically: true, encoding: .utf8)
   }
 
   /// `asm/types.h` lives in a folder named after the host's architecture; the BPF target does not look there.

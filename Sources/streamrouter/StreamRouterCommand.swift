@@ -9,6 +9,6 @@ struct StreamRouterCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
-      BenchCommand.self,
+      BenchCommand.self, ExtensionCommand.self,
     ])
 }

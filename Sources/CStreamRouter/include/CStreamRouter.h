@@ -9,6 +9,7 @@
 #include "streamrouter_abi.h"
 #include "sr_bpf.h"
 #include "sr_counters.h"
+#include "sr_extension_process.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"

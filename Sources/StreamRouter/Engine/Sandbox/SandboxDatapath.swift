@@ -300,7 +300,7 @@ final class SandboxDatapath {
     guard result == 0 else { throw Self.failure(operation, subject, errno) }
   }
 
-  private static func takeLog() -> String {
+  static func takeLog() -> String {
     var text = [CChar](repeating: 0, count: 128 * 1024)
     sr_bpf_log_take(&text, text.count)
     return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -1,0 +1,298 @@
+import CStreamRouter
+import Crypto
+import Foundation
+import SystemPackage
+import Topology
+
+/// From one Swift file to a built extension: a BPF program for engine `sandbox` and native code for the others, with
+/// the description of both, in one ELF file.
+///
+/// The author's file is compiled twice: as an ordinary program that prints what the extension is, and as Embedded Swift
+/// whose intermediate code is carried over to BPF and to this machine (``ExtensionIR``).
+public struct ExtensionBuilder: Sendable {
+  private let toolchain: ExtensionToolchain
+
+  public init() throws(ExtensionError) { toolchain = try ExtensionToolchain.find() }
+
+  /// What was built.
+  public struct Product: Sendable {
+    public var object: ExtensionObject
+    /// The file that was written.
+    public var path: FilePath
+    /// Compiler warnings, each with file, line and column.
+    public var warnings: String
+  }
+
+  /// Builds a file and writes the object as NAME.srx into a folder, in place of a former one.
+  ///
+  /// - Throws: ``ExtensionError``; nothing is written then.
+  public func build(source: FilePath, into output: FilePath) async throws -> Product {
+    guard access(source.string, R_OK) == 0 else {
+      throw ExtensionError.unreadable(
+        file: source.string, reason: "cannot be read",
+        remedy: "name a Swift file, or write one with 'extension new'")
+    }
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "sr-extension-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let workshop = Workshop(toolchain: toolchain, folder: FilePath(folder.path), source: source)
+    try workshop.unpackKit()
+    let (description, warnings) = try await workshop.describe()
+    let manifest = try description.manifest(of: source)
+    let code = try await workshop.intermediateCode(of: description.type)
+    let kernel = try await workshop.kernelObject(code, description)
+    let native = try await workshop.nativeObject(code, description)
+    let record = ExtensionObject.Record(
+      manifest: manifest, state: description.state, machine: ExtensionObject.machine,
+      content: ExtensionObject.noContent)
+    let bytes = try await workshop.join(kernel, native, record)
+    let path = output.appending(manifest.name + ExtensionObject.suffix)
+    let object = try ExtensionObject(bytes: bytes, file: path.string)
+    try Data(bytes).write(to: URL(fileURLWithPath: path.string), options: .atomic)
+    return Product(object: object, path: path, warnings: warnings)
+  }
+}
+
+/// What the describing program printed (Describe.swift of the SDK).
+private struct ExtensionDescription: Decodable {
+  var type: String
+  var version: String
+  var summary: String
+  var histogram: String
+  var parameterBytes: Int
+  var parameters: [ExtensionManifest.Parameter]
+  var counters: [String]
+  var stateBytes: Int
+  var state: [UInt8]
+
+  func manifest(of source: FilePath) throws(ExtensionError) -> ExtensionManifest {
+    let manifest = ExtensionManifest(
+      name: Self.kebab(type), version: version, abi: Int(SR_EXTENSION_ABI_VERSION.rawValue), summary: summary,
+      parameters: parameters, counters: counters, histogram: histogram.isEmpty ? nil : histogram,
+      stateBytes: stateBytes, parameterBytes: parameterBytes)
+    if let flaw = manifest.flaws.first {
+      throw .notPossible(file: source.string, reason: flaw, remedy: "correct the extension's declarations")
+    }
+    return manifest
+  }
+
+  /// `DejitterMark` is `dejitter-mark`.
+  static func kebab(_ type: String) -> String {
+    var name = ""
+    for character in type {
+      if character.isUppercase, !name.isEmpty, !name.hasSuffix("-") { name += "-" }
+      name += character.lowercased()
+    }
+    return name.replacing("_", with: "-")
+  }
+}
+
+/// The steps of one build, in a folder of its own.
+private struct Workshop {
+  let toolchain: ExtensionToolchain
+  let folder: FilePath
+  let source: FilePath
+
+  /// Errors at the author's line; what would be unsafe is an error as well.
+  private static let strict = [
+    "-swift-version", "6", "-strict-memory-safety", "-Werror", "StrictMemorySafety",
+  ]
+  private static let sdk = [
+    "-swift-version", "6", "-enable-experimental-feature", "Extern", "-suppress-warnings",
+  ]
+  private static let embedded = [
+    "-target", "riscv64-none-none-eabi", "-enable-experimental-feature", "Embedded", "-wmo",
+    "-parse-as-library", "-O",
+  ]
+
+  private func path(_ name: String) -> String { folder.appending(name).string }
+
+  private var kitSources: [String] {
+    extensionKitBase64.map(\.name).filter { $0.hasSuffix(".swift") }.map(path)
+  }
+
+  func unpackKit() throws {
+    for (name, text) in extensionKitBase64 {
+      try (Data(base64Encoded: text) ?? Data()).write(to: URL(fileURLWithPath: path(name)))
+    }
+  }
+
+  /// Compiles the author's file as an ordinary program and asks it what the extension is.
+  func describe() async throws -> (ExtensionDescription, warnings: String) {
+    try await expect(
+      "compiling the SDK", toolchain.swiftc,
+      Self.sdk + [
+        "-parse-as-library", "-module-name", "RelayExtension", "-emit-module", "-emit-library", "-static",
+      ]
+        + ["-emit-module-path", path("RelayExtension.swiftmodule"), "-o", path("libRelayExtension.a")]
+        + kitSources)
+    // The functions of the frame are not called by the program that describes; they need only be there.
+    try frameFunctions().map { "void \($0)(void) {}" }.joined(separator: "\n")
+      .write(toFile: path("stubs.c"), atomically: false, encoding: .utf8)
+    try await expect("compiling stubs", toolchain.clang, ["-c", path("stubs.c"), "-o", path("stubs.o")])
+    let compiled = try await toolchain.run(
+      toolchain.swiftc,
+      Self.strict + [
+        "-parse-as-library", "-module-name", "Extension", "-I", folder.string, "-L", folder.string,
+        source.string, "-lRelayExtension", path("stubs.o"), "-o", path("describe"),
+      ])
+    guard compiled.succeeded else { throw ExtensionError.compiler(readable(compiled.errors)) }
+    let said = try await toolchain.run(FilePath(path("describe")), [])
+    if said.output.hasPrefix("error: ") {
+      throw ExtensionError.compiler(
+        said.output.split(separator: "\n").map { "\(source): \($0)" }.joined(separator: "\n"))
+    }
+    do {
+      let description = try JSONDecoder().decode(ExtensionDescription.self, from: Data(said.output.utf8))
+      return (description, readable(compiled.errors))
+    } catch {
+      throw ExtensionError.internalFailure(step: "describing the extension", detail: "\(said.output) \(error)")
+    }
+  }
+
+  private func frameFunctions() throws -> [String] {
+    let core = try String(contentsOfFile: path("Core.swift"), encoding: .utf8)
+    return core.matches(of: /@_extern\(c, "(sr_view_[a-z0-9_]+)"\)/).map { String($0.output.1) }
+  }
+
+  /// LLVM's intermediate code of SDK and extension.
+  func intermediateCode(of type: String) async throws -> String {
+    try await expect(
+      "compiling the SDK for extensions", toolchain.swiftc,
+      Self.sdk + Self.embedded + [
+        "-module-name", "RelayExtension", "-emit-module", "-emit-module-path",
+        path("RelayExtension.swiftmodule"),
+        "-emit-ir", "-o", path("sdk.ll"),
+      ] + kitSources)
+    try """
+    import RelayExtension
+    @_cdecl("\(ExtensionIR.entry)")
+    func entry(_ view: UnsafeMutableRawPointer, _ parameters: UnsafeRawPointer, _ state: UnsafeMutableRawPointer)
+      -> Int32
+    { unsafe ExtensionEntry<\(type)>.relay(view, parameters, state) }
+
+    """.write(toFile: path("Entry.swift"), atomically: false, encoding: .utf8)
+    let compiled = try await toolchain.run(
+      toolchain.swiftc,
+      Self.strict + Self.embedded + [
+        "-module-name", "Extension", "-I", folder.string, "-emit-ir", source.string, path("Entry.swift"), "-o",
+        path("extension.ll"),
+      ])
+    guard compiled.succeeded else { throw ExtensionError.compiler(readable(compiled.errors)) }
+    return try String(contentsOfFile: path("extension.ll"), encoding: .utf8)
+  }
+
+  /// Bitcode for a target, with nothing left but the entry.
+  private func bitcode(_ code: String, triple: String, _ flags: [String]) async throws -> String {
+    let raw = path("\(triple).raw.ll")
+    try ExtensionIR.retarget(code, triple: triple).write(toFile: raw, atomically: false, encoding: .utf8)
+    let lean = path("\(triple).lean.ll")
+    let base = ["-target", triple, "-O2", "-Wno-override-module"] + flags
+    try await expect(
+      "optimising for \(triple)", toolchain.clang, base + ["-S", "-emit-llvm", "-x", "ir", raw, "-o", lean])
+    let finished: String
+    do {
+      finished = try ExtensionIR.finish(try String(contentsOfFile: lean, encoding: .utf8))
+    } catch let failure as ExtensionIR.Failure {
+      throw failure.error(source.string)
+    }
+    let final = path("\(triple).ll")
+    try finished.write(toFile: final, atomically: false, encoding: .utf8)
+    let output = path("\(triple).bc")
+    try await expect(
+      "finishing for \(triple)", toolchain.clang, base + ["-c", "-emit-llvm", "-x", "ir", final, "-o", output])
+    return output
+  }
+
+  func kernelObject(_ code: String, _ description: ExtensionDescription) async throws -> String {
+    let bitcode = try await bitcode(code, triple: "bpfel", ["-mcpu=v3"])
+    let output = path("kernel.o")
+    try await expect(
+      "compiling for the kernel", toolchain.clang,
+      ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-I", folder.string]
+        + sizes(description) + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + [
+          "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, "-c", path("extension.c"), "-o", output,
+        ])
+    return output
+  }
+
+  func nativeObject(_ code: String, _ description: ExtensionDescription) async throws -> String {
+    let triple = ExtensionObject.machine + "-unknown-linux-gnu"
+    let bitcode = try await bitcode(code, triple: triple, ["-fPIC"])
+    let output = path("native.so")
+    try await expect(
+      "compiling for this machine", toolchain.clang,
+      ["-target", triple, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-nostdlib", "-fuse-ld=lld", "-I"]
+        + [folder.string] + sizes(description) + [
+          "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, path("process.c"), "-o", output,
+        ])
+    return output
+  }
+
+  private func sizes(_ description: ExtensionDescription) -> [String] {
+    [
+      "-DSR_STATE_BYTES=\(max(1, description.stateBytes))",
+      "-DSR_PARAMETER_BYTES=\(max(1, description.parameterBytes))",
+    ]
+  }
+
+  /// `asm/types.h` lives in a folder named after this machine's architecture; the BPF target does not look there.
+  private static let multiarchIncludes = ["x86_64", "aarch64", "riscv64"].map { "/usr/include/\($0)-linux-gnu" }
+    .filter { FileManager.default.fileExists(atPath: $0 + "/asm/types.h") }
+
+  /// Puts native code and description into the kernel's object, and its content hash into the description.
+  func join(_ kernel: String, _ native: String, _ record: ExtensionObject.Record) async throws -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    try encoder.encode(record).write(to: URL(fileURLWithPath: path("record.json")))
+    let output = path("joined")
+    try await expect(
+      "joining", toolchain.objcopy,
+      [
+        // Source-level debug information names this machine's folders; BTF has what the verifier's messages need.
+        "--strip-debug",
+        "--add-section", "\(ExtensionObject.recordSection)=\(path("record.json"))",
+        "--add-section", "\(ExtensionObject.nativeSection)=\(native)", kernel, output,
+      ])
+    let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: output)))
+    return try ExtensionObject.sealed(bytes)
+  }
+
+  private func expect(_ step: String, _ tool: FilePath, _ arguments: [String]) async throws {
+    let outcome = try await toolchain.run(tool, arguments)
+    guard outcome.succeeded else {
+      throw ExtensionError.internalFailure(step: step, detail: outcome.errors + outcome.output)
+    }
+  }
+
+  /// The compiler's messages without the pages that explain groups of warnings.
+  private func readable(_ messages: String) -> String {
+    messages.split(separator: "\n", omittingEmptySubsequences: false)
+      .filter { !$0.hasPrefix("[#") }.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+}
+
+extension ExtensionIR.Failure {
+  fileprivate func error(_ file: String) -> ExtensionError {
+    switch self {
+    case .notInlined(let functions):
+      .notPossible(
+        file: file,
+        reason:
+          "functions that call themselves cannot run in a kernel: \(functions.map(Self.readable).joined(separator: ", "))",
+        remedy: "write a loop with a fixed bound instead")
+    case .runtime(let functions):
+      .notPossible(
+        file: file,
+        reason:
+          "the extension needs Swift's runtime, which no kernel has: \(functions.sorted().joined(separator: ", "))",
+        remedy:
+          "arrays, strings, dictionaries, classes and closures that escape take memory while they run: use integers, structs and InlineArray"
+      )
+    case .noEntry: .internalFailure(step: "finding the entry", detail: file)
+    }
+  }
+
+  private static func readable(_ mangled: String) -> String { mangled }
+}

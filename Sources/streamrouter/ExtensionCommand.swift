@@ -1,0 +1,129 @@
+import ArgumentParser
+import Foundation
+import StreamRouter
+import SystemPackage
+import Topology
+
+/// `streamrouter extension`: from a Swift file to code that runs on every packet of a relay.
+struct ExtensionCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "extension",
+    abstract: "Write, build and check relay extensions: Swift code that runs on every packet.",
+    subcommands: [New.self, Build.self, Check.self, Show.self])
+
+  /// Exit status of a file that is not what it should be.
+  private static let dataError: Int32 = 65
+
+  fileprivate static func fail(_ error: any Error) -> ExitCode {
+    Report.error("\(error)")
+    switch error {
+    case ExtensionError.noToolchain: return ExitCode(69)
+    case EngineError.unsupported: return ExitCode(77)
+    default: return ExitCode(dataError)
+    }
+  }
+
+  struct New: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write a first extension to start from.",
+      discussion: """
+        Writes FILE.swift, an extension that forwards everything and counts the packets with the RTP marker.
+
+        Example: streamrouter extension new DropByte.swift
+        """)
+    @Argument(help: "The file to write; its name, in capitals and small letters, becomes the extension's.")
+    var file: String
+
+    func run() throws {
+      do {
+        try ExtensionTemplate.write(to: file)
+        print("\(file): written; edit it, then 'streamrouter extension build \(file)'")
+      } catch {
+        throw fail(error)
+      }
+    }
+  }
+
+  struct Build: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Build Swift files into extensions that nodes can load.",
+      discussion: """
+        Each FILE.swift becomes NAME.srx, which holds the BPF program for engine sandbox, native code for the others, \
+        and the description of both. Needs the Swift toolchain; nodes need none.
+        Exit status: 0 all are built, 65 one is not, 69 no Swift toolchain.
+
+        Example: streamrouter extension build DropByte.swift --output-dir extensions
+        """)
+    @Argument(help: "Swift files, one extension each.", completion: .file(extensions: ["swift"]))
+    var files: [String]
+    @Option(help: "Where the built extensions go.", completion: .directory)
+    var outputDir = "."
+
+    func run() async throws {
+      do {
+        let builder = try ExtensionBuilder()
+        try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
+        for file in files {
+          let product = try await builder.build(source: FilePath(file), into: FilePath(outputDir))
+          if !product.warnings.isEmpty { FileHandle.standardError.write(Data((product.warnings + "\n").utf8)) }
+          print("\(product.path): \(product.object.summary)")
+        }
+      } catch {
+        throw fail(error)
+      }
+    }
+  }
+
+  struct Check: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Have the kernel's verifier look at built extensions.",
+      discussion: """
+        Loads each into a datapath of its own that no packet reaches. Needs root.
+        Exit status: 0 all are taken, 65 one is refused or damaged, 77 not permitted.
+
+        Example: sudo streamrouter extension check drop-byte.srx
+        """)
+    @Argument(help: "Built extensions.", completion: .file(extensions: ["srx"]))
+    var files: [String]
+    @Flag(help: "Print the verifier's whole log where it refuses.")
+    var log = false
+
+    func run() async throws {
+      for file in files {
+        do {
+          let object = try ExtensionObject(path: file)
+          let check = try ExtensionCheck.run(object)
+          print(
+            """
+            \(file): taken by the verifier
+              \(check.instructions) instructions, \(check.machineBytes) bytes of machine code, \(check.stackBytes) of 512 bytes of stack
+              \(check.verified) instructions followed over all paths (the limit is 1000000)
+              helpers: \(check.helpers.joined(separator: ", "))
+            """)
+        } catch {
+          if log, case ExtensionError.refused(_, _, let text) = error { print(text) }
+          throw fail(error)
+        }
+      }
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print what a built extension says of itself.",
+      discussion: "Example: streamrouter extension show drop-byte.srx")
+    @Argument(help: "A built extension.", completion: .file(extensions: ["srx"]))
+    var file: String
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func run() throws {
+      do {
+        let object = try ExtensionObject(path: file)
+        print(json ? try object.json() : object.text)
+      } catch {
+        throw fail(error)
+      }
+    }
+  }
+}
