@@ -20,7 +20,8 @@ enum Grammar {
   static let link = Form(name: "link", required: ["between"], optional: ["addresses", "mtu"])
   static let stream = Form(
     name: "stream", required: ["protocol", "from", "to"],
-    optional: ["via", "sources", "family", "dscp", "clockRate"])
+    optional: ["via", "sources", "family", "dscp", "clockRate", "extensions"])
+  static let `extension` = Form(name: "extension", required: ["name"], optional: ["with", "at"])
 
   static let engines = EngineChoice.allCases.map(\.rawValue)
   static let protocols = StreamProtocol.allCases.map(\.rawValue)

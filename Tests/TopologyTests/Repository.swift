@@ -57,9 +57,9 @@ extension Topology {
   }
 
   /// What decoding says; empty where there is nothing wrong.
-  static func problems(_ yaml: String) -> [String] {
+  static func problems(_ yaml: String, extensions: ExtensionCatalog? = nil) -> [String] {
     do throws(TopologyError) {
-      _ = try decode(yaml: yaml, file: "f")
+      _ = try decode(yaml: yaml, file: "f", extensions: extensions)
       return []
     } catch {
       return error.problems.map { "\($0)" }
