@@ -20,7 +20,8 @@ enum Grammar {
   static let link = Form(name: "link", required: ["between"], optional: ["addresses", "mtu"])
   static let stream = Form(
     name: "stream", required: ["protocol", "from", "to"],
-    optional: ["via", "sources", "family", "dscp", "clockRate"])
+    optional: ["via", "sources", "family", "dscp", "clockRate", "extensions"])
+  static let `extension` = Form(name: "extension", required: ["name"], optional: ["with", "at"])
 
   static let engines = EngineChoice.allCases.map(\.rawValue)
   static let protocols = StreamProtocol.allCases.map(\.rawValue)
@@ -36,7 +37,7 @@ enum Grammar {
     "cs5": 40, "va": 44, "ef": 46, "cs6": 48, "cs7": 56,
   ]
 
-  /// What the names of topologies, nodes and streams look like, lengths apart.
+  /// What the names of topologies, nodes, streams and extensions look like, lengths apart.
   static let namePattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 
   /// Whether the text matches ``namePattern`` and is not longer than `limit`.
@@ -50,4 +51,19 @@ enum Grammar {
           || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
       }
   }
+
+  /// What the names of an extension's parameters look like, lengths apart: those of a field in its author's source.
+  static let parameterNamePattern = "^[A-Za-z][A-Za-z0-9_]*$"
+
+  /// Whether the text matches ``parameterNamePattern`` and is not too long.
+  static func isParameterName(_ text: String) -> Bool {
+    let letters = [UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z")]
+    let others = [UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_")...UInt8(ascii: "_")]
+    guard let first = text.utf8.first, text.utf8.count <= Limits.parameterNameLength else { return false }
+    return letters.contains { $0.contains(first) }
+      && text.utf8.allSatisfy { byte in (letters + others).contains { $0.contains(byte) } }
+  }
+
+  /// Integers that YAML and JSON take for text: decimal digits and a power of 1000, or hexadecimal digits.
+  static let numberTextPattern = "^(-?[0-9]+[kMG]|0x[0-9a-fA-F]+)$"
 }

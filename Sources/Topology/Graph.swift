@@ -57,7 +57,8 @@ public struct Graph: Sendable {
       let relays = relays[stream.name] ?? []
       if let first = relays.first {
         lines.append(
-          "    \(first.node) \(first.ingress)  accepts " + first.sources.map(\.short).joined(separator: ", "))
+          "    \(first.node) \(first.ingress)  accepts " + first.sources.map(\.short).joined(separator: ", ")
+            + extensions(of: first))
         lines += branches(of: first, relays, indent: "    ")
       }
     }
@@ -71,8 +72,10 @@ public struct Graph: Sendable {
       let head = indent + (last ? "└─ " : "├─ ")
       switch sink.kind {
       case .node:
-        lines.append(head + "\(sink.name) \(sink.destination)  from \(sink.source)")
-        if let next = relays.first(where: { $0.node == sink.name }) {
+        let next = relays.first { $0.node == sink.name }
+        lines.append(
+          head + "\(sink.name) \(sink.destination)  from \(sink.source)" + (next.map(extensions) ?? ""))
+        if let next {
           lines += branches(of: next, relays, indent: indent + (last ? "   " : "│  "))
         }
       case .host: lines.append(head + "host \(sink.destination)  from \(sink.source)")
@@ -80,6 +83,11 @@ public struct Graph: Sendable {
       }
     }
     return lines
+  }
+
+  private func extensions(of relay: Relay) -> String {
+    relay.extensions.isEmpty
+      ? "" : "  extensions " + relay.extensions.map(\.description.singleLine).joined(separator: ", ")
   }
 
   // MARK: Dot and Mermaid

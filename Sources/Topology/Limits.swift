@@ -31,7 +31,16 @@ public enum Limits {
   /// SR_MAX_SOURCES of the same header.
   public static let sourcesPerRelay = 16
 
-  /// Characters of a topology's or a node's name.
+  /// Extensions that a relay runs on each packet.
+  public static let extensionsPerRelay = 4
+  /// Parameters of an extension.
+  public static let parametersPerExtension = 64
+  /// Bytes of an extension's parameter record: as many as that many parameters of the longest type take.
+  public static let parameterBytes = parametersPerExtension * 8
+
+  /// Characters of the name of an extension's parameter.
+  public static let parameterNameLength = 64
+  /// Characters of a topology's, a node's or an extension's name.
   public static let nameLength = 32
   /// Characters of a stream's name: SR_NAME_BYTES without the terminating NUL.
   public static let streamNameLength = 63

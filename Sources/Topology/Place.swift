@@ -12,6 +12,8 @@ enum Place: Hashable {
   case sink(stream: Int, Int)
   case sources(stream: Int)
   case family(stream: Int)
+  case extensionUse(stream: Int, Int)
+  case extensionNode(stream: Int, Int, node: Int)
 }
 
 /// What validation found wrong with a ``Topology``, before anyone knows the file's lines.

@@ -45,6 +45,9 @@ extension Change: CustomStringConvertible {
 
   private static func differences(_ old: Relay, _ new: Relay) -> [String] {
     func optional<T>(_ value: T?) -> String { value.map { "\($0)" } ?? "none" }
+    func chain(_ relay: Relay) -> String {
+      relay.extensions.isEmpty ? "none" : relay.extensions.map(\.description).joined(separator: ", ")
+    }
     let fields = [
       ("hop", "\(old.hop)", "\(new.hop)"),
       ("protocol", old.transport.rawValue, new.transport.rawValue),
@@ -53,6 +56,7 @@ extension Change: CustomStringConvertible {
       ("sinks", old.sinks.map(\.route).joined(separator: ", "), new.sinks.map(\.route).joined(separator: ", ")),
       ("dscp", optional(old.dscp), optional(new.dscp)),
       ("clock rate", optional(old.clockRate), optional(new.clockRate)),
+      ("extensions", chain(old), chain(new)),
     ]
     return fields.filter { $0.1 != $0.2 }.map { "\($0.0) \($0.1) becomes \($0.2)" }
   }

@@ -20,10 +20,13 @@ public struct Relay: Hashable, Sendable, Codable {
   public var dscp: UInt8?
   /// Hz of the RTP timestamps; nil: by payload type (RFC 3551), 90,000 for dynamic ones.
   public var clockRate: UInt32?
+  /// What this hop runs on each packet, in this order; at most ``Limits/extensionsPerRelay``.
+  public var extensions: [RelayExtensionUse]
 
   public init(
     stream: String, node: String, hop: Int, transport: StreamProtocol, ingress: Endpoint,
-    sources: [AddressPrefix], sinks: [RelaySink], dscp: UInt8? = nil, clockRate: UInt32? = nil
+    sources: [AddressPrefix], sinks: [RelaySink], dscp: UInt8? = nil, clockRate: UInt32? = nil,
+    extensions: [RelayExtensionUse] = []
   ) {
     self.stream = stream
     self.node = node
@@ -34,6 +37,25 @@ public struct Relay: Hashable, Sendable, Codable {
     self.sinks = sinks
     self.dscp = dscp
     self.clockRate = clockRate
+    self.extensions = extensions
+  }
+}
+
+extension Relay {
+  /// Reads relays from before there were extensions too.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      stream: try container.decode(String.self, forKey: .stream),
+      node: try container.decode(String.self, forKey: .node),
+      hop: try container.decode(Int.self, forKey: .hop),
+      transport: try container.decode(StreamProtocol.self, forKey: .transport),
+      ingress: try container.decode(Endpoint.self, forKey: .ingress),
+      sources: try container.decode([AddressPrefix].self, forKey: .sources),
+      sinks: try container.decode([RelaySink].self, forKey: .sinks),
+      dscp: try container.decodeIfPresent(UInt8.self, forKey: .dscp),
+      clockRate: try container.decodeIfPresent(UInt32.self, forKey: .clockRate),
+      extensions: try container.decodeIfPresent([RelayExtensionUse].self, forKey: .extensions) ?? [])
   }
 }
 

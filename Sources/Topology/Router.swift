@@ -38,8 +38,10 @@ struct Router {
     for index in streams {
       let count = findings.count
       let tree = paths.tree(of: topology.streams[index], index, &findings)
-      guard findings.count == count, let family = family(of: index, tree) else { continue }
-      let new = relays(of: index, tree, family)
+      guard findings.count == count else { continue }
+      let chains = chains(of: index, tree)
+      guard let family = family(of: index, tree) else { continue }
+      let new = relays(of: index, tree, family, chains)
       if findings.count == count { relays += new }
     }
   }
@@ -107,7 +109,9 @@ struct Router {
 
   // MARK: Relays
 
-  private mutating func relays(of index: Int, _ tree: [Hop], _ family: IPAddress.Family) -> [Relay] {
+  private mutating func relays(
+    of index: Int, _ tree: [Hop], _ family: IPAddress.Family, _ chains: [[RelayExtensionUse]]
+  ) -> [Relay] {
     let stream = topology.streams[index]
     var ingress: [Endpoint] = []
     for hop in tree {
@@ -135,9 +139,47 @@ struct Router {
           sources: hop.parent.map { parent in
             [AddressPrefix(address(tree[parent].node, on: hop.link, family) ?? ingress[parent].address)]
           } ?? sources(of: index, family),
-          sinks: sinks, dscp: stream.dscp, clockRate: stream.clockRate))
+          sinks: sinks, dscp: stream.dscp, clockRate: stream.clockRate, extensions: chains[number]))
     }
     return relays
+  }
+
+  /// What each hop of the tree runs on each packet.
+  private mutating func chains(of index: Int, _ tree: [Hop]) -> [[RelayExtensionUse]] {
+    let stream = topology.streams[index]
+    var chains: [[RelayExtensionUse]] = Array(repeating: [], count: tree.count)
+    guard !stream.extensions.isEmpty else { return chains }
+    let way = tree.map { topology.nodes[$0.node].name }
+    let hops = Dictionary(way.enumerated().map { ($0.element, $0.offset) }, uniquingKeysWith: { a, _ in a })
+    for (which, use) in stream.extensions.enumerated() {
+      var chosen: [Int] = []
+      switch use.at {
+      case .first: chosen = [0]
+      case .all: chosen = Array(tree.indices)
+      case .nodes(let nodes):
+        for (number, node) in nodes.enumerated() {
+          if let hop = hops[node] {
+            chosen.append(hop)
+            continue
+          }
+          found(
+            .extensionNode(stream: index, which, node: number),
+            "node \(Words.quote(node)) is not on the way of stream \(Words.quote(stream.name))",
+            "write \(Words.choice(Array(way.prefix(24)))), or lead the stream over it with 'via'")
+        }
+      }
+      // The first to be one too many, wherever that is, stands for all of them.
+      if let full = chosen.first(where: { chains[$0].count == Limits.extensionsPerRelay }) {
+        found(
+          .extensionUse(stream: index, which),
+          "more than \(Limits.extensionsPerRelay) extensions of stream \(Words.quote(stream.name)) at node "
+            + Words.quote(way[full]),
+          "remove some, or run them at other nodes with 'at'")
+        break
+      }
+      for hop in chosen { chains[hop].append(RelayExtensionUse(name: use.name, settings: use.settings)) }
+    }
+    return chains
   }
 
   /// Copies to other nodes and hosts in the order of the file, then the local one.

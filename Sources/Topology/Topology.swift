@@ -1,7 +1,7 @@
 /// A topology: nodes, the links between them, and the streams that cross them, as one YAML file says it.
 ///
-/// What ``Topology/decode(yaml:file:)`` and ``Topology/load(path:)`` return is valid: they return nothing where
-/// an error is left.
+/// What ``Topology/decode(yaml:file:extensions:)`` and ``Topology/load(path:extensions:)`` return is valid: they
+/// return nothing where an error is left.
 public struct Topology: Hashable, Sendable {
   /// The version of the file format that this code reads.
   public static let version = 1
@@ -98,10 +98,13 @@ public struct Stream: Hashable, Sendable {
   public var dscp: UInt8?
   /// Hz of the RTP timestamps.
   public var clockRate: UInt32?
+  /// What hops run on each packet, in the order in which they run it.
+  public var extensions: [ExtensionUse]
 
   public init(
     name: String, transport: StreamProtocol, from: NodePort, via: [String] = [], to: [Sink],
-    sources: [AddressPrefix] = [], family: IPAddress.Family? = nil, dscp: UInt8? = nil, clockRate: UInt32? = nil
+    sources: [AddressPrefix] = [], family: IPAddress.Family? = nil, dscp: UInt8? = nil,
+    clockRate: UInt32? = nil, extensions: [ExtensionUse] = []
   ) {
     self.name = name
     self.transport = transport
@@ -112,6 +115,7 @@ public struct Stream: Hashable, Sendable {
     self.family = family
     self.dscp = dscp
     self.clockRate = clockRate
+    self.extensions = extensions
   }
 }
 

@@ -4,6 +4,8 @@
 /// empty makes it a topology.
 struct TopologyDecoder {
   let file: String
+  /// What is installed; nil where nobody knows.
+  let catalog: ExtensionCatalog?
   private(set) var problems: [Problem] = []
   private(set) var draft = Topology(name: "", nodes: [], links: [], streams: [])
   /// Where the parts of the draft stand.
@@ -11,7 +13,10 @@ struct TopologyDecoder {
   /// False where a link could not be decoded: then "no path" would only repeat that problem.
   private(set) var linksAreComplete = true
 
-  init(file: String) { self.file = file }
+  init(file: String, catalog: ExtensionCatalog? = nil) {
+    self.file = file
+    self.catalog = catalog
+  }
 
   mutating func report(_ position: Position, _ message: String, _ remedy: String) {
     // One more than the limit says that there are more.
@@ -83,7 +88,7 @@ extension TopologyDecoder {
   mutating func fields(of value: YAMLValue, _ form: Grammar.Form) -> [String: YAMLValue]? {
     guard case .mapping(let entries) = value.content else {
       report(
-        value.position, "\(value.kind) where a \(form.name) belongs",
+        value.position, "\(value.kind) where \(Words.one(form.name)) belongs",
         "write a mapping with the keys " + Words.choice(form.keys))
       return nil
     }
@@ -98,19 +103,19 @@ extension TopologyDecoder {
       } else {
         if let near = Words.nearest(to: key.text, in: form.keys) { misspelt.insert(near) }
         report(
-          key.position, "unknown key \(Words.quote(key.text)) in a \(form.name)",
+          key.position, "unknown key \(Words.quote(key.text)) in \(Words.one(form.name))",
           Words.instead(of: key.text, known: form.keys))
       }
     }
     for key in form.required where fields[key] == nil && !misspelt.contains(key) {
-      report(value.position, "a \(form.name) without '\(key)'", "add '\(key):'")
+      report(value.position, "\(Words.one(form.name)) without '\(key)'", "add '\(key):'")
     }
     return fields
   }
 
   /// The entries of a mapping whose keys are names of the user's own; empty, and reported, where there are none.
   mutating func entries(
-    of value: YAMLValue, _ what: String, limit: Int, _ example: String
+    of value: YAMLValue, _ what: String, limit: Int, _ example: String, excess: String = "split the topology"
   ) -> ArraySlice<(key: YAMLKey, value: YAMLValue)> {
     guard case .mapping(let entries) = value.content else {
       report(value.position, "\(what) is \(value.kind)", example)
@@ -119,7 +124,7 @@ extension TopologyDecoder {
     if entries.isEmpty { report(value.position, "\(what) is empty", example) }
     if entries.count > limit {
       report(
-        entries[limit].key.position, "\(entries.count) \(what); \(limit) are the limit", "split the topology")
+        entries[limit].key.position, "\(entries.count) \(what); \(limit) are the limit", excess)
     }
     return entries.prefix(limit)
   }
@@ -177,11 +182,14 @@ extension TopologyDecoder {
     return nil
   }
 
-  mutating func checkName(_ name: String, _ what: String, limit: Int, at position: Position) {
-    guard !Grammar.isName(name, limit: limit) else { return }
+  /// Returns whether the text is a name, having reported it if not.
+  @discardableResult
+  mutating func checkName(_ name: String, _ what: String, limit: Int, at position: Position) -> Bool {
+    guard !Grammar.isName(name, limit: limit) else { return true }
     report(
-      position, "\(Words.quote(name)) is no name for a \(what)",
+      position, "\(Words.quote(name)) is no name for \(Words.one(what))",
       "write 1 to \(limit) of a-z, 0-9 and -, with no - at either end")
+    return false
   }
 
   /// An address that a node or link can have.

@@ -6,11 +6,14 @@
 
 /// The way from a YAML file to a valid ``Topology``, or to everything that is wrong with it.
 extension Topology {
-  /// Decodes and validates YAML text. `file` is what problems call it.
+  /// Decodes and validates YAML text. `file` is what problems call it. Extensions are checked for being in the
+  /// catalog and taking the parameters they are given, unless it is nil.
   ///
   /// - Throws: ``TopologyError/invalid(_:)`` with every problem, in the order of the file.
-  public static func decode(yaml: String, file: String) throws(TopologyError) -> Topology {
-    var decoder = TopologyDecoder(file: file)
+  public static func decode(
+    yaml: String, file: String, extensions: ExtensionCatalog? = nil
+  ) throws(TopologyError) -> Topology {
+    var decoder = TopologyDecoder(file: file, catalog: extensions)
     guard yaml.utf8.count <= Limits.fileBytes else { throw tooLarge(file) }
     var reader = YAMLReader(yaml)
     let root = reader.read()
@@ -25,10 +28,13 @@ extension Topology {
     return decoder.draft
   }
 
-  /// Reads, decodes and validates a file; `-` is standard input. The only I/O of this room.
+  /// Reads, decodes and validates a file, as ``decode(yaml:file:extensions:)`` does text; `-` is standard input. The
+  /// only I/O of this room.
   ///
   /// - Throws: ``TopologyError``.
-  public static func load(path: String) throws(TopologyError) -> Topology {
+  public static func load(
+    path: String, extensions: ExtensionCatalog? = nil
+  ) throws(TopologyError) -> Topology {
     let bytes = try bytes(of: path)
     // Before looking at the text: reading stopped at the limit, perhaps within a character.
     guard bytes.count <= Limits.fileBytes else { throw tooLarge(path) }
@@ -40,7 +46,7 @@ extension Topology {
           remedy: "save it as UTF-8")
       ])
     }
-    return try decode(yaml: yaml, file: path)
+    return try decode(yaml: yaml, file: path, extensions: extensions)
   }
 
   private static func tooLarge(_ file: String) -> TopologyError {
@@ -91,8 +97,9 @@ extension TopologyDecoder {
       case .address(let node, _): .node(node)
       case .linkAddress(let link, _), .mtu(let link): .link(link)
       case .from(let stream), .via(let stream, _), .sink(let stream, _), .sources(let stream),
-        .family(let stream):
+        .family(let stream), .extensionUse(let stream, _):
         .stream(stream)
+      case .extensionNode(let stream, let use, _): .extensionUse(stream: stream, use)
       }
     return outer.map { position(of: $0) } ?? .start
   }

@@ -108,6 +108,12 @@ private struct Validator {
       for (which, sink) in stream.to.enumerated() {
         if case .node(let port) = sink { references.append((.sink(stream: index, which), port.node)) }
       }
+      for (use, each) in stream.extensions.enumerated() {
+        guard case .nodes(let nodes) = each.at else { continue }
+        references += nodes.enumerated().map {
+          (.extensionNode(stream: index, use, node: $0.offset), $0.element)
+        }
+      }
       for (place, node) in references where !nodes.contains(node) {
         unsound.insert(index)
         found(

@@ -20,6 +20,11 @@ enum Words {
     return safe
   }
 
+  /// `a node`, `an extension`.
+  static func one(_ noun: String) -> String {
+    (noun.first.map { "aeiou".contains($0) } == true ? "an " : "a ") + noun
+  }
+
   /// `a, b or c`.
   static func choice(_ words: [String]) -> String {
     guard let last = words.last, words.count > 1 else { return words.first ?? "" }

@@ -14,14 +14,31 @@ import Testing
     var random = SeededRandom(seed: Self.seed)
     var files = try Repository.examples().map { Array($0.yaml.utf8) }
     files.append(Array(try Repository.text(Repository.fixtures.appending(path: "ten-mistakes.yaml")).utf8))
+    files.append(
+      Array(
+        Topology.yaml(
+          nodes: "ab", links: ["a -- b"],
+          streams: """
+              s:
+                protocol: udp
+                from: a:5004
+                to: b:5004
+                extensions:
+                  - mark
+                  - name: police
+                    with: {rate: 5M, burst: 0x60, bias: -3, dryRun: false}
+                    at: [a, b]
+            """
+        ).utf8))
     let words = Self.words(files)
     var valid = 0
     for round in 0..<Self.count {
       let mutant = Self.mutate(files.randomElement(using: &random)!, words, &random)
       let yaml = String(decoding: mutant, as: UTF8.self)
       do throws(TopologyError) {
-        let topology = try Topology.decode(yaml: yaml, file: "f")
+        let topology = try Topology.decode(yaml: yaml, file: "f", extensions: .example)
         valid += 1
+        #expect(ExtensionCatalog.example.flaws(in: topology) == [])
         #expect(!topology.nodes.isEmpty && !topology.name.isEmpty)
         #expect(Set(topology.relays().map(\.stream)) == Set(topology.streams.map(\.name)))
         for format in Graph.Format.allCases { #expect(!Graph(topology).render(format).isEmpty) }

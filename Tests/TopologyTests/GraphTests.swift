@@ -32,6 +32,20 @@ import Testing
         """)
   }
 
+  @Test func textShowsTheExtensionsOfEachHop() throws {
+    let topology = try Topology.of(
+      nodes: "ab", links: ["a -- b"],
+      streams:
+        "  s: {protocol: udp, from: a:5, to: b:9, extensions: [mark, {name: thin, with: {n: 3}, at: all}]}")
+    let lines = Graph(topology).render(.text).split(separator: "\n").suffix(3)
+    #expect(
+      lines == [
+        "    a 10.0.0.1:5  accepts 10.0.0.1  extensions mark, thin {n: 3}",
+        "    └─ b 10.0.0.2:5  from 10.0.0.1:5  extensions thin {n: 3}",
+        "       └─ local 10.0.0.2:9",
+      ])
+  }
+
   @Test func dotDrawsLinksAndStreams() throws {
     #expect(
       Graph(try .example("ipv6.yaml")).render(.dot) == #"""

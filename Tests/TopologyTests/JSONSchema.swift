@@ -108,7 +108,7 @@ struct JSONSchema {
     case "array": value.items != nil
     case "integer", "number": value.integer != nil
     case "string": value.string != nil && value.integer == nil
-    case "boolean": ["true", "false"].contains(value.string)
+    case "boolean": value.isBoolean
     default: false
     }
   }
@@ -117,6 +117,9 @@ struct JSONSchema {
 extension YAMLValue {
   fileprivate var string: String? {
     if case .scalar(let text, _) = content, !isNull { text } else { nil }
+  }
+  fileprivate var isBoolean: Bool {
+    if case .scalar(let text, plain: true) = content { ["true", "false"].contains(text) } else { false }
   }
   fileprivate var integer: Int? {
     if case .scalar(let text, plain: true) = content { Int(text) } else { nil }

@@ -92,6 +92,26 @@ import Testing
     #expect(Change.remove(edge).undo == .add(edge))
   }
 
+  @Test func anotherChainOfExtensionsReplacesTheRelay() {
+    let plain = relay("s", 1)
+    var thin = plain
+    thin.extensions = [
+      RelayExtensionUse(name: "mark"), RelayExtensionUse(name: "thin", settings: ["n": .unsigned(3)]),
+    ]
+    var thinner = thin
+    thinner.extensions[1].settings["n"] = .unsigned(5)
+    var turned = thin
+    turned.extensions.reverse()
+    let ways = [(plain, thin), (thin, thinner), (thin, turned), (thin, plain)]
+    for (old, new) in ways {
+      #expect(Plan(from: [old], to: [new]).changes == [.replace(old: old, new: new)])
+    }
+    #expect(Plan(from: [thin], to: [thin]).isEmpty)
+    #expect(
+      Change.replace(old: plain, new: thin).description
+        == "replace stream s on node a: extensions none becomes mark, thin {n: 3}")
+  }
+
   // MARK: A model of a node
 
   /// Makes the changes and returns what runs then; records an issue where an ingress is not free.

@@ -7,6 +7,8 @@ struct Mistake: Sendable, CustomTestStringConvertible {
   let yaml: String
   /// `line:column` and a part of the message, for every problem in order.
   let says: [(place: String, part: String)]
+  /// What extensions are checked against.
+  var catalog: ExtensionCatalog?
 
   var testDescription: String { says.first.map { "\($0.place) \($0.part)" } ?? "" }
 
@@ -34,6 +36,15 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     self.says = says.map { ($0.0, $0.1) }
   }
 
+  /// In the extensions of a stream over the nodes a -- b, in line 11, column 14.
+  init(extensions: String, catalog: ExtensionCatalog? = nil, _ says: (String, String)...) {
+    yaml = Topology.yaml(
+      nodes: "abc", links: ["a -- b"],
+      streams: "  s:\n   extensions: \(extensions)\n   protocol: udp\n   from: a:5\n   to: b:5\n")
+    self.says = says.map { ($0.0, $0.1) }
+    self.catalog = catalog
+  }
+
   /// In several streams from line 11 on.
   init(streams: [String], _ says: (String, String)...) {
     yaml = Topology.yaml(
@@ -44,9 +55,9 @@ struct Mistake: Sendable, CustomTestStringConvertible {
 }
 
 @Suite struct ProblemTests {
-  @Test(arguments: files + nodes + links + streams + ports + paths)
+  @Test(arguments: files + nodes + links + streams + ports + paths + extensions + installed)
   func isReported(_ mistake: Mistake) {
-    let problems = Topology.problems(mistake.yaml)
+    let problems = Topology.problems(mistake.yaml, extensions: mistake.catalog)
     #expect(problems.count == mistake.says.count, "\(problems)")
     for (problem, (place, part)) in zip(problems, mistake.says) {
       #expect(problem.hasPrefix("f:\(place): error: "), "\(problem)")
@@ -230,6 +241,97 @@ struct Mistake: Sendable, CustomTestStringConvertible {
           s: {protocol: udp, from: a:5, to: b:5}
           t: {protocol: udp, from: a:6, to: b:6, family: ipv6}
         """, ("6:3", "node 'a' no ipv6"), ("7:50", "node 'a' has no ipv6 address")),
+  ]
+
+  static let extensions = [
+    Mistake(extensions: "", ("11:15", "an extension is nothing")),
+    Mistake(extensions: "[]", ("11:16", "extensions is an empty list")),
+    Mistake(extensions: "Police", ("11:16", "'Police' is no name for an extension; write 1 to 32")),
+    Mistake(extensions: "[police, [mark]]", ("11:25", "a list where an extension belongs")),
+    Mistake(extensions: "{with: {rate: 5}}", ("11:16", "an extension without 'name'; add 'name:'")),
+    Mistake(
+      extensions: "{nam: police, att: a}", ("11:17", "unknown key 'nam' in an extension; did you mean 'name'?"),
+      ("11:30", "unknown key 'att' in an extension; did you mean 'at'?")),
+    Mistake(extensions: "{name: [police]}", ("11:23", "an extension is a list")),
+    Mistake(extensions: "{name: police, with: 5}", ("11:37", "parameters is '5'; write a mapping such as")),
+    Mistake(extensions: "{name: police, with: {}}", ("11:37", "parameters is empty")),
+    Mistake(
+      extensions: "{name: police, with: {r-te: 5}}",
+      ("11:38", "'r-te' is no name for a parameter; write a letter")),
+    Mistake(
+      extensions:
+        "{name: police, with: {\((0..<65).map { "p\($0): 1" }.joined(separator: ", "))}}",
+      ("11:540", "65 parameters; 64 are the limit; remove some")),
+    Mistake(
+      extensions: "{name: police, with: {a: x, b: 5m, c: 1_000, d: 1.5, e: yes}}",
+      ("11:41", "parameter 'a' of extension 'police' is 'x'; write a number such as 3"), ("11:47", "is '5m'"),
+      ("11:54", "is '1_000'"), ("11:64", "is '1.5'"), ("11:72", "is 'yes'")),
+    Mistake(
+      extensions: "{name: police, with: {a: '5', b: 'true', c: 0x, d: +5, e: [5], f: }}",
+      ("11:41", "'5'; write a number such as 3, -3, 0x60 or 5M, or true or false, without quotes"),
+      ("11:49", "is 'true'"), ("11:60", "is '0x'"), ("11:67", "is '+5'"), ("11:74", "is a list"),
+      ("11:82", "is nothing")),
+    Mistake(
+      extensions: "{name: police, with: {a: 18446744073709551616, b: -9223372036854775809, c: 99999999999G}}",
+      ("11:41", "write a number from -9223372036854775808 to 18446744073709551615"), ("11:66", "is '-92"),
+      ("11:91", "is '99999999999G'")),
+    Mistake(
+      extensions: "{name: police, at: [a, B, d]}",
+      ("11:39", "stream 's' names 'B', which is no node; did you mean 'b'?"), ("11:42", "names 'd'")),
+    Mistake(
+      extensions: "{name: police, at: c}",
+      ("11:35", "node 'c' is not on the way of stream 's'; write a or b, or lead the stream over it with 'via'")
+    ),
+    Mistake(extensions: "{name: police, at: [c, b]}", ("11:36", "node 'c' is not on the way")),
+    Mistake(extensions: "{name: police, at: [a, b, a]}", ("11:42", "node 'a' stands twice in 'at'")),
+    Mistake(extensions: "{name: police, at: [all, a]}", ("11:36", "write 'at: all'")),
+    Mistake(extensions: "{name: police, at: {a: b}}", ("11:35", "a node of 'at' is a mapping")),
+    Mistake(extensions: "{name: police, at: []}", ("11:35", "at is an empty list")),
+    Mistake(
+      extensions: "[p, p, p, {name: p, at: all}, {name: p, at: b}, p, p]",
+      ("11:64", "more than 4 extensions of stream 's' at node 'a'; remove some")),
+    // What is wrong with a stream's ends does not hide what is wrong with its extensions.
+    Mistake(
+      stream: "{protocol: udp, from: a, to: b:5, extensions: {name: police, with: {a: x}}}",
+      ("11:28", "such as camera:5004"), ("11:77", "is 'x'")),
+  ]
+
+  static let installed = [
+    Mistake(
+      extensions: "[mark, polise]", catalog: .example,
+      (
+        "11:23",
+        "no extension 'polise' is installed; did you mean 'police'? (looked in /usr/lib/extensions, ext"
+      )
+    ),
+    Mistake(
+      extensions: "{with: {anything: 5}, name: thin}", catalog: .example,
+      ("11:44", "no extension 'thin' is installed; write mark or police, or install it in /usr/lib/ext")),
+    Mistake(
+      extensions: "thin", catalog: ExtensionCatalog([]),
+      ("11:16", "no extension 'thin' is installed; install it: no extension was found")),
+    Mistake(
+      extensions: "{name: police, with: {rat: 5, limit: x, burst: 7}}", catalog: .example,
+      ("11:38", "extension 'police' has no parameter 'rat'; did you mean 'rate'?"),
+      ("11:46", "extension 'police' has no parameter 'limit'; write rate, burst, bias or dryRun"),
+      ("11:53", "is 'x'")),
+    Mistake(
+      extensions: "{name: mark, with: {rate: 5}}", catalog: .example,
+      ("11:36", "extension 'mark' has no parameter 'rate'; remove it: the extension has no parameters")),
+    Mistake(
+      extensions: "{name: police, with: {dryRun: 1, burst: true, rate: no}}", catalog: .example,
+      ("11:46", "parameter 'dryRun' of extension 'police' is '1'; write true or false"),
+      ("11:56", "is 'true'; write a number from 1 to 1000"),
+      ("11:68", "is 'no'; write a number from 0 to 18446744073709551615, without quotes")),
+    Mistake(
+      extensions: "{name: police, with: {burst: 1k, rate: -1, bias: 101}}", catalog: .example,
+      ("11:55", "is '-1'; write a number from 0 to 18446744073709551615"),
+      ("11:65", "is '101'; write a number from -32768 to 100")),
+    Mistake(
+      extensions: "{name: police, with: {burst: 0, rate: 18446744073709551616, bias: -32769}}",
+      catalog: .example, ("11:45", "is '0'; write a number from 1 to 1000"),
+      ("11:54", "is '18446744073709551616'; write a number from 0 to 18446744073709551615"),
+      ("11:82", "is '-32769'")),
   ]
 
   private static func addresses(_ count: Int, port: String = "") -> String {

@@ -48,6 +48,17 @@ import Testing
     #expect(relays.first?.ingress.port == stream.from.port)
     #expect(Set(relays.map(\.node)).count == relays.count)
     #expect(Set(relays.map(\.node)).isSuperset(of: stream.via))
+    for relay in relays {
+      let chain = stream.extensions.filter { use in
+        switch use.at {
+        case .first: relay.hop == 0
+        case .all: true
+        case .nodes(let nodes): nodes.contains(relay.node)
+        }
+      }
+      #expect(relay.extensions == chain.map { RelayExtensionUse(name: $0.name, settings: $0.settings) })
+      #expect(relay.extensions.count <= Limits.extensionsPerRelay)
+    }
     var families: Set<IPAddress.Family> = []
     for relay in relays {
       families.insert(relay.ingress.address.family)
@@ -86,6 +97,18 @@ import Testing
     }
   }
 
+  /// Mostly none: those at one node are off the way of many a stream, which then has no relays.
+  private static func extensions(_ random: inout SeededRandom, nodes: Int) -> [ExtensionUse] {
+    guard random.once(in: 4) else { return [] }
+    return (0..<Int.random(in: 1...5, using: &random)).map { _ in
+      let node = "n\(Int.random(in: 0..<nodes, using: &random))"
+      return ExtensionUse(
+        name: "e\(Int.random(in: 0..<3, using: &random))",
+        settings: Bool.random(using: &random) ? ["p": .signed(-1), "q": .bool(true)] : [:],
+        at: random.once(in: 6) ? .nodes([node]) : Bool.random(using: &random) ? .first : .all)
+    }
+  }
+
   /// Up to eight nodes of mixed families, random links with and without addresses, and six streams.
   private static func topology(_ random: inout SeededRandom) -> Topology {
     let count = Int.random(in: 2...8, using: &random)
@@ -116,7 +139,7 @@ import Testing
         from: NodePort(node: "n\(Int.random(in: 0..<count, using: &random))", port: UInt16(5000 + index * 2)),
         via: Int.random(in: 0..<3, using: &random) == 0
           ? ["n\(Int.random(in: 0..<count, using: &random))"] : [],
-        to: to)
+        to: to, extensions: extensions(&random, nodes: count))
     }
     return Topology(name: "random", nodes: nodes, links: links, streams: streams)
   }
@@ -126,7 +149,7 @@ extension Place {
   fileprivate var stream: Int? {
     switch self {
     case .stream(let index), .from(let index), .via(let index, _), .sink(let index, _), .sources(let index),
-      .family(let index):
+      .family(let index), .extensionUse(let index, _), .extensionNode(let index, _, _):
       index
     case .topology, .node, .address, .link, .linkAddress, .mtu: nil
     }

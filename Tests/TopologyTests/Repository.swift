@@ -2,6 +2,24 @@ import Foundation
 
 @testable import Topology
 
+extension ExtensionCatalog {
+  /// What the tests have installed.
+  static let example = ExtensionCatalog(
+    [
+      ExtensionManifest(name: "mark", version: "1.0.0", abi: 1, summary: "Marks every packet."),
+      ExtensionManifest(
+        name: "police", version: "1.2.0", abi: 1, summary: "Drops what comes too fast.",
+        parameters: [
+          .init(name: "rate", type: .uint64, offset: 0, default: .unsigned(1_000_000)),
+          .init(
+            name: "burst", type: .uint32, offset: 8, default: .unsigned(10), minimum: .unsigned(1),
+            maximum: .unsigned(1000)),
+          .init(name: "bias", type: .int16, offset: 12, default: .signed(-2), maximum: .unsigned(100)),
+          .init(name: "dryRun", type: .bool, offset: 15, default: .bool(true)),
+        ], counters: ["dropped"], stateBytes: 16, parameterBytes: 16),
+    ], places: ["/usr/lib/extensions", "extensions"])
+}
+
 /// Where the tests find files of the repository, and topologies made of text.
 enum Repository {
   static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -39,9 +57,9 @@ extension Topology {
   }
 
   /// What decoding says; empty where there is nothing wrong.
-  static func problems(_ yaml: String) -> [String] {
+  static func problems(_ yaml: String, extensions: ExtensionCatalog? = nil) -> [String] {
     do throws(TopologyError) {
-      _ = try decode(yaml: yaml, file: "f")
+      _ = try decode(yaml: yaml, file: "f", extensions: extensions)
       return []
     } catch {
       return error.problems.map { "\($0)" }

@@ -15,7 +15,7 @@ import Testing
     let forms = [
       (schema.root, Grammar.topology), (schema.definition("node"), Grammar.node),
       (schema.definition("scheduling"), Grammar.scheduling), (schema.definition("link"), Grammar.link),
-      (schema.definition("stream"), Grammar.stream),
+      (schema.definition("stream"), Grammar.stream), (schema.definition("extension"), Grammar.extension),
     ]
     for (object, form) in forms {
       #expect(object["type"] as? String == "object", "\(form.name)")
@@ -27,7 +27,7 @@ import Testing
     let definitions = schema.root["definitions"] as? [String: [String: Any]] ?? [:]
     #expect(
       Set(definitions.filter { $0.value["properties"] != nil }.keys) == [
-        "node", "scheduling", "link", "stream",
+        "node", "scheduling", "link", "stream", "extension",
       ])
   }
 
@@ -69,11 +69,43 @@ import Testing
     let names: [(Any?, Int)] = [
       (top["name"], Limits.nameLength), (schema.definition("nodeName"), Limits.nameLength),
       ((top["streams"] as? [String: Any])?["propertyNames"], Limits.streamNameLength),
+      (schema.definition("extensionName"), Limits.nameLength),
     ]
     for (name, limit) in names {
       #expect((name as? [String: Any])?["pattern"] as? String == Grammar.namePattern)
       #expect(size(name, "Length") == 1...limit)
     }
+  }
+
+  @Test func extensionsHaveTheSameLimitsAndForms() {
+    let uses = properties(schema.definition("stream"))["extensions"]
+    #expect(size(alternatives(uses).last, "Items") == 1...Limits.nodes * Limits.extensionsPerRelay)
+    let fields = properties(schema.definition("extension"))
+    #expect(size(fields["with"], "Properties") == 1...Limits.parametersPerExtension)
+    #expect(size(alternatives(fields["at"]).last, "Items") == 1...Limits.nodes)
+    let name = (fields["with"] as? [String: Any])?["propertyNames"] as? [String: Any]
+    #expect(name?["pattern"] as? String == Grammar.parameterNamePattern)
+    #expect(size(name, "Length") == 1...Limits.parameterNameLength)
+    let text = alternatives(schema.definition("parameterValue")).last as? [String: Any]
+    #expect(text?["pattern"] as? String == Grammar.numberTextPattern)
+  }
+
+  @Test(arguments: [
+    "1k", "-5M", "0G", "0x60", "0xfF", "", "k", "-k", "0x", "0xg", "5m", "5 k", "5kk", "+5k", "-0x1", "1_0k",
+    "1.5k",
+  ])
+  func thePatternOfNumbersMeansWhatTheDecoderReads(_ text: String) {
+    let matches = text.range(of: Grammar.numberTextPattern, options: .regularExpression) != nil
+    let yaml = Topology.yaml(
+      nodes: "a", links: [],
+      streams: "  s: {protocol: udp, from: a:1, to: a:2, extensions: {name: x, with: {p: '\(text)'}}}")
+    #expect(Topology.problems(yaml).isEmpty == matches)
+  }
+
+  @Test(arguments: ["a", "A", "aB_9", "9a", "_a", "", "a-b", "é", "a b"])
+  func thePatternOfParametersMeansWhatTheDecoderChecks(_ name: String) {
+    let matches = name.range(of: Grammar.parameterNamePattern, options: .regularExpression) != nil
+    #expect(Grammar.isParameterName(name) == matches)
   }
 
   @Test func theNamePatternMeansWhatTheDecoderChecks() {
@@ -111,6 +143,9 @@ import Testing
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: []}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, dscp: 64}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, sources: 'camera:3'}}",
+    use("[]"), use("Police"), use("{with: {a: 1}}"), use("{name: p, with: {}}"), use("{name: p, with: {a: x}}"),
+    use("{name: p, with: {a: [1]}}"), use("{name: p, with: {a: 'true'}}"), use("{name: p, with: {a-b: 1}}"),
+    use("{name: p, at: []}"), use("{name: p, when: 1}"), use("[p, [p]]"),
   ])
   func bothRefuse(_ body: String) throws {
     let yaml = "version: 1\nname: x\n" + body
@@ -119,6 +154,23 @@ import Testing
     let value = try #require(read)
     #expect(!schema.errors(value).isEmpty)
     #expect(!Topology.problems(yaml).isEmpty)
+  }
+
+  @Test(arguments: [
+    use("police"), use("[police]"), use("[police, {name: police, at: all}]"), use("{name: p, at: [a]}"),
+    use("{name: p, with: {a: true, b: 5, c: -5, d: 5M, e: '5M', f: 0x60}}"),
+  ])
+  func bothAccept(_ body: String) throws {
+    let yaml = "version: 1\nname: x\n" + body
+    var reader = YAMLReader(yaml)
+    let read = reader.read()
+    #expect(schema.errors(try #require(read)) == [])
+    #expect(Topology.problems(yaml) == [])
+  }
+
+  /// A stream with these extensions.
+  private static func use(_ extensions: String) -> String {
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, extensions: \(extensions)}}"
   }
 
   // MARK: Parts of the schema
