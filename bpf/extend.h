@@ -1,9 +1,10 @@
 // From packet to the verdicts of its relay's extensions: places that extension programs take, and their
 // order.
 //
-// An extension is a program of its own that the kernel puts in the place of one of the functions below (BPF
-// type "ext", freplace): a direct call, where a tail call would lose the relay that was looked up. To change
-// an extension the node loads the new one into another place and writes that place's number into the relay.
+// Each place is a weak function. The node links a built extension, whose function has the same name and is
+// not weak, into this object and loads the whole: a direct call, where a tail call would lose the relay that
+// was looked up. To change an extension the node links the new one into another place, exchanges the program
+// on the devices, and then writes that place's number into the relay.
 #ifndef SR_EXTEND_H
 #define SR_EXTEND_H
 
@@ -11,8 +12,8 @@
 
 // What stands in a place that no extension takes. Weak, so that the compiler assumes nothing about what it
 // returns. The call that never happens tells the verifier that what takes the place may change the packet.
-#define SR_SLOT(number)                                                                                      \
-    __weak __noinline int sr_extension_##number(struct __sk_buff *skb, struct sr_call *call) {               \
+#define SR_SLOT(number, name)                                                                                \
+    __weak __noinline int sr_extension_##name(struct __sk_buff *skb, struct sr_call *call) {                 \
         if (!call)                                                                                           \
             return SR_VERDICT_NONE;                                                                          \
         if (call->zero)                                                                                      \
@@ -20,22 +21,20 @@
         return SR_VERDICT_NONE;                                                                              \
     }
 #define SR_EACH_SLOT(SLOT)                                                                                   \
-    SLOT(0)                                                                                                  \
-    SLOT(1)                                                                                                  \
-    SLOT(2)                                                                                                  \
-    SLOT(3)                                                                                                  \
-    SLOT(4)                                                                                                  \
-    SLOT(5) SLOT(6) SLOT(7) SLOT(8) SLOT(9) SLOT(10) SLOT(11) SLOT(12) SLOT(13) SLOT(14) SLOT(15) SLOT(16)   \
-        SLOT(17) SLOT(18) SLOT(19) SLOT(20) SLOT(21) SLOT(22) SLOT(23) SLOT(24) SLOT(25) SLOT(26) SLOT(27)   \
-            SLOT(28) SLOT(29) SLOT(30) SLOT(31)
+    SLOT(0, 00)                                                                                              \
+    SLOT(1, 01) SLOT(2, 02) SLOT(3, 03) SLOT(4, 04) SLOT(5, 05) SLOT(6, 06) SLOT(7, 07) SLOT(8, 08)          \
+        SLOT(9, 09) SLOT(10, 10) SLOT(11, 11) SLOT(12, 12) SLOT(13, 13) SLOT(14, 14) SLOT(15, 15)            \
+            SLOT(16, 16) SLOT(17, 17) SLOT(18, 18) SLOT(19, 19) SLOT(20, 20) SLOT(21, 21) SLOT(22, 22)       \
+                SLOT(23, 23) SLOT(24, 24) SLOT(25, 25) SLOT(26, 26) SLOT(27, 27) SLOT(28, 28) SLOT(29, 29)   \
+                    SLOT(30, 30) SLOT(31, 31)
 
 SR_EACH_SLOT(SR_SLOT)
 
 static __always_inline int sr_call_extension(struct __sk_buff *skb, struct sr_call *call, __u32 slot) {
     switch (slot) {
-#define SR_CALL_SLOT(number)                                                                                 \
+#define SR_CALL_SLOT(number, name)                                                                           \
     case number:                                                                                             \
-        return sr_extension_##number(skb, call);
+        return sr_extension_##name(skb, call);
         SR_EACH_SLOT(SR_CALL_SLOT)
 #undef SR_CALL_SLOT
     }

@@ -15,8 +15,6 @@
 #include <bpf/bpf_helpers.h>
 #include "streamrouter_abi.h"
 
-char LICENSE[] SEC("license") = "GPL";
-
 #define SR_INLINE __attribute__((always_inline))
 
 struct sr_state_record {
@@ -33,7 +31,7 @@ struct {
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, struct sr_state_record);
-} states SEC(".maps");
+} states_XX SEC(".maps");
 
 // What the topology says, for each relay.
 struct {
@@ -42,14 +40,14 @@ struct {
     __uint(map_flags, BPF_F_RDONLY_PROG);
     __type(key, __u32);
     __type(value, struct sr_parameter_record);
-} parameters SEC(".maps");
+} parameters_XX SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
     __type(value, struct sr_extension_account);
-} accounts SEC(".maps");
+} accounts_XX SEC(".maps");
 
 // What the SDK's packet stands for.
 struct sr_view {
@@ -240,16 +238,15 @@ SR_INLINE __u32 sr_view_store32(struct sr_view *view, __u64 offset, __u32 value)
     return sr_store(view, offset, value, 4);
 }
 
-// MARK: The program
+// MARK: The function
 
-SEC("freplace/sr_extension_0")
-int sr_extension(struct __sk_buff *skb, struct sr_call *call) {
+__noinline int sr_extension_XX(struct __sk_buff *skb, struct sr_call *call) {
     if (!call)
         return SR_VERDICT_NONE;
     __u32 instance = call->instance;
-    struct sr_extension_account *account = bpf_map_lookup_elem(&accounts, &instance);
-    struct sr_parameter_record *parameter = bpf_map_lookup_elem(&parameters, &instance);
-    struct sr_state_record *state = bpf_map_lookup_elem(&states, &instance);
+    struct sr_extension_account *account = bpf_map_lookup_elem(&accounts_XX, &instance);
+    struct sr_parameter_record *parameter = bpf_map_lookup_elem(&parameters_XX, &instance);
+    struct sr_state_record *state = bpf_map_lookup_elem(&states_XX, &instance);
     if (!account || !parameter || !state)
         return SR_VERDICT_NONE;
     struct sr_view view = {.skb = skb, .call = call, .account = account};

@@ -102,6 +102,7 @@ private struct Workshop {
     "-swift-version", "6", "-enable-experimental-feature", "Extern", "-suppress-warnings",
   ]
   private static let embedded = [
+    "-gline-tables-only",
     "-target", "riscv64-none-none-eabi", "-enable-experimental-feature", "Embedded", "-wmo",
     "-parse-as-library", "-O",
   ]
@@ -250,8 +251,10 @@ private struct Workshop {
     try await expect(
       "joining", toolchain.objcopy,
       [
-        // Source-level debug information names this machine's folders; BTF has what the verifier's messages need.
-        "--strip-debug",
+        // Debug information names this machine's folders; BTF has what the verifier's messages need. Only the function
+        // and its tables may meet other objects' symbols.
+        "--strip-debug", "--remove-section", ".linker-options", "--remove-section", ".llvm_addrsig",
+      ] + ExtensionObject.symbols.flatMap { ["--keep-global-symbol", $0] } + [
         "--add-section", "\(ExtensionObject.recordSection)=\(path("record.json"))",
         "--add-section", "\(ExtensionObject.nativeSection)=\(native)", kernel, output,
       ])

@@ -9,6 +9,8 @@ public struct ExtensionObject: Sendable {
   static let nativeSection = ".streamrouter.native"
   /// The end of the names of built extensions.
   public static let suffix = ".srx"
+  /// The names by which the datapath knows an extension; the node writes the place's number over the XX.
+  static let symbols = ["sr_extension_XX", "states_XX", "parameters_XX", "accounts_XX"]
   /// Stands in place of the content hash while it is taken.
   static let noContent = String(repeating: "0", count: 64)
   private static let largest = 16 << 20
@@ -41,7 +43,7 @@ public struct ExtensionObject: Sendable {
   public let content: String
   /// The state that a relay starts with, `manifest.stateBytes` long.
   let initialState: [UInt8]
-  /// The whole file, which libbpf loads as it is.
+  /// The whole file.
   let image: [UInt8]
   let native: [UInt8]
   let nativeMachine: String
@@ -93,6 +95,24 @@ public struct ExtensionObject: Sendable {
     image = bytes
     self.native = Array(bytes[native])
     nativeMachine = record.machine
+  }
+
+  /// The object as it is linked into one of the datapath's places.
+  func image(slot: UInt32) -> [UInt8] {
+    var image = image
+    let number = Array((slot < 10 ? "0\(slot)" : "\(slot)").utf8)
+    for name in Self.symbols.map({ Array($0.utf8) }) {
+      var start = 0
+      while start + name.count <= image.count {
+        if image[start] == name[0], image[start..<start + name.count].elementsEqual(name) {
+          image.replaceSubrange(start + name.count - 2..<start + name.count, with: number)
+          start += name.count
+        } else {
+          start += 1
+        }
+      }
+    }
+    return image
   }
 
   /// The file with its content hash filled in.
@@ -163,4 +183,22 @@ struct ELFSections {
   }
 
   subscript(name: String) -> Range<Int>? { ranges[name] }
+
+  /// Where a function of section .text stands, by the symbol table.
+  func function(_ name: String, in bytes: [UInt8]) -> Range<Int>? {
+    guard let symbols = ranges[".symtab"], let names = ranges[".strtab"], let text = ranges[".text"] else { return nil }
+    func number(_ at: Int, _ count: Int) -> Int? {
+      Int(exactly: bytes[at..<at + count].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    }
+    // Elf64_Sym has 24 bytes: name, info, other, section, value, size.
+    for symbol in stride(from: symbols.lowerBound, through: symbols.upperBound - 24, by: 24) {
+      guard let start = number(symbol, 4), start < names.count, let value = number(symbol + 8, 8),
+        let size = number(symbol + 16, 8),
+        bytes[(names.lowerBound + start)..<names.upperBound].prefix(while: { $0 != 0 }).elementsEqual(name.utf8),
+        value <= text.count, size <= text.count - value
+      else { continue }
+      return text.lowerBound + value..<text.lowerBound + value + size
+    }
+    return nil
+  }
 }

@@ -13,6 +13,8 @@ final class SandboxDatapath {
   private let object: OpaquePointer
   private let program: OpaquePointer
   private let maps: Maps
+  /// The extensions that are linked in, by their place.
+  let extensions: [UInt32: ExtensionTables]
   let processors: Int
 
   private struct Maps {
@@ -28,9 +30,12 @@ final class SandboxDatapath {
   /// - Parameters:
   ///   - pins: A folder on a bpffs, made where absent; nil pins nothing (tests, benchmarks).
   ///   - capacity: Relays that the tables hold; ignored where pinned maps are taken over.
-  init(pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue)) throws {
+  ///   - extensions: What is linked in.
+  init(
+    pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue), extensions placements: [ExtensionPlacement] = []
+  ) throws {
     _ = Self.keepLog
-    let image = Self.image
+    let image = try DatapathLinker.link(Self.image, placements)
     guard let object = image.withUnsafeBytes({ bpf_object__open_mem($0.baseAddress, $0.count, nil) }) else {
       throw Self.failure("opening", "the embedded BPF object", errno)
     }
@@ -40,10 +45,13 @@ final class SandboxDatapath {
     do {
       try Self.size(object, capacity: capacity)
       let adopted = try pins.map { try Self.pin(object, to: $0) } ?? false
+      for placement in placements { try Self.prepare(placement, in: object, pins: pins) }
       let result = bpf_object__load(object)
       guard result == 0 else {
-        throw Self.loadFailure(-result, pins: adopted ? pins : nil)
+        throw Self.loadFailure(-result, pins: adopted ? pins : nil, placements)
       }
+      extensions = Dictionary(
+        uniqueKeysWithValues: placements.map { ($0.slot, ExtensionTables($0, in: object)) })
       guard let program = bpf_object__find_program_by_name(object, "sr_relay_ingress") else {
         throw Self.failure("finding", "program sr_relay_ingress", ENOENT)
       }
@@ -183,6 +191,14 @@ final class SandboxDatapath {
     for processor in 0..<processors { body(UnsafeRawPointer(buffer + processor * stride)) }
   }
 
+  /// What the kernel says of the loaded program.
+  func programInfo() -> bpf_prog_info {
+    var info = bpf_prog_info()
+    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+    _ = bpf_obj_get_info_by_fd(programDescriptor, &info, &length)
+    return info
+  }
+
   // MARK: Test runs
 
   /// What BPF_PROG_TEST_RUN gave back.
@@ -253,7 +269,7 @@ final class SandboxDatapath {
     while let next = map {
       let name = String(cString: bpf_map__name(next))
       // The program's constants are its own; all that crosses to the node is in named maps.
-      if !name.contains(".") {
+      if !name.contains("."), !name.contains(/_[0-9][0-9]$/) {
         let path = directory + "/" + name
         adopted = adopted || FileManager.default.fileExists(atPath: path)
         // A pinned map keeps the size that it was made with.
@@ -274,6 +290,23 @@ final class SandboxDatapath {
     return adopted
   }
 
+  /// Sizes and names the tables of an extension.
+  private static func prepare(_ placement: ExtensionPlacement, in object: OpaquePointer, pins: String?) throws {
+    let folder = pins.map { "\($0)/extensions/\(placement.pinName)" }
+    if let folder { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    for table in ExtensionTables.names {
+      let map = bpf_object__find_map_by_name(object, ExtensionTables.mapName(table, slot: placement.slot))
+      let subject = "table \(table) of extension \(placement.object.manifest.name)"
+      guard map != nil else { throw failure("finding", subject, ENOENT) }
+      let sized = bpf_map__set_max_entries(map, UInt32(placement.instances))
+      guard sized == 0 else { throw failure("sizing", subject, -sized) }
+      if let folder {
+        let named = bpf_map__set_pin_path(map, folder + "/" + table)
+        guard named == 0 else { throw failure("naming the pin of", subject, -named) }
+      }
+    }
+  }
+
   static let notPermitted = EngineError.unsupported(
     engine: .sandbox, reason: "the kernel does not let this user load BPF programs",
     remedy: "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
@@ -284,11 +317,14 @@ final class SandboxDatapath {
       remedy: "'streamrouter node remove' stops their relays and removes them")
   }
 
-  private static func loadFailure(_ code: Int32, pins: String?) -> EngineError {
+  private static func loadFailure(
+    _ code: Int32, pins: String?, _ placements: [ExtensionPlacement]
+  ) -> any Error {
     let log = takeLog()
     if code == EPERM { return notPermitted }
+    if !placements.isEmpty, let report = VerifierReport(log: log, placements) { return report.error }
     if code == EINVAL, let pins, log.contains("parameter mismatch") { return otherVersion(pins) }
-    return .failed(
+    return EngineError.failed(
       engine: .sandbox, operation: "loading", subject: "the BPF object", errno: code, detail: log)
   }
 
