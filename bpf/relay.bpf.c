@@ -126,7 +126,7 @@ int sr_relay_ingress(struct __sk_buff *skb) {
         return sr_drop(account, cause, packet.segments);
 
     packet.last_sink = relay->sink_count - 1;
-    if (extensions)
+    if (extensions && !(packet.sinks >> (packet.last_sink & 31) & 1))
         packet.last_sink = sr_highest_bit(packet.sinks);
     if (packet.tags && !(relay->sinks[0].flags & SR_SINK_LOCAL) && sr_remove_tags(skb, &packet))
         return sr_drop(account, SR_DROP_SEND, packet.segments);

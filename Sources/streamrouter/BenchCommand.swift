@@ -23,6 +23,10 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(
     help: "Measure only this: \(Bench.Part.allCases.map(\.rawValue).joined(separator: ", ")). Repeatable.")
   var only: [Bench.Part] = []
+  @Option(
+    name: .customLong("extension"), help: "Also measure what this built extension costs. Repeatable.",
+    completion: .file(extensions: ["srx"]))
+  var extensions: [String] = []
   @Flag(help: "Print the results as one JSON document.")
   var json = false
 
@@ -37,6 +41,7 @@ struct BenchCommand: AsyncParsableCommand {
     var settings = Bench.Settings(
       repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
     if !only.isEmpty { settings.parts = Set(only) }
+    settings.extensions = extensions
     let bench = Bench(
       settings: settings,
       progress: { Report.note($0) })

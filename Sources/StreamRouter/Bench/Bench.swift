@@ -16,6 +16,8 @@ public struct Bench: Sendable {
     public var seconds: Double
     public var busyThreads: Int
     public var transitPackets: Int
+    /// Built extensions whose cost is measured.
+    public var extensions: [String] = []
 
     public init(repetitions: Int = 3, seconds: Double = 1, busyThreads: Int = 8, transitPackets: Int = 50_000) {
       self.repetitions = repetitions
@@ -60,6 +62,10 @@ public struct Bench: Sendable {
       progress("cost of the relay path (BPF_PROG_TEST_RUN)")
       for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
         results.costs.append(try BenchCost.measure(transport, relays: relays))
+      }
+      for path in settings.extensions {
+        let object = try ExtensionObject(path: path)
+        results.extensionCosts.append(try BenchCost.measure(.rtp, relays: 2, extensions: [(object, [:])]))
       }
     }
     guard settings.parts != [.cost] else { return results }

@@ -13,16 +13,33 @@ enum BenchCost {
   private static let repetitions = 200
   private static let runs = 500
 
-  /// - Parameter relays: How many relays stand in the table.
-  static func measure(_ transport: StreamProtocol, relays: Int) throws -> BenchResults.Cost {
+  /// - Parameters:
+  ///   - relays: How many relays stand in the table.
+  ///   - extensions: What every packet goes through.
+  static func measure(
+    _ transport: StreamProtocol, relays: Int,
+    extensions: [(object: ExtensionObject, settings: [String: ParameterValue])] = []
+  ) throws -> BenchResults.Cost {
     try NetworkNamespace.runInNew {
       try setUp()
-      let datapath = try SandboxDatapath(pins: nil, capacity: max(relays, 16))
+      let placements = extensions.enumerated().map { place, entry in
+        ExtensionPlacement(object: entry.object, slot: UInt32(place), instances: 2)
+      }
+      let datapath = try SandboxDatapath(pins: nil, capacity: max(relays, 16), extensions: placements)
       try datapath.updateSettings()
+      for (place, entry) in extensions.enumerated() {
+        for instance: UInt32 in [0, 1] {
+          try datapath.extensions[UInt32(place)]?.begin(
+            instance, parameters: entry.object.manifest.record(entry.settings))
+        }
+      }
       for (index, pair) in stride(from: 0, to: max(relays, 2), by: 2).enumerated() {
         for (offset, relay) in Self.pair(UInt16(index), transport).enumerated() {
           // Two relays make a pair; the last one of an odd number is left out.
-          for entry in RelayEntry.entries(for: relay, index: UInt32(pair + offset), isLocal: { _ in false }) {
+          let uses = placements.map { sr_extension_use(slot: $0.slot, instance: UInt32(offset)) }
+          for entry in RelayEntry.entries(
+            for: relay, index: UInt32(pair + offset), extensions: uses, isLocal: { _ in false })
+          {
             try datapath.set(entry.value, at: entry.key)
           }
         }
@@ -42,7 +59,9 @@ enum BenchCost {
         throw BenchError.nothingArrived("\(forwarded) of \(runs * repetitions) packets forwarded in test runs")
       }
       return BenchResults.Cost(
-        what: "\(transport.rawValue), \(relays) relay\(relays == 1 ? "" : "s") in the table",
+        what: "\(transport.rawValue), \(relays) relay\(relays == 1 ? "" : "s") in the table"
+          + (extensions.isEmpty
+            ? "" : ", with " + extensions.map { $0.object.manifest.name }.joined(separator: ", ")),
         nanoseconds: durations.sorted()[durations.count / 2])
     }
   }

@@ -81,6 +81,7 @@ public struct BenchResults: Codable, Sendable {
   public var repetitions: Int
   public var secondsEach: Double
   public var costs: [Cost] = []
+  public var extensionCosts: [Cost] = []
   public var throughput: [Throughput] = []
   public var transit: [Transit] = []
 
@@ -105,6 +106,13 @@ public struct BenchResults: Codable, Sendable {
     if let one = costs.first, let many = costs.last, one.nanoseconds > 0 {
       lines.append(
         "  many relays cost \(number(many.nanoseconds / one.nanoseconds, 2)) times what one pair costs")
+    }
+    if let plain = costs.first(where: { $0.what.hasPrefix("rtp") }) {
+      for cost in extensionCosts {
+        lines.append(
+          "  \(cost.what)  \(number(cost.nanoseconds, 1)) ns, \(number(cost.nanoseconds - plain.nanoseconds, 1)) ns more than without"
+        )
+      }
     }
     return lines
   }

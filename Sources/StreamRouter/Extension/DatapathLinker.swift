@@ -29,7 +29,9 @@ enum DatapathLinker {
         "extension \(placement.object.manifest.name)")
     }
     let result = bpf_linker__finalize(linker)
-    guard result == 0 else { throw SandboxDatapath.failure("linking", "the datapath with its extensions", -result) }
+    guard result == 0 else {
+      throw SandboxDatapath.failure("linking", "the datapath with its extensions", -result)
+    }
     return try Data(contentsOf: output)
   }
 }

@@ -19,7 +19,9 @@ public struct ExtensionCheck: Sendable, Codable {
   ///
   /// - Throws: ``ExtensionError/refused(name:reason:log:)`` with the verifier's log.
   public static func run(_ object: ExtensionObject) throws -> ExtensionCheck {
-    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else { throw SandboxDatapath.notPermitted }
+    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
+      throw SandboxDatapath.notPermitted
+    }
     let alone = try SandboxDatapath(pins: nil, capacity: 1).programInfo()
     let with = try SandboxDatapath(
       pins: nil, capacity: 1, extensions: [ExtensionPlacement(object: object, slot: 0, instances: 1)]
@@ -34,7 +36,8 @@ public struct ExtensionCheck: Sendable, Codable {
 
   private static func helper(_ number: Int) -> String {
     let known = [
-      1: "map_lookup_elem", 5: "ktime_get_ns", 7: "get_prandom_u32", 9: "skb_store_bytes", 11: "l4_csum_replace",
+      1: "map_lookup_elem", 5: "ktime_get_ns", 7: "get_prandom_u32", 9: "skb_store_bytes",
+      11: "l4_csum_replace",
       26: "skb_load_bytes",
     ]
     return known[number] ?? "helper \(number)"

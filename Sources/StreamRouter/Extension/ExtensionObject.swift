@@ -186,7 +186,9 @@ struct ELFSections {
 
   /// Where a function of section .text stands, by the symbol table.
   func function(_ name: String, in bytes: [UInt8]) -> Range<Int>? {
-    guard let symbols = ranges[".symtab"], let names = ranges[".strtab"], let text = ranges[".text"] else { return nil }
+    guard let symbols = ranges[".symtab"], let names = ranges[".strtab"], let text = ranges[".text"] else {
+      return nil
+    }
     func number(_ at: Int, _ count: Int) -> Int? {
       Int(exactly: bytes[at..<at + count].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
@@ -194,7 +196,8 @@ struct ELFSections {
     for symbol in stride(from: symbols.lowerBound, through: symbols.upperBound - 24, by: 24) {
       guard let start = number(symbol, 4), start < names.count, let value = number(symbol + 8, 8),
         let size = number(symbol + 16, 8),
-        bytes[(names.lowerBound + start)..<names.upperBound].prefix(while: { $0 != 0 }).elementsEqual(name.utf8),
+        bytes[(names.lowerBound + start)..<names.upperBound].prefix(while: { $0 != 0 }).elementsEqual(
+          name.utf8),
         value <= text.count, size <= text.count - value
       else { continue }
       return text.lowerBound + value..<text.lowerBound + value + size

@@ -20,7 +20,8 @@ struct ExtensionPlacement: Sendable {
   /// What ``pinName`` says.
   static func parse(pinName: String) -> (slot: UInt32, content: String)? {
     let parts = pinName.split(separator: "-")
-    guard parts.count == 2, let slot = UInt32(parts[0]), slot < SR_EXTENSION_SLOTS.rawValue, parts[1].count == 64
+    guard parts.count == 2, let slot = UInt32(parts[0]), slot < SR_EXTENSION_SLOTS.rawValue,
+      parts[1].count == 64
     else { return nil }
     return (slot, String(parts[1]))
   }
@@ -113,4 +114,3 @@ extension sr_extension_account {
     timed_max_ns = largest
   }
 }
-

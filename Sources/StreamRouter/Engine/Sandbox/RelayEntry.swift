@@ -8,16 +8,23 @@ struct RelayEntry {
   let key: sr_relay_key
   let value: sr_relay
 
-  /// - Parameter isLocal: Whether a destination is an address of this node.
+  /// - Parameters:
+  ///   - extensions: Where the relay's extensions stand, in the order of the chain.
+  ///   - isLocal: Whether a destination is an address of this node.
   static func entries(
-    for relay: Relay, index: UInt32, isLocal: (IPAddress) -> Bool
+    for relay: Relay, index: UInt32, extensions: [sr_extension_use] = [], isLocal: (IPAddress) -> Bool
   ) -> [RelayEntry] {
-    let media = RelayEntry(relay, index: index, portOffset: 0, isLocal: isLocal)
+    let media = RelayEntry(relay, index: index, portOffset: 0, extensions, isLocal: isLocal)
     guard relay.transport == .rtp else { return [media] }
-    return [media, RelayEntry(relay, index: index, portOffset: 1, isLocal: isLocal)]
+    return [media, RelayEntry(relay, index: index, portOffset: 1, extensions, isLocal: isLocal)]
   }
 
-  private init(_ relay: Relay, index: UInt32, portOffset: UInt16, isLocal: (IPAddress) -> Bool) {
+  private init(
+    _ relay: Relay, index: UInt32, portOffset: UInt16, _ extensions: [sr_extension_use],
+    isLocal: (IPAddress) -> Bool
+  ) {
+    precondition(
+      extensions.count <= Int(SR_MAX_EXTENSIONS.rawValue), "Topology lets no more extensions through")
     precondition(relay.sources.count <= Int(SR_MAX_SOURCES.rawValue), "Topology lets no more sources through")
     precondition(relay.sinks.count <= Int(SR_MAX_SINKS.rawValue), "Topology lets no more sinks through")
     key = sr_relay_key(endpoint: relay.ingress, portOffset: portOffset)
@@ -34,6 +41,10 @@ struct RelayEntry {
     value.clock_rate = relay.clockRate ?? 0
     value.hop = UInt32(relay.hop)
     value.generation = .random(in: 1...UInt32.max)
+    value.extension_count = UInt32(extensions.count)
+    withUnsafeMutableBytes(of: &value.extensions) { bytes in
+      for (place, use) in extensions.enumerated() { bytes.bindMemory(to: sr_extension_use.self)[place] = use }
+    }
     withUnsafeMutableBytes(of: &value.sources) { bytes in
       let prefixes = bytes.bindMemory(to: sr_prefix.self)
       for (place, source) in relay.sources.enumerated() {

@@ -32,7 +32,8 @@ final class SandboxDatapath {
   ///   - capacity: Relays that the tables hold; ignored where pinned maps are taken over.
   ///   - extensions: What is linked in.
   init(
-    pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue), extensions placements: [ExtensionPlacement] = []
+    pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
+    extensions placements: [ExtensionPlacement] = []
   ) throws {
     _ = Self.keepLog
     let image = try DatapathLinker.link(Self.image, placements)
