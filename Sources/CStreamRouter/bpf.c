@@ -1,8 +1,11 @@
 #include "sr_bpf.h"
 
 #include <bpf/libbpf.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 // The end of a verifier log is the part that tells, but libbpf frames it at the beginning too: room for both.
 static _Thread_local char kept[128 * 1024];
@@ -27,4 +30,8 @@ void sr_bpf_log_take(char *text, size_t size) {
     memcpy(text, kept, length);
     text[length] = 0;
     used = 0;
+}
+
+void sr_wait_for_packets(void) {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
