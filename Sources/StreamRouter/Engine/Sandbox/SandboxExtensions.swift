@@ -63,15 +63,14 @@ struct SandboxExtensions {
   func placing(_ objects: [ExtensionObject]) throws -> (
     standing: [ExtensionPlacement], new: [ExtensionPlacement]
   ) {
+    let busy = Set(used.map(\.slot))
+    // What no relay uses and this chain does not want makes room, when anything is linked in at all.
+    let kept = all.filter { placed in
+      busy.contains(placed.slot) || objects.contains { $0.content == placed.object.content }
+    }
+    var taken = Set(kept.map(\.slot))
     var new: [ExtensionPlacement] = []
-    let standing = all
-    // What no relay uses makes room.
-    var taken = Set(used.map(\.slot)).union(
-      standing.filter { placed in objects.contains { $0.content == placed.object.content } }.map(\.slot))
-    for object in objects
-    where !standing.contains(where: { $0.object.content == object.content })
-      && !new.contains(where: { $0.object.content == object.content })
-    {
+    for object in objects where !(kept + new).contains(where: { $0.object.content == object.content }) {
       guard let slot = (0..<SR_EXTENSION_SLOTS.rawValue).first(where: { !taken.contains($0) }) else {
         throw EngineError.failed(
           engine: .sandbox, operation: "placing", subject: "extension \(object.manifest.name)", errno: 0,
@@ -81,7 +80,7 @@ struct SandboxExtensions {
       taken.insert(slot)
       new.append(ExtensionPlacement(object: object, slot: slot))
     }
-    return (new.isEmpty ? standing : standing.filter { taken.contains($0.slot) }, new)
+    return (new.isEmpty ? all : kept, new)
   }
 
   /// Notes what is linked in now, and keeps copies for the next daemon.
