@@ -20,14 +20,13 @@
             bpf_skb_pull_data(skb, 0);                                                                       \
         return SR_VERDICT_NONE;                                                                              \
     }
-#define SR_EACH_SLOT(SLOT)                                                                                   \
-    SLOT(0, 00)                                                                                              \
-    SLOT(1, 01)                                                                                              \
-    SLOT(2, 02) SLOT(3, 03) SLOT(4, 04) SLOT(5, 05) SLOT(6, 06) SLOT(7, 07) SLOT(8, 08) SLOT(9, 09)          \
-        SLOT(10, 10) SLOT(11, 11) SLOT(12, 12) SLOT(13, 13) SLOT(14, 14) SLOT(15, 15) SLOT(16, 16)           \
-            SLOT(17, 17) SLOT(18, 18) SLOT(19, 19) SLOT(20, 20) SLOT(21, 21) SLOT(22, 22) SLOT(23, 23)       \
-                SLOT(24, 24) SLOT(25, 25) SLOT(26, 26) SLOT(27, 27) SLOT(28, 28) SLOT(29, 29) SLOT(30, 30)   \
-                    SLOT(31, 31)
+// clang-format off
+#define SR_EACH_SLOT(SLOT) \
+    SLOT(0, 00) SLOT(1, 01) SLOT(2, 02) SLOT(3, 03) SLOT(4, 04) SLOT(5, 05) SLOT(6, 06) SLOT(7, 07) \
+    SLOT(8, 08) SLOT(9, 09) SLOT(10, 10) SLOT(11, 11) SLOT(12, 12) SLOT(13, 13) SLOT(14, 14) SLOT(15, 15) \
+    SLOT(16, 16) SLOT(17, 17) SLOT(18, 18) SLOT(19, 19) SLOT(20, 20) SLOT(21, 21) SLOT(22, 22) SLOT(23, 23) \
+    SLOT(24, 24) SLOT(25, 25) SLOT(26, 26) SLOT(27, 27) SLOT(28, 28) SLOT(29, 29) SLOT(30, 30) SLOT(31, 31)
+// clang-format on
 
 SR_EACH_SLOT(SR_SLOT)
 
