@@ -216,7 +216,9 @@ static __always_inline void sr_measure_residence(struct sr_counters *account, __
     account->residence_sum_ns += residence_ns * packets;
     if (residence_ns > account->residence_max_ns)
         account->residence_max_ns = residence_ns;
-    __u32 bucket = sr_residence_bucket(residence_ns);
+    __u64 bucket = sr_residence_bucket(residence_ns);
+    // The compiler knows the bound and would leave the check out; older verifiers do not.
+    asm volatile("" : "+r"(bucket));
     if (bucket < SR_RESIDENCE_BUCKETS)
         account->residence[bucket] += packets;
 }
