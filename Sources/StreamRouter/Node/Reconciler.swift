@@ -181,7 +181,7 @@ public actor Reconciler {
         log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
       }
     } else {
-      SandboxEngine.removeAll(pins: options.pins)
+      SandboxEngine.removeAll(pins: options.pins, store: options.extensionStore)
     }
   }
 }

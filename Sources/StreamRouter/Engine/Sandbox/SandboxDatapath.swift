@@ -195,11 +195,16 @@ final class SandboxDatapath {
     return flow
   }
 
+  func set(_ flow: sr_flow, at index: UInt32) throws {
+    var index = index
+    var flow = flow
+    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "writing", "a flow")
+  }
+
   /// Clears the account of an index before another relay takes it.
   func clear(index: UInt32) throws {
     var index = index
-    var flow = sr_flow()
-    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "clearing", "a flow")
+    try set(sr_flow(), at: index)
     let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_counters>.stride * processors)
     try check(bpf_map_update_elem(maps.counters, &index, zeros, UInt64(BPF_ANY)), "clearing", "counters")
   }

@@ -144,7 +144,9 @@ public actor SandboxEngine: Engine {
   public func stop() {}
 
   /// Removes everything of a node: filters, maps, program. Packets to its relays are no longer touched.
-  public static func removeAll(pins: String) {
+  ///
+  /// - Parameter store: Where copies of its extensions are kept.
+  public static func removeAll(pins: String, store: String? = nil) {
     _ = SandboxDatapath.keepLog
     for device in SandboxDevices.all() {
       if let id = SandboxDevices.programID(on: device), uses(program: id, mapsOf: pins) {
@@ -152,6 +154,7 @@ public actor SandboxEngine: Engine {
       }
     }
     try? FileManager.default.removeItem(atPath: pins)
+    if let store { try? FileManager.default.removeItem(atPath: store) }
   }
 
   // MARK: Entries
