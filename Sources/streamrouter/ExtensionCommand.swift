@@ -9,10 +9,10 @@ struct ExtensionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "extension",
     abstract: "Write, build and check relay extensions: Swift code that runs on every packet.",
-    subcommands: [New.self, Build.self, Check.self, Show.self])
+    subcommands: [New.self, Build.self, Check.self, List.self, Show.self])
 
   /// Exit status of a file that is not what it should be.
-  private static let dataError: Int32 = 65
+  fileprivate static let dataError: Int32 = 65
 
   fileprivate static func fail(_ error: any Error) -> ExitCode {
     Report.error("\(error)")
@@ -105,6 +105,41 @@ struct ExtensionCommand: AsyncParsableCommand {
           throw fail(error)
         }
       }
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the built extensions that topologies can use.",
+      discussion: """
+        Looks beside the topology file, in extensions/ beside it, in each folder of STREAMROUTER_EXTENSIONS (separated \
+        by colons), in /usr/local/lib/streamrouter/extensions and in /usr/lib/streamrouter/extensions. Of two files of \
+        one name the first counts.
+        Exit status: 0, or 65 where a file is damaged.
+
+        Example: streamrouter extension list --topology studio.yaml
+        """)
+    @Option(help: "Look in this folder, and nowhere else. Repeatable.", completion: .directory)
+    var dir: [String] = []
+    @Option(help: "Look beside this topology file first.", completion: .file(extensions: ["yaml", "yml"]))
+    var topology: String?
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func run() throws {
+      let library = ExtensionLibrary(places: dir.isEmpty ? ExtensionLibrary.places(for: topology) : dir)
+      if json {
+        print(try library.json())
+      } else if library.entries.isEmpty {
+        Report.note(
+          "no extension in \(library.places.joined(separator: ", ")); build one with 'streamrouter extension build'"
+        )
+      } else {
+        print(library.table)
+      }
+      let flaws = library.flaws
+      for flaw in flaws { Report.error("\(flaw)") }
+      if !flaws.isEmpty { throw ExitCode(ExtensionCommand.dataError) }
     }
   }
 
