@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "StreamRouter",
       dependencies: [
-        "CStreamRouter", "JitterStats", "Topology",
+        "CStreamRouter", "JitterStats", "Topology", "Yams",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),

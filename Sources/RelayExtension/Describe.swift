@@ -66,7 +66,8 @@ extension RelayExtension {
           "\"name\": \(quoted(name))", "\"type\": \(quoted(kind.name))", "\"offset\": \(offset)",
           "\"default\": \(child.value)", "\"summary\": \(quoted(note.map { "\($0.summary)" } ?? ""))",
         ]
-        if let note { members += ["\"minimum\": \(note.minimum)", "\"maximum\": \(note.maximum)"] }
+        if let minimum = note?.minimum { members.append("\"minimum\": \(minimum)") }
+        if let maximum = note?.maximum { members.append("\"maximum\": \(maximum)") }
         found.append("{\(members.joined(separator: ", "))}")
         offset += kind.bytes
       }

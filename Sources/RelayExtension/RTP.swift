@@ -33,6 +33,16 @@ extension Packet {
   @inline(__always)
   public var rtp: RTPHeader? { RTPHeader(self) }
 
+  /// The type of the first RTCP packet in the datagram (RFC 3550 section 6.1), such as 200 for a sender report; nil for
+  /// RTP, for streams of protocol udp, and for what is no RTCP.
+  @inline(__always)
+  public var rtcpType: UInt8? {
+    guard unsafe viewProtocol(view) != 0, let word = uint32(at: 0), word >> 30 == 2,
+      (192...223).contains(word >> 16 & 0xff)
+    else { return nil }
+    return UInt8(truncatingIfNeeded: word >> 16)
+  }
+
   /// A contributing source (RFC 3550 section 5.1), 0 being the first.
   @inline(__always)
   public func csrc(_ number: Int, of rtp: RTPHeader) -> UInt32? {

@@ -75,8 +75,10 @@ public enum NoCounter: UInt32, RelayCounter {
 /// Bounds and explanation of one parameter.
 public struct Parameter {
   public let name: StaticString
-  public let minimum: Int64
-  public let maximum: UInt64
+  /// nil: the least of its type.
+  public let minimum: Int64?
+  /// nil: the largest of its type.
+  public let maximum: UInt64?
   public let summary: StaticString
 
   /// - Parameters:
@@ -87,6 +89,14 @@ public struct Parameter {
     self.name = name
     minimum = Int64(bounds.lowerBound)
     maximum = bounds.upperBound < 0 ? 0 : UInt64(bounds.upperBound)
+    self.summary = summary
+  }
+
+  /// A parameter that takes every value of its type, such as a Bool.
+  public init(_ name: StaticString, _ summary: StaticString) {
+    self.name = name
+    minimum = nil
+    maximum = nil
     self.summary = summary
   }
 }

@@ -115,7 +115,7 @@ extension TopologyDecoder {
 extension Int128 {
   /// Reads `12`, `-12`, `5M` (powers of 1000) or `0x60`, and nothing else. Plain decimal digits must stand without
   /// quotes, as everywhere; the other forms are text to a reader of JSON.
-  fileprivate init?(parameter text: String, plain: Bool) {
+  init?(parameter text: String, plain: Bool) {
     let decimal: ClosedRange<UInt8> = 0x30...0x39
     if text.hasPrefix("0x") {
       let digits = text.utf8.dropFirst(2)

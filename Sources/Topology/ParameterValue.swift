@@ -19,6 +19,17 @@ public enum ParameterValue: Hashable, Sendable {
     }
   }
 
+  /// Reads a value as topology files write it: `true`, `false`, `12`, `-12`, `5M` or `0x60`.
+  public init?(_ text: String) {
+    if let bool = Bool(text) {
+      self = .bool(bool)
+    } else if let number = Int128(parameter: text, plain: true) {
+      self.init(exactly: number)
+    } else {
+      return nil
+    }
+  }
+
   /// nil for a boolean.
   public var integer: Int128? {
     switch self {

@@ -27,6 +27,10 @@ struct BenchCommand: AsyncParsableCommand {
     name: .customLong("extension"), help: "Also measure what this built extension costs. Repeatable.",
     completion: .file(extensions: ["srx"]))
   var extensions: [String] = []
+  @Option(
+    name: .customLong("with"),
+    help: "A parameter of such an extension: police.bitsPerSecond=5G. Repeatable.")
+  var parameters: [String] = []
   @Flag(help: "Print the results as one JSON document.")
   var json = false
 
@@ -42,6 +46,7 @@ struct BenchCommand: AsyncParsableCommand {
       repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
     if !only.isEmpty { settings.parts = Set(only) }
     settings.extensions = extensions
+    settings.extensionSettings = parameters
     let bench = Bench(
       settings: settings,
       progress: { Report.note($0) })

@@ -9,10 +9,10 @@ struct ExtensionCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "extension",
     abstract: "Write, build and check relay extensions: Swift code that runs on every packet.",
-    subcommands: [New.self, Build.self, Check.self, Show.self])
+    subcommands: [New.self, Build.self, Check.self, Test.self, List.self, Show.self])
 
   /// Exit status of a file that is not what it should be.
-  private static let dataError: Int32 = 65
+  fileprivate static let dataError: Int32 = 65
 
   fileprivate static func fail(_ error: any Error) -> ExitCode {
     Report.error("\(error)")
@@ -105,6 +105,103 @@ struct ExtensionCommand: AsyncParsableCommand {
           throw fail(error)
         }
       }
+    }
+  }
+
+  struct Test: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Run built extensions on packets, and compare what comes out.",
+      discussion: """
+        Each runs in the kernel's datapath (BPF_PROG_TEST_RUN, in a network of its own) and as native code, on the \
+        packets of NAME.vectors.yaml beside it. Without root only the native part runs.
+
+        A file of vectors is a list of cases:
+
+          - name: every second packet goes
+            with: {everyNth: 2}            # parameters
+            sinks: 2                       # default 1; protocol: rtp or udp; family: ipv4 or ipv6
+            rtp: {payloadType: 96}         # fields of all packets of the case
+            packets:
+              - {at: 20ms, rtp: {sequence: 1, timestamp: 900}, payload: 67 42 00, expect: forward}
+              - {rtp: {sequence: 2}, repeat: {count: 4, every: 5ms}, expect: [drop, forward]}
+              - {raw: 80 60 00 07 00 00 00 00 00 00 00 01, expect: {only: [1], rtp: {sequence: 9}, dscp: 46}}
+            counters: {dropped: 2}         # those that are not named must be 0
+            histogram: {values: 3, sum: 90}
+
+        What 'expect' does not name must leave as it came; without it, the packet is forwarded. More keys: packets \
+        take raw, filler, port: rtcp, dscp, ttl, sourcePort; rtp takes sequence, timestamp, ssrc, payloadType, marker, \
+        csrc, extension, padding; expect takes verdict (forward, drop, trap), only, rtp, payload, bytes, dscp.
+
+        Exit status: 0 all is as expected, 1 something is not, 65 a file is damaged or the verifier refuses.
+
+        Example: sudo streamrouter extension test drop-byte.srx
+        """)
+    @Argument(help: "Built extensions.", completion: .file(extensions: ["srx"]))
+    var files: [String]
+    @Option(help: "The vectors, where they do not stand beside it.", completion: .file(extensions: ["yaml"]))
+    var vectors: String?
+
+    func validate() throws {
+      if vectors != nil, files.count > 1 {
+        throw ValidationError("--vectors belongs to one extension; test the others by themselves")
+      }
+    }
+
+    func run() throws {
+      var failed = false
+      for file in files {
+        do {
+          let object = try ExtensionObject(path: file)
+          let beside = ExtensionTest.vectorFiles(besides: file)
+          let path = vectors ?? beside.first { FileManager.default.fileExists(atPath: $0) } ?? beside[0]
+          let test = try ExtensionTest.run(object, vectors: path)
+          for failure in test.failures { print("\(path): \(failure)") }
+          let ran = test.engines.joined(separator: " and ")
+          print(
+            "\(file): \(test.failures.isEmpty ? "as expected" : "\(test.failures.count) differences"), \(test.cases) cases with \(test.packets) packets in \(ran)"
+          )
+          if let skipped = test.skipped { Report.note("\(file): \(skipped)") }
+          failed = failed || !test.failures.isEmpty
+        } catch {
+          throw fail(error)
+        }
+      }
+      if failed { throw ExitCode(1) }
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the built extensions that topologies can use.",
+      discussion: """
+        Looks beside the topology file, in extensions/ beside it, in each folder of STREAMROUTER_EXTENSIONS (separated \
+        by colons), in /usr/local/lib/streamrouter/extensions and in /usr/lib/streamrouter/extensions. Of two files of \
+        one name the first counts.
+        Exit status: 0, or 65 where a file is damaged.
+
+        Example: streamrouter extension list --topology studio.yaml
+        """)
+    @Option(help: "Look in this folder, and nowhere else. Repeatable.", completion: .directory)
+    var dir: [String] = []
+    @Option(help: "Look beside this topology file first.", completion: .file(extensions: ["yaml", "yml"]))
+    var topology: String?
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func run() throws {
+      let library = ExtensionLibrary(places: dir.isEmpty ? ExtensionLibrary.places(for: topology) : dir)
+      if json {
+        print(try library.json())
+      } else if library.entries.isEmpty {
+        Report.note(
+          "no extension in \(library.places.joined(separator: ", ")); build one with 'streamrouter extension build'"
+        )
+      } else {
+        print(library.table)
+      }
+      let flaws = library.flaws
+      for flaw in flaws { Report.error("\(flaw)") }
+      if !flaws.isEmpty { throw ExitCode(ExtensionCommand.dataError) }
     }
   }
 

@@ -101,6 +101,9 @@ private struct Workshop {
   private static let sdk = [
     "-swift-version", "6", "-enable-experimental-feature", "Extern", "-suppress-warnings",
   ]
+  /// One function in, one function out: what is rarely run, such as a trap, must not become a function of its own. Other
+  /// compilers of this family know a switch for that; Swift's clang knows only from which size on it pays.
+  private static let whole = ["-mllvm", "-hotcoldsplit-threshold=1000000", "-fno-jump-tables"]
   private static let embedded = [
     "-gline-tables-only",
     "-target", "riscv64-none-none-eabi", "-enable-experimental-feature", "Embedded", "-wmo",
@@ -177,6 +180,8 @@ private struct Workshop {
     let compiled = try await toolchain.run(
       toolchain.swiftc,
       Self.strict + Self.embedded + [
+        // LLVM's optimiser runs later, for the target that is meant: it must not make tables of switches here.
+        "-Xfrontend", "-disable-llvm-optzns",
         "-module-name", "Extension", "-I", folder.string, "-emit-ir", source.string, path("Entry.swift"), "-o",
         path("extension.ll"),
       ])
@@ -189,7 +194,7 @@ private struct Workshop {
     let raw = path("\(triple).raw.ll")
     try ExtensionIR.retarget(code, triple: triple).write(toFile: raw, atomically: false, encoding: .utf8)
     let lean = path("\(triple).lean.ll")
-    let base = ["-target", triple, "-O2", "-Wno-override-module"] + flags
+    let base = ["-target", triple, "-O2", "-Wno-override-module"] + Self.whole + flags
     try await expect(
       "optimising for \(triple)", toolchain.clang, base + ["-S", "-emit-llvm", "-x", "ir", raw, "-o", lean])
     let finished: String
@@ -209,13 +214,41 @@ private struct Workshop {
   func kernelObject(_ code: String, _ description: ExtensionDescription) async throws -> String {
     let bitcode = try await bitcode(code, triple: "bpfel", ["-mcpu=v3"])
     let output = path("kernel.o")
-    try await expect(
-      "compiling for the kernel", toolchain.clang,
+    let compiled = try await toolchain.run(
+      toolchain.clang,
       ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-I", folder.string]
-        + sizes(description) + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + [
+        + Self.whole + sizes(description) + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + [
           "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, "-c", path("extension.c"), "-o", output,
         ])
+    guard compiled.succeeded else { throw kernelFailure(compiled.errors) }
     return output
+  }
+
+  /// What BPF's code generator cannot do, in the author's words.
+  private func kernelFailure(_ errors: String) -> ExtensionError {
+    let functions = Set(errors.matches(of: /built-in function '(\w+)'/).map { String($0.output.1) })
+    guard !functions.isEmpty else {
+      return .internalFailure(step: "compiling for the kernel", detail: errors)
+    }
+    // "could not determine the original source location for Thin.swift:12:40"
+    let name = source.lastComponent?.string ?? source.string
+    let line = errors.components(separatedBy: " for \(name):").dropFirst().first?.prefix {
+      $0.isNumber || $0 == ":"
+    }
+    // __muldf3, __floatunsidf: of double; sf: of float; ti: of 128 bits (libgcc's names).
+    let isFloat = functions.contains { $0.contains("df") || $0.contains("sf") }
+    let isMemory = functions.contains { $0.hasPrefix("mem") }
+    return .notPossible(
+      file: source.string + (line.map { ":\($0)" } ?? ""),
+      reason: isFloat
+        ? "floating point cannot run in a kernel"
+        : isMemory
+          ? "a value is too large to be copied at once in a kernel"
+          : "numbers of 128 bits cannot be multiplied or divided in a kernel",
+      remedy: isFloat
+        ? "scale integers instead: thousandths, or nanoseconds"
+        : isMemory
+          ? "change the elements that matter, one by one" : "use UInt64, and divide before you multiply")
   }
 
   func nativeObject(_ code: String, _ description: ExtensionDescription) async throws -> String {

@@ -41,18 +41,18 @@ enum ExtensionIR {
         lines.append(plain(line))
       }
     }
-    return lines.joined(separator: "\n")
+    let text = lines.joined(separator: "\n")
+    return triple.hasPrefix("bpf") ? KernelArithmetic.lower(text) : text
   }
 
   private static func attributes(_ line: Substring) -> Substring {
     guard let open = line.firstIndex(of: "{"), let close = line.lastIndex(of: "}") else { return line }
     let kept = line[line.index(after: open)..<close].split(separator: " ").filter { word in
-      !["noinline", "optnone", "uwtable"].contains(word) && !word.hasPrefix("\"target-")
+      !["noinline", "optnone", "uwtable", "cold"].contains(word) && !word.hasPrefix("\"target-")
         && !word.hasPrefix("\"frame-pointer\"")
     }
-    // A group must not be empty.
-    let words = kept.isEmpty ? "nounwind" : kept.joined(separator: " ")
-    return line[...open] + " \(words) }"
+    // Tables in place of switches need bounds that the optimiser knows and the verifier cannot see.
+    return line[...open] + " \((kept + ["\"no-jump-tables\"=\"true\""]).joined(separator: " ")) }"
   }
 
   private static let linkages: Set<Substring> = [
@@ -65,11 +65,15 @@ enum ExtensionIR {
     while let first = words.first, linkages.contains(first) { words.removeFirst() }
     let rest = words.joined(separator: " ")
     if name(of: line) == entry { return "define \(rest)" }
+    return "define internal \(alwaysInlined(rest))"
+  }
+
+  private static func alwaysInlined(_ definition: String) -> String {
     // Attributes end with the number of their group, which may be missing.
-    guard let parameters = rest.lastIndex(of: ")"),
-      let end = rest[parameters...].range(of: " #") ?? rest[parameters...].range(of: " {")
-    else { return "define internal \(rest)" }
-    return "define internal \(rest[..<end.lowerBound]) alwaysinline\(rest[end.lowerBound...])"
+    guard let parameters = definition.lastIndex(of: ")"),
+      let end = definition[parameters...].range(of: " #") ?? definition[parameters...].range(of: " {")
+    else { return definition }
+    return "\(definition[..<end.lowerBound]) alwaysinline\(definition[end.lowerBound...])"
   }
 
   /// Without what says how a C function of the former target extends small integers, and without groups of the linker.
@@ -111,7 +115,18 @@ enum ExtensionIR {
     var trapped = false
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
       if line.hasPrefix("define "), let name = name(of: line) {
-        if name == entry { foundEntry = true } else { others.append(name) }
+        guard name == entry else {
+          others.append(name)
+          continue
+        }
+        foundEntry = true
+        // The frame takes it in, however long it is and however seldom the optimiser thinks it runs.
+        lines.append(alwaysInlined(String(line))[...])
+        continue
+      }
+      if line.hasPrefix("attributes #") {
+        lines.append(attributes(line))
+        continue
       }
       if line.hasPrefix("declare "), let name = name(of: line) {
         if name == trap { continue }

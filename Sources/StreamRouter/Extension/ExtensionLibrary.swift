@@ -1,62 +1,148 @@
 import Foundation
 import Topology
 
-/// The built extensions of some folders: what a topology's names mean on this machine.
+/// The built extensions that are found along a path of folders; of two of one name the first counts.
+///
+/// An extension's file bears its name: `police` is `police.srx`.
 public struct ExtensionLibrary: Sendable {
-  /// In the order in which they are looked through; the first object of a name counts.
+  /// Folders, in the order in which they are looked through; one that does not exist is empty.
   public let places: [String]
-  public let objects: [ExtensionObject]
-  /// Files that are no extension, or a damaged one, and why.
-  public let flaws: [ExtensionError]
 
-  /// Reads every built extension in these folders; a folder that is not there holds none.
-  public init(places: [String]) {
-    self.places = places
-    var objects: [ExtensionObject] = []
-    var flaws: [ExtensionError] = []
-    for place in places {
-      let names = ((try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []).sorted()
-      for name in names where name.hasSuffix(ExtensionObject.suffix) {
-        do throws(ExtensionError) {
-          let object = try ExtensionObject(path: place + "/" + name)
-          if !objects.contains(where: { $0.manifest.name == object.manifest.name }) { objects.append(object) }
-        } catch {
-          flaws.append(error)
-        }
-      }
+  public init(places: [String]) { self.places = places }
+
+  /// Where extensions are looked for: beside the topology file, in `extensions` beside it, in each folder of
+  /// `$STREAMROUTER_EXTENSIONS` (separated by colons), and where packages install them.
+  ///
+  /// - Parameter topology: The topology file's path, where there is one.
+  public static func places(
+    for topology: String?, environment: [String: String] = ProcessInfo.processInfo.environment
+  ) -> [String] {
+    var places: [String] = []
+    if let topology, topology != "-" {
+      let folder = URL(fileURLWithPath: topology).deletingLastPathComponent()
+      places += [folder.path, folder.appendingPathComponent("extensions").path]
     }
-    self.objects = objects
-    self.flaws = flaws
+    places += (environment["STREAMROUTER_EXTENSIONS"] ?? "").split(separator: ":").map(String.init)
+    return places + ["/usr/local/lib/streamrouter/extensions", "/usr/lib/streamrouter/extensions"]
   }
 
-  /// Where the extensions of a topology file are looked for.
-  public static func places(for file: String?) -> [String] {
-    let folder = file.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path }
-    let own = folder.map { [$0, $0 + "/extensions"] } ?? []
-    let chosen = ProcessInfo.processInfo.environment["STREAMROUTER_EXTENSIONS"] ?? ""
-    return own + chosen.split(separator: ":").map(String.init)
-      + ["/usr/local/lib/streamrouter/extensions", "/usr/lib/streamrouter/extensions"]
-  }
-
-  public var catalog: ExtensionCatalog { ExtensionCatalog(objects.map(\.manifest), places: places) }
-
-  /// - Throws: ``ExtensionError`` where there is none, or only a damaged one.
+  /// Reads an extension.
+  ///
+  /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)``: none is there, or the first is damaged.
   public func object(named name: String) throws(ExtensionError) -> ExtensionObject {
-    if let object = objects.first(where: { $0.manifest.name == name }) { return object }
-    for case .unreadable(let file, let reason, let remedy) in flaws
-    where URL(fileURLWithPath: file).lastPathComponent == name + ExtensionObject.suffix {
-      throw .unreadable(file: file, reason: reason, remedy: remedy)
+    for place in places {
+      let path = Self.path(of: name, in: place)
+      if access(path, F_OK) == 0 { return try Self.read(path, name) }
     }
     throw .unreadable(
-      file: name, reason: "no such extension is installed",
-      remedy: "build it with 'streamrouter extension build' into one of \(places.joined(separator: ", "))")
+      file: name + ExtensionObject.suffix, reason: "no extension \(name) is installed",
+      remedy: "put it into \(places.last ?? "a folder of the search path"), or set STREAMROUTER_EXTENSIONS")
+  }
+
+  /// A file of the library: what it holds, or why that cannot be used.
+  public struct Entry: Sendable {
+    public var path: String
+    public var found: Result<ExtensionObject, ExtensionError>
+    /// A file of the same name stands earlier in the path, and that one counts.
+    public var isHidden: Bool
+  }
+
+  /// All built extensions along the path, damaged ones among them.
+  public var entries: [Entry] {
+    var seen: Set<String> = []
+    return places.flatMap { place in
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []
+      return files.filter { $0.hasSuffix(ExtensionObject.suffix) }.sorted().map { file in
+        let name = String(file.dropLast(ExtensionObject.suffix.count))
+        let path = Self.path(of: name, in: place)
+        let found = Result { () throws(ExtensionError) in try Self.read(path, name) }
+        return Entry(path: path, found: found, isHidden: !seen.insert(name).inserted)
+      }
+    }
+  }
+
+  /// Why files along the path cannot be used.
+  public var flaws: [ExtensionError] {
+    entries.compactMap { if case .failure(let flaw) = $0.found { flaw } else { nil } }
+  }
+
+  /// What the names and parameters of a topology are checked against. Damaged files are left out; ``flaws`` has them.
+  public var catalog: ExtensionCatalog {
+    // As `object(named:)`: what a damaged file hides is not taken in its place.
+    ExtensionCatalog(
+      entries.compactMap { $0.isHidden ? nil : try? $0.found.get().manifest }, places: places)
+  }
+
+  private static func path(of name: String, in place: String) -> String {
+    (place.hasSuffix("/") ? place : place + "/") + name + ExtensionObject.suffix
+  }
+
+  private static func read(_ path: String, _ name: String) throws(ExtensionError) -> ExtensionObject {
+    let object = try ExtensionObject(path: path)
+    guard object.manifest.name == name else {
+      throw .unreadable(
+        file: path, reason: "holds extension \(object.manifest.name)",
+        remedy: "rename it to \(object.manifest.name)\(ExtensionObject.suffix)")
+    }
+    return object
+  }
+}
+
+extension ExtensionLibrary {
+  /// One row for each file, and what is wrong with those that cannot be used.
+  public var table: String {
+    let entries = entries
+    guard !entries.isEmpty else { return "" }
+    var rows = [["name", "version", "parameters", "summary", "file"]]
+    for entry in entries {
+      guard let object = try? entry.found.get() else { continue }
+      let manifest = object.manifest
+      rows.append([
+        manifest.name, manifest.version,
+        manifest.parameters.isEmpty ? "-" : manifest.parameters.map(\.name).joined(separator: ", "),
+        manifest.summary.isEmpty ? "-" : manifest.summary, entry.path + (entry.isHidden ? " (hidden)" : ""),
+      ])
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+        .trimmingCharacters(in: .whitespaces)
+    }.joined(separator: "\n")
+  }
+
+  /// One JSON document: the extensions, each with its file, and the flaws.
+  public func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let found = entries.compactMap { entry in
+      (try? entry.found.get()).map { object in
+        Listing.Item(
+          file: entry.path, hidden: entry.isHidden, content: object.content, machine: object.nativeMachine,
+          manifest: object.manifest)
+      }
+    }
+    let listing = Listing(extensions: found, flaws: flaws.map(\.description), places: places)
+    return String(decoding: try encoder.encode(listing), as: UTF8.self)
+  }
+
+  private struct Listing: Encodable {
+    struct Item: Encodable {
+      var file: String
+      var hidden: Bool
+      var content: String
+      var machine: String
+      var manifest: ExtensionManifest
+    }
+    var extensions: [Item]
+    var flaws: [String]
+    var places: [String]
   }
 }
 
 extension Topology {
   /// Reads and validates a file, its extensions checked against those that are installed for it.
   public static func loadWithExtensions(path: String) throws(TopologyError) -> Topology {
-    let library = ExtensionLibrary(places: ExtensionLibrary.places(for: path == "-" ? nil : path))
+    let library = ExtensionLibrary(places: ExtensionLibrary.places(for: path))
     return try load(path: path, extensions: library.catalog)
   }
 }

@@ -1,0 +1,161 @@
+import Foundation
+import Topology
+
+/// Runs an extension on packet vectors in every engine that this machine can run, and tells what differs: from the
+/// vectors, and between the engines.
+public struct ExtensionTest: Sendable {
+  /// One thing that is not as it should be.
+  public struct Failure: Hashable, Sendable, CustomStringConvertible {
+    public var `case`: String
+    /// Where in the file: the packet's place in the case and its line; nil: the account at the end of the case.
+    public var packet: String?
+    /// `bpf`, `native`, or `bpf and native` where they disagree with each other.
+    public var engine: String
+    public var expected: String
+    public var came: String
+
+    public var description: String {
+      "case '\(self.case)', \(packet ?? "at its end"), \(engine): expected \(expected), came \(came)"
+    }
+  }
+
+  public private(set) var failures: [Failure] = []
+  public private(set) var cases = 0
+  public private(set) var packets = 0
+  /// The engines that ran.
+  public private(set) var engines: [String] = []
+  /// Why an engine did not run.
+  public private(set) var skipped: String?
+
+  /// Where the vectors of an object are looked for: `NAME.vectors.yaml` beside it, and as the source's name has it
+  /// (`DejitterMark.vectors.yaml` for `dejitter-mark.srx`).
+  public static func vectorFiles(besides object: String) -> [String] {
+    let url = URL(fileURLWithPath: object)
+    let stem = url.deletingPathExtension().lastPathComponent
+    let type = stem.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
+    let folder = url.deletingLastPathComponent()
+    return [stem, type].map { folder.appendingPathComponent($0 + ".vectors.yaml").path }
+  }
+
+  /// - Throws: ``ExtensionError``: vectors that cannot be read, or an extension that the verifier refuses.
+  public static func run(_ object: ExtensionObject, vectors path: String) throws -> ExtensionTest {
+    try run(object, VectorReader.read(path: path, for: object.manifest))
+  }
+
+  static func run(_ object: ExtensionObject, _ vectors: ExtensionVectors) throws -> ExtensionTest {
+    var test = ExtensionTest()
+    test.cases = vectors.cases.count
+    test.packets = vectors.cases.reduce(0) { $0 + $1.packets.count }
+    var sandbox: [VectorCaseOutcome]?
+    if let obstacle = SandboxVectors.obstacle() {
+      test.skipped = "the kernel's part did not run: \(obstacle)"
+    } else {
+      // First: an extension that the verifier refuses may never end when it runs here.
+      sandbox = try SandboxVectors.run(vectors, on: object)
+      test.engines.append("bpf")
+    }
+    let native = try NativeVectors.run(vectors, on: object)
+    test.engines.append("native")
+    for (place, entry) in vectors.cases.enumerated() {
+      if let sandbox { test.compare(sandbox[place], with: entry, "bpf", object.manifest) }
+      test.compare(native[place], with: entry, "native", object.manifest)
+      if let sandbox { test.compare(sandbox[place], native[place], entry, object.manifest) }
+    }
+    return test
+  }
+
+  // MARK: With the vectors
+
+  private mutating func compare(
+    _ outcome: VectorCaseOutcome, with entry: ExtensionVectors.Case, _ engine: String,
+    _ manifest: ExtensionManifest
+  ) {
+    for (packet, came) in zip(entry.packets, outcome.packets) {
+      if let (expected, found) = Self.difference(packet.expected, came, isRTP: packet.isRTP) {
+        failures.append(
+          Failure(
+            case: entry.name, packet: "packet \(packet.label) (line \(packet.line))", engine: engine,
+            expected: expected, came: found))
+      }
+    }
+    func end(_ what: String, _ expected: UInt64, _ came: UInt64?) {
+      guard expected != came else { return }
+      failures.append(
+        Failure(
+          case: entry.name, packet: nil, engine: engine, expected: "\(what) \(expected)",
+          came: came.map { "\($0)" } ?? "none"))
+    }
+    if let counters = entry.counters {
+      for (place, name) in manifest.counters.enumerated() {
+        end("counter \(name)", counters[name] ?? 0, outcome.counters[place])
+      }
+    }
+    if let histogram = entry.histogram {
+      end("values in the histogram", histogram.values, outcome.histogram.reduce(0, +))
+      if let sum = histogram.sum { end("a sum of the histogram", sum, outcome.histogramSum) }
+    }
+  }
+
+  /// What was expected and what came, as far as they differ; nil where they do not.
+  private static func difference(_ expected: VectorOutcome, _ came: VectorOutcome, isRTP: Bool) -> (
+    String, String
+  )? {
+    guard expected.verdict == came.verdict else { return ("\(expected.verdict)", "\(came.verdict)") }
+    if let flaw = came.flaw { return ("a packet in order", flaw) }
+    guard expected.datagram == came.datagram else {
+      guard expected.datagram.count == came.datagram.count else {
+        return ("\(expected.datagram.count) bytes", "\(came.datagram.count)")
+      }
+      let differing = expected.datagram.indices.filter { expected.datagram[$0] != came.datagram[$0] }
+      let range = differing[0]...differing[differing.count - 1]
+      let place =
+        range.count == 1 ? "byte \(range.lowerBound)" : "bytes \(range.lowerBound)-\(range.upperBound)"
+      let name = isRTP ? fieldName(range) : ""
+      return ("\(place)\(name) \(hex(expected.datagram[range]))", hex(came.datagram[range]))
+    }
+    return expected.dscp == came.dscp ? nil : ("DSCP \(expected.dscp)", "\(came.dscp)")
+  }
+
+  private static func fieldName(_ range: ClosedRange<Int>) -> String {
+    let fields: KeyValuePairs = [
+      1...1: "marker and payload type", 2...3: "sequence", 4...7: "timestamp", 8...11: "ssrc",
+    ]
+    return fields.first { $0.key.contains(range.lowerBound) && $0.key.contains(range.upperBound) }
+      .map { " (\($0.value))" } ?? ""
+  }
+
+  private static func hex(_ bytes: ArraySlice<UInt8>) -> String {
+    bytes.prefix(32).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined(separator: " ")
+      + (bytes.count > 32 ? " ..." : "")
+  }
+
+  // MARK: With each other
+
+  private mutating func compare(
+    _ sandbox: VectorCaseOutcome, _ native: VectorCaseOutcome, _ entry: ExtensionVectors.Case,
+    _ manifest: ExtensionManifest
+  ) {
+    func disagree(_ packet: String?, _ sandbox: String, _ native: String) {
+      failures.append(
+        Failure(
+          case: entry.name, packet: packet, engine: "bpf and native disagree", expected: "in bpf \(sandbox)",
+          came: "in native \(native)"))
+    }
+    for (place, packet) in entry.packets.enumerated() {
+      if let (one, other) = Self.difference(
+        sandbox.packets[place], native.packets[place], isRTP: packet.isRTP)
+      {
+        disagree("packet \(packet.label) (line \(packet.line))", one, other)
+      }
+    }
+    for (place, name) in manifest.counters.enumerated() where sandbox.counters[place] != native.counters[place]
+    {
+      disagree(nil, "counter \(name) \(sandbox.counters[place])", "\(native.counters[place])")
+    }
+    if sandbox.histogram != native.histogram || sandbox.histogramSum != native.histogramSum {
+      disagree(
+        nil, "a histogram with the sum \(sandbox.histogramSum)",
+        "\(native.histogramSum)" + (sandbox.histogramSum == native.histogramSum ? " in other buckets" : ""))
+    }
+  }
+}

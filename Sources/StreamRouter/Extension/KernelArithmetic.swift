@@ -1,0 +1,132 @@
+/// Arithmetic that Swift uses and BPF lacks: signed division (which version 4 of its instructions has, from Linux 6.6),
+/// and products of which one must know whether they fit in 64 bits, which other processors tell by a register of 128.
+enum KernelArithmetic {
+  /// IR in which such operations are calls to functions that follow it.
+  static func lower(_ text: String) -> String {
+    var lines: [Substring] = []
+    var used: Set<String> = []
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      if let product = products.first(where: { line.contains($0.key) }) {
+        // A declaration of what is no longer called may go.
+        guard !line.hasPrefix("declare ") else { continue }
+        used.insert(product.value)
+        lines.append(line.replacing(product.key, with: "@\(product.value)(")[...])
+      } else if line.contains(" = sdiv ") || line.contains(" = srem "),
+        let found = line.wholeMatch(
+          of: /(\s+%\S+ = )(sdiv|srem)(?: exact)? (i8|i16|i32|i64) ([^,]+), ([^,\s]+)(.*)/)
+      {
+        let (_, target, operation, type, dividend, divisor, rest) = found.output
+        let function = "sr_author_\(operation)_\(type)"
+        used.insert(function)
+        lines.append("\(target)call \(type) @\(function)(\(type) \(dividend), \(type) \(divisor))\(rest)")
+      } else {
+        lines.append(line)
+      }
+    }
+    if used.contains(signedProduct) { used.insert(unsignedProduct) }
+    return lines.joined(separator: "\n") + used.sorted().map(definition).joined()
+  }
+
+  private static let unsignedProduct = "sr_author_umul"
+  private static let signedProduct = "sr_author_smul"
+  private static let products: KeyValuePairs = [
+    "@llvm.umul.with.overflow.i64(": unsignedProduct, "@llvm.smul.with.overflow.i64(": signedProduct,
+  ]
+
+  private static func definition(_ function: String) -> String {
+    switch function {
+    case unsignedProduct: unsignedProductText
+    case signedProduct: signedProductText
+    default:
+      quotient(function, String(function.split(separator: "_")[2]), String(function.split(separator: "_")[3]))
+    }
+  }
+
+  /// By schoolbook multiplication of halves, with no branch. Too large is what both upper halves have a part in, what
+  /// the middle products carry beyond 64 bits, and what the sum carries.
+  private static let unsignedProductText = """
+
+    define internal { i64, i1 } @sr_author_umul(i64 %a, i64 %b) alwaysinline nounwind {
+      %ah = lshr i64 %a, 32
+      %al = and i64 %a, 4294967295
+      %bh = lshr i64 %b, 32
+      %bl = and i64 %b, 4294967295
+      %upper = mul i64 %ah, %bh
+      %m1 = mul i64 %ah, %bl
+      %m2 = mul i64 %al, %bh
+      %middle = add i64 %m1, %m2
+      %above = lshr i64 %middle, 32
+      %shifted = shl i64 %middle, 32
+      %lower = mul i64 %al, %bl
+      %product = add i64 %lower, %shifted
+      %both = and i64 %lower, %shifted
+      %either = or i64 %lower, %shifted
+      %lost = xor i64 %product, -1
+      %passed = and i64 %either, %lost
+      %carries = or i64 %both, %passed
+      %carry = lshr i64 %carries, 63
+      %f1 = or i64 %upper, %above
+      %f2 = or i64 %f1, %carry
+      %over = icmp ne i64 %f2, 0
+      %r1 = insertvalue { i64, i1 } poison, i64 %product, 0
+      %r2 = insertvalue { i64, i1 } %r1, i1 %over, 1
+      ret { i64, i1 } %r2
+    }
+
+    """
+
+  /// The product of the magnitudes, which may be 2^63 where the result is negative.
+  private static let signedProductText = """
+
+    define internal { i64, i1 } @sr_author_smul(i64 %a, i64 %b) alwaysinline nounwind {
+      %as = ashr i64 %a, 63
+      %bs = ashr i64 %b, 63
+      %ax = xor i64 %a, %as
+      %bx = xor i64 %b, %bs
+      %am = sub i64 %ax, %as
+      %bm = sub i64 %bx, %bs
+      %u = call { i64, i1 } @sr_author_umul(i64 %am, i64 %bm)
+      %magnitude = extractvalue { i64, i1 } %u, 0
+      %over1 = extractvalue { i64, i1 } %u, 1
+      %sign = xor i64 %as, %bs
+      %limit = sub i64 9223372036854775807, %sign
+      %over2 = icmp ugt i64 %magnitude, %limit
+      %flipped = xor i64 %magnitude, %sign
+      %product = sub i64 %flipped, %sign
+      %over = or i1 %over1, %over2
+      %r1 = insertvalue { i64, i1 } poison, i64 %product, 0
+      %r2 = insertvalue { i64, i1 } %r1, i1 %over, 1
+      ret { i64, i1 } %r2
+    }
+
+    """
+
+  /// Of the magnitudes, with branches: on each of them the verifier sees a range, as for an index modulo a count. Swift
+  /// has checked for a divisor of 0 before.
+  private static func quotient(_ function: String, _ operation: String, _ type: String) -> String {
+    let unsigned = operation == "sdiv" ? "udiv" : "urem"
+    // The sign of a quotient is that of both, the sign of a remainder that of the dividend.
+    let sign = operation == "sdiv" ? "%signs = xor \(type) %a, %b" : "%signs = or \(type) %a, 0"
+    return """
+
+      define internal \(type) @\(function)(\(type) %a, \(type) %b) alwaysinline nounwind {
+        %an = sub \(type) 0, %a
+        %bn = sub \(type) 0, %b
+        %alow = icmp slt \(type) %a, 0
+        %blow = icmp slt \(type) %b, 0
+        %am = select i1 %alow, \(type) %an, \(type) %a
+        %bm = select i1 %blow, \(type) %bn, \(type) %b
+        %magnitude = \(unsigned) \(type) %am, %bm
+        \(sign)
+        %low = icmp slt \(type) %signs, 0
+        br i1 %low, label %negative, label %positive
+      negative:
+        %result = sub \(type) 0, %magnitude
+        ret \(type) %result
+      positive:
+        ret \(type) %magnitude
+      }
+
+      """
+  }
+}
