@@ -10,9 +10,11 @@
 #include "sr_bpf.h"
 #include "sr_counters.h"
 #include "sr_extension_process.h"
+#include "sr_lockdown.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"
 #include "sr_tcx.h"
+#include "sr_worker.h"
 
 #endif

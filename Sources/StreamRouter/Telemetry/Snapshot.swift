@@ -74,6 +74,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var residence: ResidenceHistogram
   /// Arrival of the latest packet, nanoseconds since 1970; 0 before the first.
   public var lastSeenNs: UInt64
+  /// Engine process, relays with extensions: how the process that runs them fared.
+  public var worker: RelayWorkerSnapshot?
 
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
