@@ -149,6 +149,11 @@ static int install(struct filter *filter) {
 }
 
 static int limit(int resource, rlim_t value) {
+    struct rlimit former;
+    if (getrlimit((__rlimit_resource_t)resource, &former))
+        return -errno;
+    if (value > former.rlim_max)
+        value = former.rlim_max;
     struct rlimit both = {.rlim_cur = value, .rlim_max = value};
     return setrlimit((__rlimit_resource_t)resource, &both) ? -errno : 0;
 }
@@ -199,15 +204,15 @@ int sr_lockdown_begin(const struct sr_lockdown *lockdown, const char **step) {
         result = limit(RLIMIT_NOFILE, OPEN_FILES);
     if (result)
         return result;
-    // Without capabilities root still owns root's files. A user namespace may not know nobody (EINVAL) or
-    // forbid setgroups (EPERM): the system call filter holds there too.
+    // Without capabilities root still owns root's files. A user namespace may not know nobody (EINVAL), and a
+    // daemon may lack CAP_SETUID and CAP_SETGID (EPERM): what follows holds there too.
     *step = "becoming nobody";
     if (geteuid() == 0) {
         if (setgroups(0, NULL) && errno != EPERM)
             return -errno;
-        if (setresgid(NOBODY, NOBODY, NOBODY) && errno != EINVAL)
+        if (setresgid(NOBODY, NOBODY, NOBODY) && errno != EINVAL && errno != EPERM)
             return -errno;
-        if (setresuid(NOBODY, NOBODY, NOBODY) && errno != EINVAL)
+        if (setresuid(NOBODY, NOBODY, NOBODY) && errno != EINVAL && errno != EPERM)
             return -errno;
     }
     *step = "dropping capabilities";

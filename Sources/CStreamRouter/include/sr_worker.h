@@ -23,7 +23,7 @@ enum sr_worker_limits {
     SR_WORKER_STATE_BYTES = 65536,
     // Processor time after which the worker looks whether an extension still runs. It ends itself when it
     // finds the same run twice: after one to two of these.
-    SR_WORKER_TICK_MS = 20,
+    SR_WORKER_TICK_MS = 15,
 };
 
 // How a worker ends when no signal ended it.

@@ -97,7 +97,9 @@ enum NativeCode {
       (Tag.relocations, Tag.relocationBytes), (Tag.jumpRelocations, Tag.jumpRelocationBytes),
     ] {
       guard let address = tags[start] else { continue }
-      guard let first = file(address), let size = tags[size], size <= UInt64(bytes.count) else { return damaged }
+      guard let first = file(address), let size = tags[size], size <= UInt64(bytes.count) else {
+        return damaged
+      }
       for relocation in stride(from: first, to: first + size, by: 24) {
         guard let kind = number(relocation + 8, 4) else { return damaged }
         if kind == indirect { return "has code that would run by being loaded" }

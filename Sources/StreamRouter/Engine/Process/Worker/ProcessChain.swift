@@ -7,7 +7,8 @@ struct ProcessChain {
 
   /// Runs all extensions on one datagram of `message`.
   func run(
-    _ payload: UnsafeMutablePointer<UInt8>, _ length: Int, _ message: UnsafePointer<sr_received>, _ arrivalNs: UInt64,
+    _ payload: UnsafeMutablePointer<UInt8>, _ length: Int, _ message: UnsafePointer<sr_received>,
+    _ arrivalNs: UInt64,
     companion: Bool
   ) -> sr_chain_outcome {
     sr_chain_run(
@@ -43,7 +44,11 @@ struct ProcessChain {
   // And this is what the daemon and the next worker go on with.
 
   func counted(queueDrops: UInt32, companion: Bool) {
-    if companion { shared.pointee.queue_drops.1 = queueDrops } else { shared.pointee.queue_drops.0 = queueDrops }
+    if companion {
+      shared.pointee.queue_drops.1 = queueDrops
+    } else {
+      shared.pointee.queue_drops.0 = queueDrops
+    }
   }
 
   func publish(_ relay: UnsafeMutablePointer<ProcessRelay>) {

@@ -27,6 +27,9 @@ final class ProcessWorker: Sendable {
     var account: RelayWorkerSnapshot
     /// Keepers that ended unasked, one after the other.
     var lostKeepers = 0
+    /// When a crash was told, and how many were not since.
+    var told: ContinuousClock.Instant?
+    var untold: UInt64 = 0
   }
 
   private struct Keeper {
@@ -163,13 +166,24 @@ final class ProcessWorker: Sendable {
   private func hear(_ report: sr_worker_report) {
     guard report.event == SR_WORKER_ENDED.rawValue else { return }
     let what = WorkerEnd(report, names: launch.plan.extensions.map(\.name), text: memory.text).description
-    state.withLock {
-      $0.account.restarts += 1
-      $0.account.latest = what
+    let isRepeated = report.pause_ms > 0
+    let untold = state.withLock { state -> UInt64? in
+      state.account.restarts += 1
+      state.account.latest = what
+      // A stream whose every packet crashes it need not fill the log.
+      if isRepeated, let told = state.told, ContinuousClock.now - told < .seconds(1) {
+        state.untold += 1
+        return nil
+      }
+      state.told = .now
+      defer { state.untold = 0 }
+      return state.untold
     }
-    let pause = report.pause_ms == 0 ? "at once" : "in \(report.pause_ms) ms"
+    guard let untold else { return }
+    let before = untold == 0 ? "" : " (and \(untold) times before)"
+    let pause = isRepeated ? "in \(report.pause_ms) ms" : "at once"
     notice(
-      "stream \(launch.plan.relay.stream): \(what); \(report.lost) datagrams were lost with it, it starts again \(pause)"
+      "stream \(launch.plan.relay.stream): \(what)\(before); \(report.lost) datagrams were lost with it, it starts again \(pause)"
     )
   }
 
@@ -281,7 +295,8 @@ private final class Launch: Sendable {
 
   private func failure(_ errno: Int32) -> EngineError {
     .failed(
-      engine: .process, operation: "starting", subject: "the worker of stream \(plan.relay.stream) from \(program)",
+      engine: .process, operation: "starting",
+      subject: "the worker of stream \(plan.relay.stream) from \(program)",
       errno: errno, detail: "raise the limits of processes and open files (TasksMax=, LimitNOFILE=)")
   }
 }

@@ -24,8 +24,9 @@ public struct WorkerKeeper {
   private let parameters: [UnsafeMutableRawPointer]
   private var worker: Worker?
   private var order = SR_ORDER_NONE
-  /// Crashes in a row, each within a second of its start.
+  /// Crashes in a row, each within a second of its start; the first does not count.
   private var quickCrashes = 0
+  private var crashedBefore = false
   private var restartAtNs: UInt64?
 
   private struct Worker {
@@ -44,6 +45,8 @@ public struct WorkerKeeper {
   /// How often the worker is looked at, lest it waits within an extension and takes no processor time.
   private static let lookMs: Int32 = 1_000
   private static let looksAlikeAllowed = 2
+  /// Between the crash of a worker and the next one: what a relay may be away, less the time that both take.
+  private static let longestPauseMs: UInt64 = 80
   /// What a worker may take of memory once it is locked down.
   private static let memoryBytes = 32 << 20
 
@@ -122,6 +125,7 @@ public struct WorkerKeeper {
   // MARK: - The keeper
 
   private mutating func keep() -> Never {
+    shared.pointee.order = SR_ORDER_NONE.rawValue
     start()
     guard isReady() else {
       Self.report(SR_WORKER_REFUSED)
@@ -212,8 +216,10 @@ public struct WorkerKeeper {
       _exit(0)
     }
     let now = monotonicNs()
-    quickCrashes = now - ended.startedNs < 1_000_000_000 ? quickCrashes + 1 : 0
-    let pauseMs = quickCrashes == 0 ? 0 : min(1_000, 5 << UInt64(min(quickCrashes, 10)))
+    // A worker that stays up for a second is a good one, whatever came before.
+    quickCrashes = crashedBefore && now - ended.startedNs < 1_000_000_000 ? quickCrashes + 1 : 0
+    crashedBefore = true
+    let pauseMs = quickCrashes == 0 ? 0 : min(Self.longestPauseMs, 5 << UInt64(min(quickCrashes, 10)))
     let stage = min(shared.pointee.stage, UInt32(plan.extensions.count))
     let lost = settle()
     forget(stage)
@@ -305,7 +311,8 @@ public struct WorkerKeeper {
   /// Nothing of an extension runs before: its code is loaded between the two steps, and cannot run by being loaded
   /// (``NativeCode``).
   private func lockDown(keeper: pid_t) {
-    let keep = sockets.all.map { $0.pointee.descriptor } + [mailbox.descriptors.epoll, mailbox.descriptors.wake]
+    let keep =
+      sockets.all.map { $0.pointee.descriptor } + [mailbox.descriptors.epoll, mailbox.descriptors.wake]
     keep.withUnsafeBufferPointer { keep in
       var lockdown = sr_lockdown(
         parent: keeper, memory_bytes: Self.memoryBytes, keep: keep.baseAddress, keep_count: Int32(keep.count),

@@ -64,8 +64,11 @@ final class WorkerMemory: @unchecked Sendable {
     (0..<count).map { shared.account($0).pointee }
   }
 
+  /// What the worker said, without what a log or a terminal could take for more than letters.
   var text: String {
-    withUnsafeBytes(of: shared.pointee.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    withUnsafeBytes(of: shared.pointee.text) { bytes in
+      String(decoding: bytes.prefix { $0 != 0 }.map { (32..<127).contains($0) ? $0 : 63 }, as: UTF8.self)
+    }
   }
 
   /// What the state of an extension begins with.
