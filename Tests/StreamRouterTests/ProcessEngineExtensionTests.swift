@@ -384,6 +384,63 @@ import Topology
     }
   }
 
+  @Test func theWorkerIsLockedDown() async throws {
+    let object = try await TestExtension.build("steady", "return SR_VERDICT_FORWARD;")
+    let engine = try engine([object])
+    let sink = try TestSocket(address)
+    let stream = "locked-\(address)"
+    try await engine.add(relay(stream, extensions: [use("steady")], to: [sink]))
+    let processes = keepers(of: stream)
+    let worker = try #require(processes.first { processes.contains(pid_t(status($0)["PPid"] ?? "") ?? 0) })
+    let found = status(worker)
+    #expect(found["NoNewPrivs"] == "1")
+    #expect(found["Seccomp"] == "2")
+    #expect(found["CapPrm"] == "0000000000000000" && found["CapEff"] == "0000000000000000")
+    #expect(found["Threads"] == "1")
+    #expect(found["Uid"]?.hasPrefix("0") == false)
+    // Three of /dev/null, the socket, epoll and what wakes it.
+    if getuid() == 0 { #expect(LabFiles.list(FilePath("/proc/\(worker)/fd")).count == 6) }
+  }
+
+  /// /proc/PID/status.
+  private func status(_ process: pid_t) -> [String: String] {
+    let text = FileManager.default.contents(atPath: "/proc/\(process)/status") ?? Data()
+    let lines = String(decoding: text, as: UTF8.self).split(separator: "\n").map {
+      $0.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+    }
+    return Dictionary(lines.filter { $0.count == 2 }.map { ($0[0], $0[1]) }) { first, _ in first }
+  }
+
+  @Test func replaceMovesToAnotherIngressAndProtocol() async throws {
+    let object = try await TestExtension.build(
+      "count", "payload[call->payload_length - 1] = ++state[0]; return SR_VERDICT_FORWARD;")
+    let engine = try engine([object])
+    let (sender, sink) = (try TestSocket(address), try TestSocket(address, port: 6000))
+    let former = relay(extensions: [use("count")], to: [sink])
+    try await engine.add(former)
+    for _ in 0..<100 { sender.send(rtpPacket(1, payload: [0]), to: ingress) }
+    let elsewhere = Endpoint(address: address, port: 5024)
+    let new = relay("cam", .rtp, extensions: [use("count")], ingress: elsewhere, to: [sink])
+    try await engine.replace(former, with: new)
+    for number in 0..<50 { sender.send(rtpPacket(UInt16(number), payload: [0]), to: elsewhere) }
+    #expect(sink.receive(150).map(\.bytes.last) == (1...150).map { UInt8($0) })
+    var snapshot = try await engine.snapshot(until: { $0.counters["packets_out"] == 150 })
+    #expect(snapshot.counters["packets_in"] == 150)
+    #expect(snapshot.counters["rtp_packets"] == 50)
+    #expect(snapshot.ingress == elsewhere)
+    // The former address is free, and the account goes on without extensions too.
+    #expect(throws: Never.self) { _ = try TestSocket(address, port: ingress.port) }
+    let plain = relay("cam", .rtp, extensions: [], ingress: elsewhere, to: [sink], dscp: 46)
+    try await engine.replace(new, with: plain)
+    sink.reportsDSCP(isV4: true)
+    sender.send(rtpPacket(50, payload: [0]), to: elsewhere)
+    #expect(sink.receive(1).map(\.dscp) == [46])
+    snapshot = try await engine.snapshot(until: { $0.counters["packets_out"] == 151 })
+    #expect(snapshot.counters["rtp_missing"] == nil || snapshot.counters["rtp_missing"] == 0)
+    #expect(snapshot.dropped == 0)
+    #expect(snapshot.worker == nil)
+  }
+
   @Test func aSwiftExtension() async throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sr-test-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
