@@ -33,9 +33,12 @@ struct TestExtension {
 
   /// Builds an extension whose function has this body; it has one parameter, `value`, and a state of 64 bytes.
   ///
-  /// - Parameter more: What stands before the function.
+  /// - Parameters:
+  ///   - more: What stands before the function.
+  ///   - flags: For the compiler, last.
   static func build(
-    _ name: String, _ body: String, more: String = "", state: [UInt8] = [UInt8](repeating: 0, count: 64)
+    _ name: String, _ body: String, more: String = "", flags: [String] = [],
+    state: [UInt8] = [UInt8](repeating: 0, count: 64)
   ) async throws -> ExtensionObject {
     let toolchain = try ExtensionToolchain.find()
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sr-test-\(UUID().uuidString)")
@@ -53,7 +56,7 @@ struct TestExtension {
       [
         "-O1", "-fPIC", "-shared", "-nostdlib", "-fuse-ld=lld", "-I", headers, "-x", "c", "-", "-o",
         path("native.so"),
-      ], input: frame + more + relay + body + "\n}\n")
+      ] + flags, input: frame + more + relay + body + "\n}\n")
     try await run(toolchain.clang, ["-c", "-x", "c", "-", "-o", path("empty.o")])
     let record = ExtensionObject.Record(
       manifest: ExtensionManifest(

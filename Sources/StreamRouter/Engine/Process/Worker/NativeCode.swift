@@ -13,6 +13,8 @@ enum NativeCode {
 
   private enum Tag {
     static let needed: UInt64 = 1
+    static let strings: UInt64 = 5
+    static let symbols: UInt64 = 6
     static let relocations: UInt64 = 7
     static let relocationBytes: UInt64 = 8
     static let initialise: UInt64 = 12
@@ -40,6 +42,7 @@ enum NativeCode {
       return bytes[Int(at)..<Int(at + count)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
     let damaged = "is damaged"
+    let runsByBeingLoaded = "has code that would run by being loaded"
     // A shared object (ET_DYN) of 64 bits, little endian.
     guard bytes.starts(with: [0x7f, 0x45, 0x4c, 0x46, 2, 1]), number(16, 2) == 3, let table = number(32, 8),
       number(54, 2) == 56, let count = number(56, 2), count <= 64, table <= UInt64(bytes.count)
@@ -89,9 +92,18 @@ enum NativeCode {
       let runs = [
         Tag.initialise, Tag.finalise, Tag.initialiseArray, Tag.finaliseArray, Tag.preinitialiseArray,
       ]
-      if runs.contains(tag) { return "has code that would run by being loaded" }
+      if runs.contains(tag) { return runsByBeingLoaded }
       guard tags.updateValue(value, forKey: tag) == nil else { return damaged }
       at += 16
+    }
+    // A symbol that stands for a function which chooses the function (STT_GNU_IFUNC). Linkers put the names behind the
+    // table of symbols, which does not tell its own length.
+    guard let symbols = tags[Tag.symbols].flatMap(file), let strings = tags[Tag.strings].flatMap(file),
+      symbols < strings
+    else { return damaged }
+    for symbol in stride(from: symbols, to: strings, by: 24) {
+      guard let kind = number(symbol + 4, 1) else { return damaged }
+      if kind & 0xf == 10 { return runsByBeingLoaded }
     }
     for (start, size) in [
       (Tag.relocations, Tag.relocationBytes), (Tag.jumpRelocations, Tag.jumpRelocationBytes),
@@ -102,7 +114,7 @@ enum NativeCode {
       }
       for relocation in stride(from: first, to: first + size, by: 24) {
         guard let kind = number(relocation + 8, 4) else { return damaged }
-        if kind == indirect { return "has code that would run by being loaded" }
+        if kind == indirect { return runsByBeingLoaded }
       }
     }
     return nil
