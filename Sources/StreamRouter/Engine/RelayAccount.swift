@@ -24,7 +24,12 @@ extension sr_counters {
   }
 
   subscript(counter: sr_counter) -> UInt64 {
-    withUnsafeBytes(of: value) { $0.load(fromByteOffset: 8 * Int(counter.rawValue), as: UInt64.self) }
+    get { withUnsafeBytes(of: value) { $0.load(fromByteOffset: 8 * Int(counter.rawValue), as: UInt64.self) } }
+    set {
+      withUnsafeMutableBytes(of: &value) {
+        $0.storeBytes(of: newValue, toByteOffset: 8 * Int(counter.rawValue), as: UInt64.self)
+      }
+    }
   }
 
   /// By the names of ``Counter/relay``.

@@ -152,7 +152,10 @@ public actor Reconciler {
   private func engine(_ choice: EngineChoice) async throws -> any Engine {
     if choice == .process {
       if let process { return process }
-      let started = try ProcessEngine(scheduling: options.scheduling)
+      let log = self.log
+      let started = try ProcessEngine(scheduling: options.scheduling, extensions: shelf.source) {
+        log.warning("\($0)")
+      }
       process = started
       return started
     }

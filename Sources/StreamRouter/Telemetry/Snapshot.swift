@@ -76,6 +76,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var lastSeenNs: UInt64
   /// The account of each extension of the relay, in the order of the chain.
   public var extensions: [ExtensionSnapshot]
+  /// Engine process, relays with extensions: how the process that runs them fared.
+  public var worker: RelayWorkerSnapshot?
 
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
