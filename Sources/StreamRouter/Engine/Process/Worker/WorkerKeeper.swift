@@ -15,13 +15,13 @@ public struct WorkerKeeper {
   /// What the daemon starts its own program with.
   public static let arguments = ["node", "worker"]
 
-  private let plan: WorkerPlan
-  private let shared: UnsafeMutablePointer<sr_worker_shared>
-  private let relay: UnsafeMutablePointer<ProcessRelay>
-  private let sockets: ProcessSockets
-  private let mailbox: ProcessMailbox
-  private var loop: ProcessLoop
-  private let parameters: [UnsafeMutableRawPointer]
+  let plan: WorkerPlan
+  let shared: UnsafeMutablePointer<sr_worker_shared>
+  let relay: UnsafeMutablePointer<ProcessRelay>
+  let sockets: ProcessSockets
+  let mailbox: ProcessMailbox
+  var loop: ProcessLoop
+  let parameters: [UnsafeMutableRawPointer]
   private var worker: Worker?
   private var order = SR_ORDER_NONE
   /// Crashes in a row, each within a second of its start; the first does not count.
@@ -48,7 +48,7 @@ public struct WorkerKeeper {
   /// Between the crash of a worker and the next one: what a relay may be away, less the time that both take.
   private static let longestPauseMs: UInt64 = 80
   /// What a worker may take of memory once it is locked down.
-  private static let memoryBytes = 32 << 20
+  static let workerMemoryBytes = 32 << 20
 
   /// Runs the keeper; does not return.
   public static func main() -> Never {
@@ -121,8 +121,6 @@ public struct WorkerKeeper {
     mailbox = try ProcessMailbox()
     loop = ProcessLoop(mailbox: mailbox)
   }
-
-  // MARK: - The keeper
 
   private mutating func keep() -> Never {
     shared.pointee.order = SR_ORDER_NONE.rawValue
@@ -283,60 +281,6 @@ public struct WorkerKeeper {
     send(
       WorkerPlan.Descriptor.control.rawValue, &report, MemoryLayout<sr_worker_report>.size,
       Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
-  }
-
-  // MARK: - The worker
-
-  /// What the forked process does, until it is told to leave or extension code ends it.
-  private mutating func work(keeper: pid_t) -> Never {
-    sr_thread_begin("sr-worker", Int32(truncatingIfNeeded: plan.cpu ?? -1))
-    if let failure = ProcessThread.schedule(plan.scheduling) { sr_worker_fail(shared, "\(failure)", 0) }
-    lockDown(keeper: keeper)
-    if shared.pointee.flow_is_kept == 0 {
-      relay.pointee.flow.initialize(to: ProcessFlow())
-      shared.pointee.flow_is_kept = 1
-    }
-    let counted = shared.pointee.queue_drops
-    for socket in sockets.all {
-      socket.pointee.resume(queueDrops: socket.pointee.isCompanion ? counted.1 : counted.0)
-    }
-    shared.pointee.ready = 1
-    loop.serveUntilWoken()
-    if shared.pointee.order == SR_ORDER_DRAIN.rawValue {
-      for socket in sockets.all { loop.drain(socket) }
-    }
-    _exit(Int32(SR_WORKER_LEFT.rawValue))
-  }
-
-  /// Nothing of an extension runs before: its code is loaded between the two steps, and cannot run by being loaded
-  /// (``NativeCode``).
-  private func lockDown(keeper: pid_t) {
-    let keep =
-      sockets.all.map { $0.pointee.descriptor } + [mailbox.descriptors.epoll, mailbox.descriptors.wake]
-    keep.withUnsafeBufferPointer { keep in
-      var lockdown = sr_lockdown(
-        parent: keeper, memory_bytes: Self.memoryBytes, keep: keep.baseAddress, keep_count: Int32(keep.count),
-        wake: mailbox.descriptors.wake)
-      var step: UnsafePointer<CChar>?
-      let begun = sr_lockdown_begin(&lockdown, &step)
-      if begun != 0 { sr_worker_fail(shared, step, -begun) }
-      for (place, use) in plan.extensions.enumerated() { load(place, use) }
-      let watched = sr_chain_watch(shared)
-      if watched != 0 { sr_worker_fail(shared, "setting the timer", -watched) }
-      let finished = sr_lockdown_finish(&lockdown, &step)
-      if finished != 0 { sr_worker_fail(shared, step, -finished) }
-    }
-  }
-
-  private func load(_ place: Int, _ use: WorkerPlan.Extension) {
-    let descriptor =
-      sockets.all.map { $0.pointee.descriptor }.max()! + 1 + Int32(place)
-    guard let run = sr_worker_load(descriptor, shared) else { _exit(Int32(SR_WORKER_FAILED.rawValue)) }
-    let extensions = relay.pointee.chain!.extensions
-    withUnsafeMutableBytes(of: &extensions.pointee.link) {
-      $0.bindMemory(to: sr_link.self)[place] = sr_link(
-        run: run, parameters: parameters[place], state: sr_worker_state(shared, UInt32(place)))
-    }
   }
 }
 
