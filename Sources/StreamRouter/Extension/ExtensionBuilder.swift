@@ -277,8 +277,8 @@ private struct Workshop {
 
   private func sizes(_ description: ExtensionDescription) -> [String] {
     [
-      "-DSR_STATE_BYTES=\(max(1, description.stateBytes))",
-      "-DSR_PARAMETER_BYTES=\(max(1, description.parameterBytes))",
+      "-DSR_STATE_BYTES=\(description.stateBytes)",
+      "-DSR_PARAMETER_BYTES=\(description.parameterBytes)",
     ]
   }
 
