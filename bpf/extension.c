@@ -5,7 +5,7 @@
 // inlined into the program, like the author's own. Offsets and values come from the author and are checked
 // here.
 //
-//   SR_STATE_BYTES, SR_PARAMETER_BYTES   sizes of the author's records, at least 1
+//   SR_STATE_BYTES, SR_PARAMETER_BYTES   sizes of the author's records; 0 where there is none
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -17,12 +17,13 @@
 
 #define SR_INLINE __attribute__((always_inline))
 
+// Tables have records of a byte at least, also those that nothing is looked up in.
 struct sr_state_record {
-    __u8 bytes[SR_STATE_BYTES];
+    __u8 bytes[SR_STATE_BYTES ? SR_STATE_BYTES : 1];
 } __attribute__((aligned(8)));
 
 struct sr_parameter_record {
-    __u8 bytes[SR_PARAMETER_BYTES];
+    __u8 bytes[SR_PARAMETER_BYTES ? SR_PARAMETER_BYTES : 1];
 } __attribute__((aligned(8)));
 
 // The author's state of each relay that uses the extension: whoever holds the relay's flow works on it.
@@ -258,9 +259,16 @@ __noinline int sr_extension_XX(struct __sk_buff *skb, struct sr_call *call) {
         return SR_VERDICT_NONE;
     __u32 instance = call->instance;
     struct sr_extension_account *account = bpf_map_lookup_elem(&accounts_XX, &instance);
-    struct sr_parameter_record *parameter = bpf_map_lookup_elem(&parameters_XX, &instance);
-    struct sr_state_record *state = bpf_map_lookup_elem(&states_XX, &instance);
-    if (!account || !parameter || !state)
+    if (!account)
+        return SR_VERDICT_NONE;
+    // A record of no bytes may be anywhere.
+    const void *parameter = account;
+    void *state = account;
+    if (SR_PARAMETER_BYTES)
+        parameter = bpf_map_lookup_elem(&parameters_XX, &instance);
+    if (SR_STATE_BYTES)
+        state = bpf_map_lookup_elem(&states_XX, &instance);
+    if (!parameter || !state)
         return SR_VERDICT_NONE;
     struct sr_view view = {.skb = skb, .call = call, .account = account};
     __u64 started = account->runs++ % SR_EXTENSION_SAMPLE ? 0 : bpf_ktime_get_ns();

@@ -141,7 +141,12 @@ private struct Workshop {
         "-parse-as-library", "-module-name", "Extension", "-I", folder.string, "-L", folder.string,
         source.string, "-lRelayExtension", path("stubs.o"), "-o", path("describe"),
       ])
-    guard compiled.succeeded else { throw ExtensionError.compiler(readable(compiled.errors)) }
+    guard compiled.succeeded else {
+      let missing = Set(
+        compiled.errors.matches(of: /undefined reference to '([^']+)'/).map { String($0.output.1) })
+      guard missing.isEmpty else { throw ExtensionIR.Failure.runtime(missing.sorted()).error(source.string) }
+      throw ExtensionError.compiler(readable(compiled.errors))
+    }
     let said = try await toolchain.run(FilePath(path("describe")), [])
     if said.output.hasPrefix("error: ") {
       throw ExtensionError.compiler(
@@ -227,6 +232,12 @@ private struct Workshop {
   /// What BPF's code generator cannot do, in the author's words.
   private func kernelFailure(_ errors: String) -> ExtensionError {
     let functions = Set(errors.matches(of: /built-in function '(\w+)'/).map { String($0.output.1) })
+    if errors.contains("BPF stack limit") {
+      return .notPossible(
+        file: source.string,
+        reason: "its local variables need more than the 512 bytes of stack that a kernel gives",
+        remedy: "keep large values in State")
+    }
     guard !functions.isEmpty else {
       return .internalFailure(step: "compiling for the kernel", detail: errors)
     }
@@ -266,8 +277,8 @@ private struct Workshop {
 
   private func sizes(_ description: ExtensionDescription) -> [String] {
     [
-      "-DSR_STATE_BYTES=\(max(1, description.stateBytes))",
-      "-DSR_PARAMETER_BYTES=\(max(1, description.parameterBytes))",
+      "-DSR_STATE_BYTES=\(description.stateBytes)",
+      "-DSR_PARAMETER_BYTES=\(description.parameterBytes)",
     ]
   }
 
@@ -316,19 +327,32 @@ extension ExtensionIR.Failure {
       .notPossible(
         file: file,
         reason:
-          "functions that call themselves cannot run in a kernel: \(functions.map(Self.readable).joined(separator: ", "))",
+          "a function that calls itself cannot run in a kernel: \(functions.map(Self.readable).joined(separator: ", "))",
         remedy: "write a loop with a fixed bound instead")
-    case .runtime(let functions):
+    case .runtime(let functions) where Self.memory.isDisjoint(with: functions):
       .notPossible(
-        file: file,
-        reason:
-          "the extension needs Swift's runtime, which no kernel has: \(functions.sorted().joined(separator: ", "))",
-        remedy:
-          "arrays, strings, dictionaries, classes and closures that escape take memory while they run: use integers, structs and InlineArray"
-      )
+        file: file, reason: "calls what no extension can: \(functions.sorted().joined(separator: ", "))",
+        remedy: "use what module RelayExtension offers")
+    case .runtime:
+      .notPossible(
+        file: file, reason: "takes memory while it runs, which no kernel program can",
+        remedy: "arrays, strings, dictionaries and classes do: use integers, structs and InlineArray")
     case .noEntry: .internalFailure(step: "finding the entry", detail: file)
     }
   }
 
-  private static func readable(_ mangled: String) -> String { mangled }
+  /// Functions of the C library that Swift's runtime takes memory with.
+  private static let memory: Set = ["free", "malloc", "posix_memalign", "aligned_alloc"]
+
+  /// `$e9Extension4ThinV5countyS2iF` is `Thin.count` (docs/ABI/Mangling.rst of Swift: names stand behind their length).
+  private static func readable(_ mangled: String) -> String {
+    var names: [Substring] = []
+    var rest = mangled.drop { !$0.isNumber }
+    while let length = Int(rest.prefix { $0.isNumber }), length <= rest.count {
+      let name = rest.drop { $0.isNumber }.prefix(length)
+      names.append(name)
+      rest = rest[name.endIndex...].drop { $0.isUppercase }
+    }
+    return names.isEmpty ? mangled : names.dropFirst().joined(separator: ".")
+  }
 }

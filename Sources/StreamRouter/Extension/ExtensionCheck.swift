@@ -35,12 +35,7 @@ public struct ExtensionCheck: Sendable, Codable {
   }
 
   private static func helper(_ number: Int) -> String {
-    let known = [
-      1: "map_lookup_elem", 5: "ktime_get_ns", 7: "get_prandom_u32", 9: "skb_store_bytes",
-      11: "l4_csum_replace",
-      26: "skb_load_bytes",
-    ]
-    return known[number] ?? "helper \(number)"
+    ExtensionObject.helpers[number] ?? "helper \(number)"
   }
 }
 
@@ -51,6 +46,31 @@ struct BPFInstruction {
   var source: Int
   var offset: Int
   var immediate: Int32
+
+  /// What stands in a range of a file; half an instruction at its end is left out.
+  static func all(in file: [UInt8], _ range: Range<Int>) -> [BPFInstruction] {
+    file.withUnsafeBytes { bytes in
+      stride(from: range.lowerBound, to: range.upperBound - 7, by: 8).map { at in
+        let registers = bytes[at + 1]
+        return BPFInstruction(
+          code: Int(bytes[at]), destination: Int(registers & 15), source: Int(registers >> 4),
+          offset: Int(bytes.loadUnaligned(fromByteOffset: at + 2, as: Int16.self)),
+          immediate: bytes.loadUnaligned(fromByteOffset: at + 4, as: Int32.self))
+      }
+    }
+  }
+
+  /// A call, of whatever kind.
+  var isCall: Bool { code == 0x85 || code == 0x8d }
+
+  /// What a call goes to, for messages.
+  var callee: String {
+    switch (code, source) {
+    case (0x85, 0): "helper \(immediate) of the kernel"
+    case (0x85, 2): "a function of the kernel"
+    default: "another function"
+    }
+  }
 
   /// How far below the frame pointer (register 10) it reads or writes.
   var stackBytes: Int {
@@ -68,14 +88,6 @@ extension ExtensionObject {
     guard let sections = ELFSections(image), let range = sections.function(Self.symbols[0], in: image) else {
       throw .unreadable(file: manifest.name, reason: "lacks its function", remedy: "build it anew")
     }
-    return image.withUnsafeBytes { bytes in
-      stride(from: range.lowerBound, to: range.upperBound - 7, by: 8).map { at in
-        let registers = bytes[at + 1]
-        return BPFInstruction(
-          code: Int(bytes[at]), destination: Int(registers & 15), source: Int(registers >> 4),
-          offset: Int(bytes.loadUnaligned(fromByteOffset: at + 2, as: Int16.self)),
-          immediate: bytes.loadUnaligned(fromByteOffset: at + 4, as: Int32.self))
-      }
-    }
+    return BPFInstruction.all(in: image, range)
   }
 }

@@ -14,6 +14,16 @@ public struct ExtensionObject: Sendable {
   /// Stands in place of the content hash while it is taken.
   static let noContent = String(repeating: "0", count: 64)
   private static let largest = 16 << 20
+  private static let largestState = 65_536
+  /// The helpers of the kernel that the frame calls, by number; an extension that calls others was not built by us.
+  static let helpers = [
+    1: "map_lookup_elem", 5: "ktime_get_ns", 7: "get_prandom_u32", 9: "skb_store_bytes",
+    11: "l4_csum_replace", 26: "skb_load_bytes",
+  ]
+  private static let sections: Set = [
+    ".strtab", ".symtab", ".shstrtab", ".text", ".rel.text", ".maps", ".BTF", ".rel.BTF", ".BTF.ext",
+    ".rel.BTF.ext", recordSection, nativeSection,
+  ]
 
   /// The processor architecture that native code is built for, as LLVM names it.
   static let machine: String = {
@@ -85,16 +95,38 @@ public struct ExtensionObject: Sendable {
         remedy: "build it anew with this version's 'streamrouter extension build'")
     }
     if let flaw = record.manifest.flaws.first { throw damaged("has an impossible description: \(flaw)") }
+    guard record.manifest.stateBytes <= Self.largestState else {
+      throw damaged("wants \(record.manifest.stateBytes) bytes of state; \(Self.largestState) are the limit")
+    }
     let state = record.state.isEmpty ? [UInt8](repeating: 0, count: record.manifest.stateBytes) : record.state
-    guard state.count == record.manifest.stateBytes, state.count <= 65_536 else {
+    guard state.count == record.manifest.stateBytes else {
       throw damaged("has a first state of another size than its description says")
     }
+    if let flaw = Self.flaw(of: sections, in: bytes) { throw damaged(flaw) }
     manifest = record.manifest
     content = record.content
     initialState = state
     image = bytes
     self.native = Array(bytes[native])
     nativeMachine = record.machine
+  }
+
+  /// What the node would link that is no extension; nil where there is nothing.
+  private static func flaw(of sections: ELFSections, in bytes: [UInt8]) -> String? {
+    if let other = sections.names.filter({ !Self.sections.contains($0) && !$0.hasPrefix(".rodata") }).min() {
+      return [".data", ".bss"].contains { other.hasPrefix($0) }
+        ? "has global variables, which all relays would share: keep them in State"
+        : "has a section \(other), which is no part of an extension"
+    }
+    guard let code = sections[".text"], sections.function(symbols[0], in: bytes) != nil else {
+      return "lacks its function"
+    }
+    for call in BPFInstruction.all(in: bytes, code) where call.isCall {
+      if call.code != 0x85 || call.source != 0 || helpers[Int(call.immediate)] == nil {
+        return "calls \(call.callee), which extensions may not"
+      }
+    }
+    return nil
   }
 
   /// The object as it is linked into one of the datapath's places.
@@ -183,6 +215,8 @@ struct ELFSections {
   }
 
   subscript(name: String) -> Range<Int>? { ranges[name] }
+
+  var names: some Sequence<String> { ranges.keys }
 
   /// Where a function of section .text stands, by the symbol table.
   func function(_ name: String, in bytes: [UInt8]) -> Range<Int>? {

@@ -1,5 +1,6 @@
 /// Arithmetic that Swift uses and BPF lacks: signed division (which version 4 of its instructions has, from Linux 6.6),
 /// and products of which one must know whether they fit in 64 bits, which other processors tell by a register of 128.
+/// And small integers as larger ones, so that the verifier sees what was checked.
 enum KernelArithmetic {
   /// IR in which such operations are calls to functions that follow it.
   static func lower(_ text: String) -> String {
@@ -19,12 +20,23 @@ enum KernelArithmetic {
         let function = "sr_author_\(operation)_\(type)"
         used.insert(function)
         lines.append("\(target)call \(type) @\(function)(\(type) \(dividend), \(type) \(divisor))\(rest)")
+      } else if line.contains(" = zext "),
+        let found = line.wholeMatch(
+          of: /(\s+%\S+ = )zext (?:nneg )?(i8|i16|i32) ([^,\s]+) to (i32|i64)(.*)/)
+      {
+        let (_, target, from, value, to, rest) = found.output
+        let function = "sr_author_zext_\(from)_\(to)"
+        used.insert(function)
+        lines.append("\(target)call \(to) @\(function)(\(from) \(value))\(rest)")
       } else {
         lines.append(line)
       }
     }
     if used.contains(signedProduct) { used.insert(unsignedProduct) }
-    return lines.joined(separator: "\n") + used.sorted().map(definition).joined()
+    let assume = "declare void @llvm.assume(i1"
+    let declaration =
+      used.contains { $0.contains("zext") } && !text.contains(assume) ? "\n\(assume) noundef)\n" : ""
+    return lines.joined(separator: "\n") + declaration + used.sorted().map(definition).joined()
   }
 
   private static let unsignedProduct = "sr_author_umul"
@@ -38,8 +50,30 @@ enum KernelArithmetic {
     case unsignedProduct: unsignedProductText
     case signedProduct: signedProductText
     default:
-      quotient(function, String(function.split(separator: "_")[2]), String(function.split(separator: "_")[3]))
+      // sr_author_sdiv_i64, sr_author_zext_i8_i64
+      switch function.split(separator: "_").dropFirst(2).map(String.init) {
+      case let words where words.count == 3: widening(function, words[1], words[2])
+      case let words: quotient(function, words[0], words[1])
+      }
     }
+  }
+
+  /// A small integer as a larger one. The optimiser would rather compare the small one, in a register of its own, and
+  /// then index with the large one, of which the verifier does not know what was compared; so it must not see that they
+  /// are the same, and is told its range instead.
+  private static func widening(_ function: String, _ from: String, _ to: String) -> String {
+    let bound = from == "i8" ? "256" : from == "i16" ? "65536" : "4294967296"
+    return """
+
+      define internal \(to) @\(function)(\(from) %a) alwaysinline nounwind {
+        %wide = zext \(from) %a to \(to)
+        %hidden = call \(to) asm "", "=\(to == "i32" ? "w" : "r"),0"(\(to) %wide) nounwind memory(none)
+        %known = icmp ult \(to) %hidden, \(bound)
+        call void @llvm.assume(i1 %known)
+        ret \(to) %hidden
+      }
+
+      """
   }
 
   /// By schoolbook multiplication of halves, with no branch. Too large is what both upper halves have a part in, what

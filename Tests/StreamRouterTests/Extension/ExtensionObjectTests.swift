@@ -1,0 +1,100 @@
+import Foundation
+import Testing
+
+@testable import StreamRouter
+
+/// A built extension comes from anywhere: whatever is wrong with it is found when it is read.
+@Suite(.enabled(if: ExtensionWorkbench.obstacle == nil, "\(ExtensionWorkbench.obstacle ?? "")"))
+struct ExtensionObjectTests {
+  private static func object() async throws -> ExtensionObject {
+    try await ExtensionWorkbench.shared.shipped("Sample")
+  }
+
+  private static func refusal(_ bytes: [UInt8]) -> String? {
+    do {
+      _ = try ExtensionObject(bytes: bytes, file: "f.srx")
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test func readsWhatWasWritten() async throws {
+    let object = try await Self.object()
+    let again = try ExtensionObject(bytes: object.image, file: "again")
+    #expect(again.manifest == object.manifest)
+    #expect(again.content == object.content)
+    #expect(again.initialState.count == 4)
+  }
+
+  @Test func refusesEveryTruncation() async throws {
+    let image = try await Self.object().image
+    var taken: [Int] = []
+    for length in image.indices where Self.refusal(Array(image[..<length])) == nil { taken.append(length) }
+    #expect(taken == [])
+  }
+
+  @Test func refusesFlippedBytes() async throws {
+    let image = try await Self.object().image
+    let seed = UInt64.random(in: 1...UInt64.max)
+    var state = seed
+    var taken: [Int] = []
+    // The headers byte by byte, the rest at random.
+    for round in 0..<600 {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      var bytes = image
+      let at = round < 64 ? round : Int(state % UInt64(image.count))
+      bytes[at] ^= UInt8(1 << (state >> 40 & 7))
+      if Self.refusal(bytes) == nil { taken.append(at) }
+    }
+    #expect(taken == [], "seed \(seed)")
+  }
+
+  @Test func saysWhatIsWrong() async throws {
+    let object = try await Self.object()
+    #expect(
+      Self.refusal(Array("no object".utf8))
+        == "f.srx: is no built extension: its ELF structure is missing or damaged; build it anew with 'streamrouter extension build'"
+    )
+    var bytes = object.image
+    bytes[200] ^= 1
+    #expect(Self.refusal(bytes)?.contains("was changed or damaged after it was built") == true)
+    #expect(Self.refusal(object.native)?.contains("is an object file, but no extension") == true)
+  }
+
+  /// With a hash that is right: someone built it so.
+  @Test(arguments: [
+    (
+      "\"abi\":1,", "\"abi\":9,",
+      "extension sample was built for version 9 of the interface; this streamrouter has 1; build it anew with this version's"
+    ),
+    ("\"stateBytes\":4", "\"stateBytes\":5", "has a first state of another size than its description says"),
+    ("\"name\":\"sample\"", "\"name\":\"sam/le\"", "has an impossible description"),
+    ("\"parameterBytes\":5", "\"parameterBytes\":4", "has an impossible description"),
+    (".rel.text", ".xel.text", "has a section .xel.text, which is no part of an extension"),
+  ])
+  func refusesWhatWasSealedSo(_ from: String, _ to: String, _ message: String) async throws {
+    let object = try await Self.object()
+    var bytes = object.image
+    for pattern in [Array(from.utf8)] {
+      var at = 0
+      while at + pattern.count <= bytes.count {
+        if bytes[at] == pattern[0], bytes[at..<at + pattern.count].elementsEqual(pattern) {
+          bytes.replaceSubrange(at..<at + pattern.count, with: Array(to.utf8))
+          at += pattern.count
+        } else {
+          at += 1
+        }
+      }
+    }
+    #expect(bytes != object.image)
+    let blank = try Self.resealed(bytes, former: object.content)
+    #expect(Self.refusal(blank)?.contains(message) == true, "\(Self.refusal(blank) ?? "taken")")
+  }
+
+  private static func resealed(_ bytes: [UInt8], former: String) throws -> [UInt8] {
+    try ExtensionObject.sealed(bytes)
+  }
+}

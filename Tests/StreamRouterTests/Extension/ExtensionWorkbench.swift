@@ -1,0 +1,65 @@
+import Foundation
+import SystemPackage
+import Testing
+
+@testable import StreamRouter
+
+/// Builds extensions for tests, each source once.
+actor ExtensionWorkbench {
+  static let shared = ExtensionWorkbench()
+  /// Why nothing can be built here; nil where it can.
+  static let obstacle: String? = {
+    do {
+      _ = try ExtensionToolchain.find()
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }()
+  /// Why the kernel's verifier cannot be asked; nil where it can.
+  static let kernelObstacle = obstacle ?? SandboxVectors.obstacle() ?? PrivateNetwork.obstacle
+
+  static let sources = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Extensions")
+
+  private let folder = FileManager.default.temporaryDirectory.appending(path: "sr-tests-\(UUID().uuidString)")
+  private var builds: [String: Task<ExtensionObject, any Error>] = [:]
+
+  /// Builds `@main struct NAME: RelayExtension { MEMBERS }`.
+  func build(_ name: String, _ members: String) async throws -> ExtensionObject {
+    try await build(name) { folder in
+      let path = folder.appending(path: name + ".swift")
+      try "import RelayExtension\n\n@main struct \(name): RelayExtension {\n\(members)\n}\n"
+        .write(to: path, atomically: true, encoding: .utf8)
+      return path.path
+    }
+  }
+
+  /// Builds one of the extensions that we ship.
+  func shipped(_ name: String) async throws -> ExtensionObject {
+    try await build(name) { _ in Self.sources.appending(path: name + ".swift").path }
+  }
+
+  private func build(
+    _ name: String, source: @Sendable @escaping (URL) throws -> String
+  ) async throws -> ExtensionObject {
+    if let build = builds[name] { return try await build.value }
+    let build = Task { [folder] in
+      let folder = folder.appending(path: name)
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(at: folder) }
+      return try await ExtensionBuilder().build(
+        source: FilePath(try source(folder)), into: FilePath(folder.path)
+      ).object
+    }
+    builds[name] = build
+    return try await build.value
+  }
+}
+
+extension ExtensionTest {
+  /// Runs an extension on vectors that a test writes out.
+  static func run(_ object: ExtensionObject, yaml: String) throws -> ExtensionTest {
+    try run(object, VectorReader.read(text: yaml, file: "test.yaml", for: object.manifest))
+  }
+}

@@ -1,0 +1,39 @@
+import Foundation
+import Testing
+
+@testable import StreamRouter
+
+/// The extensions that we ship: each builds, passes the verifier, and does in both engines what its vectors say.
+@Suite(.enabled(if: ExtensionWorkbench.obstacle == nil, "\(ExtensionWorkbench.obstacle ?? "")"))
+struct ShippedExtensionTests {
+  private static let names: [String] = {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: ExtensionWorkbench.sources.path)) ?? []
+    return files.filter { $0.hasSuffix(".swift") }.map { String($0.dropLast(6)) }.sorted()
+  }()
+
+  @Test func sixAreShipped() {
+    #expect(Self.names == ["Dedup", "DejitterMark", "Police", "Rewrite", "Sample", "Thin"])
+  }
+
+  @Test(arguments: names) func vectorsHold(_ name: String) async throws {
+    let object = try await ExtensionWorkbench.shared.shipped(name)
+    #expect(!object.manifest.summary.isEmpty)
+    #expect(object.manifest.parameters.allSatisfy { !$0.summary.isEmpty }, "every parameter is explained")
+    let test = try ExtensionTest.run(
+      object, vectors: ExtensionWorkbench.sources.appending(path: "\(name).vectors.yaml").path)
+    #expect(test.failures.map(\.description) == [])
+    #expect(test.packets > 15)
+    #expect(test.engines.contains("native"))
+  }
+
+  /// Far below the limits: four of them stand in one relay.
+  @Test(
+    .enabled(if: ExtensionWorkbench.kernelObstacle == nil, "\(ExtensionWorkbench.kernelObstacle ?? "")"),
+    arguments: names)
+  func verifierTakesIt(_ name: String) async throws {
+    let check = try ExtensionCheck.run(await ExtensionWorkbench.shared.shipped(name))
+    #expect(check.verified < 50_000)
+    #expect(check.stackBytes <= 192)
+    #expect(Set(check.helpers).isSubset(of: ExtensionObject.helpers.values))
+  }
+}
