@@ -31,6 +31,11 @@
 SR_EACH_SLOT(SR_SLOT)
 
 static __always_inline int sr_call_extension(struct __sk_buff *skb, struct sr_call *call, __u32 slot) {
+    // Most nodes have one extension or two.
+    if (slot == 0)
+        return sr_extension_00(skb, call);
+    if (slot == 1)
+        return sr_extension_01(skb, call);
     switch (slot) {
 #define SR_CALL_SLOT(number, name)                                                                           \
     case number:                                                                                             \
@@ -49,17 +54,10 @@ static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *
     if (packet->segments != 1)
         return SR_DROP_TRAIN;
     struct sr_call *call = &packet->call;
-    call->arrival_ns = packet->arrival_ns;
-    call->headers_offset = packet->l3_offset;
-    call->udp_offset = packet->l4_offset;
-    call->payload_length = packet->payload_length;
+    __u32 sinks = call->sinks;
     call->hop = relay->hop;
     call->protocol = relay->protocol;
     call->sink_count = relay->sink_count;
-    call->dscp = relay->dscp;
-    call->is_ipv6 = packet->is_ipv6;
-    call->source_port = packet->source_port;
-    call->sinks = packet->sinks;
     call->stream = relay->index;
     call->zero = 0;
 #pragma clang loop unroll(disable)
@@ -76,9 +74,9 @@ static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *
             return SR_DROP_EXTENSION_FAULT;
         }
     }
-    packet->dscp = call->dscp;
-    packet->sinks &= call->sinks;
-    return packet->sinks ? 0 : SR_DROP_EXTENSION;
+    // Those of the relay, whatever an extension wrote.
+    call->sinks &= sinks;
+    return call->sinks ? 0 : SR_DROP_EXTENSION;
 }
 
 #endif

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-swift build -c release --product streamrouter
+swift build -c release --product streamrouter 2>&1 | tail -1
 streamrouter="$(swift build -c release --show-bin-path)/streamrouter"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -125,7 +125,7 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
   public var forwarded: UInt64
   public var dropped: UInt64
   public var faults: UInt64
-  /// Nanoseconds of a run, by the clock, over every 64th run; 0 before the first.
+  /// Nanoseconds of a run, by the clock, over every 256th run; 0 before the first.
   public var meanNs: Double
   public var maxNs: UInt64
   /// The author's counters by their names.

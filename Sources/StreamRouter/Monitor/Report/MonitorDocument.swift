@@ -71,7 +71,7 @@ struct MonitorDocument: Encodable {
     var forwarded: UInt64
     var dropped: UInt64
     var faults: UInt64
-    /// Over every 64th run, in seconds; null before the first.
+    /// Over every 256th run, in seconds; null before the first.
     @OrNull var runMeanSeconds: Double?
     @OrNull var runMaxSeconds: Double?
     var counters: [String: UInt64]
