@@ -92,16 +92,17 @@ enum KernelArithmetic {
       %above = lshr i64 %middle, 32
       %shifted = shl i64 %middle, 32
       %lower = mul i64 %al, %bl
-      %product = add i64 %lower, %shifted
+      %sum = add i64 %lower, %shifted
       %both = and i64 %lower, %shifted
       %either = or i64 %lower, %shifted
-      %lost = xor i64 %product, -1
+      %lost = xor i64 %sum, -1
       %passed = and i64 %either, %lost
       %carries = or i64 %both, %passed
       %carry = lshr i64 %carries, 63
       %f1 = or i64 %upper, %above
       %f2 = or i64 %f1, %carry
       %over = icmp ne i64 %f2, 0
+      %product = mul i64 %a, %b
       %r1 = insertvalue { i64, i1 } poison, i64 %product, 0
       %r2 = insertvalue { i64, i1 } %r1, i1 %over, 1
       ret { i64, i1 } %r2
