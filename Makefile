@@ -1,9 +1,9 @@
 # The ways into this repository; each is a script or one command.
 .DEFAULT_GOAL := help
-.PHONY: help build release demo test bench docs vm lint clean
+.PHONY: help build release extensions demo test bench docs vm lint clean
 
 help: ## this list
-	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## a debug build, after installing the packages it needs
 	scripts/setup.sh build
@@ -12,6 +12,9 @@ build: ## a debug build, after installing the packages it needs
 release: ## an optimised build
 	scripts/setup.sh build
 	swift build -c release
+
+extensions: build ## the extensions of Extensions/, built into .build/extensions
+	"$$(swift build --show-bin-path)/streamrouter" extension build Extensions/*.swift --output-dir .build/extensions
 
 demo: ## three nodes on this machine relay H.264 and Opus from ffmpeg to ffmpeg
 	scripts/demo.sh

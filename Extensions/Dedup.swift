@@ -54,7 +54,8 @@ import RelayExtension
       return .forward
     }
     let source = context.state.sources[place]
-    let step = Int32(Int16(truncatingIfNeeded: Int32(rtp.sequence) &- Int32(truncatingIfNeeded: source.newest)))
+    let ahead = rtp.sequence &- UInt16(truncatingIfNeeded: source.newest)
+    let step = Int32(Int16(bitPattern: ahead))
     guard step > -Self.window, step < Self.leap else {
       guard isSilent(since: source.arrivalNs, now) else {
         context.count(.outside)
@@ -82,7 +83,9 @@ import RelayExtension
   }
 
   private func place(of ssrc: UInt32, in state: State) -> Int? {
-    for place in 0..<4 where state.sources[place].ssrc == ssrc && state.sources[place].newest != 0 { return place }
+    for place in 0..<4 where state.sources[place].ssrc == ssrc && state.sources[place].newest != 0 {
+      return place
+    }
     return nil
   }
 

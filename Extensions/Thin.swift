@@ -121,7 +121,8 @@ import RelayExtension
     }
     var at = media.start &+ aggregate
     for _ in 0..<8 {
-      guard let size = packet.uint16(at: at), size > 1, let head = packet.uint16(at: at &+ 2), isSlice(head, codec)
+      guard let size = packet.uint16(at: at), size > 1, let head = packet.uint16(at: at &+ 2),
+        isSlice(head, codec)
       else { return false }
       at = at &+ 2 &+ Int(size)
       if at >= media.end { return at == media.end }

@@ -140,26 +140,21 @@ struct ExtensionCommand: AsyncParsableCommand {
 
         Exit status: 0 all is as expected, 1 something is not, 65 a file is damaged or the verifier refuses.
 
-        Example: sudo streamrouter extension test drop-byte.srx
+        Example: sudo streamrouter extension test .build/extensions/*.srx --vectors Extensions
         """)
     @Argument(help: "Built extensions.", completion: .file(extensions: ["srx"]))
     var files: [String]
-    @Option(help: "The vectors, where they do not stand beside it.", completion: .file(extensions: ["yaml"]))
+    @Option(
+      help: "A file of vectors, or the folder where they are, if not beside the extensions.",
+      completion: .file(extensions: ["yaml"]))
     var vectors: String?
-
-    func validate() throws {
-      if vectors != nil, files.count > 1 {
-        throw ValidationError("--vectors belongs to one extension; test the others by themselves")
-      }
-    }
 
     func run() throws {
       var failed = false
       for file in files {
         do {
           let object = try ExtensionObject(path: file)
-          let beside = ExtensionTest.vectorFiles(besides: file)
-          let path = vectors ?? beside.first { FileManager.default.fileExists(atPath: $0) } ?? beside[0]
+          let path = try ExtensionTest.vectors(of: file, at: vectors)
           let test = try ExtensionTest.run(object, vectors: path)
           for failure in test.failures { print("\(path): \(failure)") }
           let ran = test.engines.joined(separator: " and ")

@@ -42,6 +42,15 @@ for source in bpf/*.bpf.c; do
     clang -target bpf -mcpu=v3 -O2 -g -std=gnu17 -I Sources/CStreamRouter/include \
         -idirafter "/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$root/$name.o"
 done
+# Each extension that we ship, linked into the datapath as a node does it (DatapathLinker.swift).
+swift build --product streamrouter 2>&1 | tail -n 1
+"$(swift build --show-bin-path)/streamrouter" extension build Extensions/*.swift --output-dir "$work" >/dev/null
+for extension in "$work"/*.srx; do
+    name=$(basename "$extension" .srx)
+    sed 's/\(sr_extension\|states\|parameters\|accounts\)_XX/\1_00/g' "$extension" >"$work/$name.o"
+    bpftool gen object "$root/relay-$name.o" "$root/relay.o" "$work/$name.o" 2>&1 | grep -v "strict mode" >&2 || true
+    names+=("relay-$name")
+done
 cat >"$root/init" <<EOF
 #!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc

@@ -51,7 +51,13 @@ public struct ExtensionBuilder: Sendable {
       content: ExtensionObject.noContent)
     let bytes = try await workshop.join(kernel, native, record)
     let path = output.appending(manifest.name + ExtensionObject.suffix)
-    let object = try ExtensionObject(bytes: bytes, file: path.string)
+    let object: ExtensionObject
+    do {
+      object = try ExtensionObject(bytes: bytes, file: path.string)
+    } catch .unreadable(_, let reason, _) {
+      throw ExtensionError.notPossible(
+        file: source.string, reason: "the extension \(reason)", remedy: "use what module RelayExtension offers")
+    }
     try Data(bytes).write(to: URL(fileURLWithPath: path.string), options: .atomic)
     return Product(object: object, path: path, warnings: warnings)
   }
@@ -212,7 +218,8 @@ private struct Workshop {
       throw failure.error(source.string)
     }
     let final = path("\(triple).ll")
-    try finished.write(toFile: final, atomically: false, encoding: .utf8)
+    try (triple.hasPrefix("bpf") ? KernelArithmetic.lowerFills(finished) : finished).write(
+      toFile: final, atomically: false, encoding: .utf8)
     let output = path("\(triple).bc")
     try await expect(
       "finishing for \(triple)", toolchain.clang, base + ["-c", "-emit-llvm", "-x", "ir", final, "-o", output])
@@ -235,7 +242,8 @@ private struct Workshop {
     let compiled = try await toolchain.run(
       toolchain.clang,
       ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-I", folder.string]
-        + Self.whole + sizes(description) + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + author + [
+        + Self.whole + sizes(description)
+        + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + author + [
           "-c", path("extension.c"), "-o", output,
         ])
     guard compiled.succeeded else { throw kernelFailure(compiled.errors) }
@@ -267,7 +275,7 @@ private struct Workshop {
       reason: isFloat
         ? "floating point cannot run in a kernel"
         : isMemory
-          ? "a value is too large to be copied at once in a kernel"
+          ? "a value is too large to be copied in a kernel"
           : "numbers of 128 bits cannot be multiplied or divided in a kernel",
       remedy: isFloat
         ? "scale integers instead: thousandths, or nanoseconds"

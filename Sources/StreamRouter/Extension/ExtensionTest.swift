@@ -27,14 +27,28 @@ public struct ExtensionTest: Sendable {
   /// Why an engine did not run.
   public private(set) var skipped: String?
 
-  /// Where the vectors of an object are looked for: `NAME.vectors.yaml` beside it, and as the source's name has it
+  /// The vectors of an object: in a folder, `NAME.vectors.yaml`, or as the source's name has it
   /// (`DejitterMark.vectors.yaml` for `dejitter-mark.srx`).
-  public static func vectorFiles(besides object: String) -> [String] {
+  ///
+  /// - Parameter place: A file of vectors or a folder; nil: beside the object.
+  /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)`` where there are none.
+  public static func vectors(of object: String, at place: String?) throws(ExtensionError) -> String {
     let url = URL(fileURLWithPath: object)
+    var isFolder: ObjCBool = false
+    if let place {
+      let exists = FileManager.default.fileExists(atPath: place, isDirectory: &isFolder)
+      if !exists || !isFolder.boolValue { return place }
+    }
+    let folder = place ?? (object.contains("/") ? url.deletingLastPathComponent().relativePath : ".")
     let stem = url.deletingPathExtension().lastPathComponent
     let type = stem.split(separator: "-").map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-    let folder = url.deletingLastPathComponent()
-    return [stem, type].map { folder.appendingPathComponent($0 + ".vectors.yaml").path }
+    let names = [stem, type].map { "\($0).vectors.yaml" }
+    guard let name = names.first(where: { FileManager.default.fileExists(atPath: folder + "/" + $0) }) else {
+      throw .unreadable(
+        file: object, reason: "has no vectors: neither \(names[0]) nor \(names[1]) is in \(folder)",
+        remedy: "write them there, or name a file or a folder with --vectors")
+    }
+    return folder + "/" + name
   }
 
   /// - Throws: ``ExtensionError``: vectors that cannot be read, or an extension that the verifier refuses.

@@ -12,12 +12,19 @@ enum KernelArithmetic {
         guard !line.hasPrefix("declare ") else { continue }
         used.insert(product.value)
         lines.append(line.replacing(product.key, with: "@\(product.value)(")[...])
-      } else if line.contains(" = sdiv ") || line.contains(" = srem "),
+      } else if [" = sdiv ", " = srem ", " = urem "].contains(where: { line.contains($0) }),
         let found = line.wholeMatch(
-          of: /(\s+%\S+ = )(sdiv|srem)(?: exact)? (i8|i16|i32|i64) ([^,]+), ([^,\s]+)(.*)/)
+          of: /(\s+%\S+ = )(sdiv|srem|urem)(?: exact)? (i8|i16|i32|i64) ([^,]+), ([^,\s]+)(.*)/)
       {
         let (_, target, operation, type, dividend, divisor, rest) = found.output
-        let function = "sr_author_\(operation)_\(type)"
+        // The verifier knows the range of `x % 8`, which is a mask, and of no other remainder: there, the check of an
+        // index must stay, so that the optimiser must not know the range either.
+        let isMask = Int(divisor).map { $0 > 0 && $0 & ($0 - 1) == 0 } ?? false
+        guard operation != "urem" || !isMask else {
+          lines.append(line)
+          continue
+        }
+        let function = "sr_author_\(operation)\(operation == "sdiv" || isMask ? "" : "hidden")_\(type)"
         used.insert(function)
         lines.append("\(target)call \(type) @\(function)(\(type) \(dividend), \(type) \(divisor))\(rest)")
       } else if line.contains(" = zext "),
@@ -37,6 +44,55 @@ enum KernelArithmetic {
     let declaration =
       used.contains { $0.contains("zext") } && !text.contains(assume) ? "\n\(assume) noundef)\n" : ""
     return lines.joined(separator: "\n") + declaration + used.sorted().map(definition).joined()
+  }
+
+  /// IR, after the optimiser, in which the clearing of much memory is a loop: a kernel program has no memset, and the
+  /// code generator writes out no more than some stores.
+  static func lowerFills(_ text: String) -> String {
+    var lines: [Substring] = []
+    var used: Set<Int> = []
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+      guard line.contains("@llvm.memset.p0.i64("),
+        let found = line.wholeMatch(
+          of:
+            /(\s+)(?:tail )?call void @llvm\.memset\.p0\.i64\(ptr (.*?)(%\S+), i8 (\d+), i64 (\d+), i1 false\)(.*)/
+        ),
+        let byte = UInt8(found.output.4), let count = Int(found.output.5), count > 512
+      else {
+        lines.append(line)
+        continue
+      }
+      let (_, indent, attributes, pointer, _, _, rest) = found.output
+      let aligned = attributes.firstMatch(of: /align (\d+)/).flatMap { Int($0.output.1) } ?? 1
+      let width = [8, 4, 2].first { aligned % $0 == 0 && count % $0 == 0 } ?? 1
+      used.insert(width)
+      let value = (0..<width).reduce(UInt64(0)) { former, _ in former << 8 | UInt64(byte) }
+      lines.append(
+        "\(indent)call void @sr_author_fill_\(width)(ptr \(pointer), i64 \(count), i\(width * 8) \(value))\(rest)"
+      )
+    }
+    return lines.joined(separator: "\n") + used.sorted().map(fill).joined()
+  }
+
+  /// Volatile, or the optimiser would make a memset of it again.
+  private static func fill(_ width: Int) -> String {
+    """
+
+    define internal void @sr_author_fill_\(width)(ptr %p, i64 %n, i\(width * 8) %v) alwaysinline nounwind {
+    entry:
+      br label %loop
+    loop:
+      %i = phi i64 [ 0, %entry ], [ %next, %loop ]
+      %at = getelementptr i8, ptr %p, i64 %i
+      store volatile i\(width * 8) %v, ptr %at, align \(width)
+      %next = add nuw i64 %i, \(width)
+      %more = icmp ult i64 %next, %n
+      br i1 %more, label %loop, label %done
+    done:
+      ret void
+    }
+
+    """
   }
 
   private static let unsignedProduct = "sr_author_umul"
@@ -140,6 +196,24 @@ enum KernelArithmetic {
   /// has checked for a divisor of 0 before.
   private static func quotient(_ function: String, _ operation: String, _ type: String) -> String {
     let unsigned = operation == "sdiv" ? "udiv" : "urem"
+    let hides = operation.hasSuffix("hidden")
+    let register = type == "i64" ? "r" : "w"
+    let magnitude =
+      hides
+      ? """
+      %known = \(unsigned) \(type) %am, %bm
+        %magnitude = call \(type) asm "", "=\(register),0"(\(type) %known) nounwind memory(none)
+      """ : "%magnitude = \(unsigned) \(type) %am, %bm"
+    guard operation != "uremhidden" else {
+      return """
+
+        define internal \(type) @\(function)(\(type) %am, \(type) %bm) alwaysinline nounwind {
+          \(magnitude)
+          ret \(type) %magnitude
+        }
+
+        """
+    }
     // The sign of a quotient is that of both, the sign of a remainder that of the dividend.
     let sign = operation == "sdiv" ? "%signs = xor \(type) %a, %b" : "%signs = or \(type) %a, 0"
     return """
@@ -151,7 +225,7 @@ enum KernelArithmetic {
         %blow = icmp slt \(type) %b, 0
         %am = select i1 %alow, \(type) %an, \(type) %a
         %bm = select i1 %blow, \(type) %bn, \(type) %b
-        %magnitude = \(unsigned) \(type) %am, %bm
+        \(magnitude)
         \(sign)
         %low = icmp slt \(type) %signs, 0
         br i1 %low, label %negative, label %positive

@@ -14,7 +14,7 @@ struct VectorReader {
     guard let data = FileManager.default.contents(atPath: path), data.count <= largestFile else {
       throw .unreadable(
         file: path, reason: "cannot be read",
-        remedy: "write vectors beside the source, or name them with --vectors")
+        remedy: "name a file of at most 4 MiB that exists")
     }
     return try read(text: String(decoding: data, as: UTF8.self), file: path, for: manifest)
   }

@@ -37,6 +37,8 @@ struct VerifierReport {
     "combined stack size": "it needs more stack than the kernel gives; keep less in local variables",
     "Looks like the BPF stack limit": "it needs more stack than the kernel gives; keep less in local variables",
     "invalid access to map value": "it reads or writes outside its state; check the index first",
+    "outside of the allowed memory range": "it reads or writes outside its state; check the index first",
+    "unbounded m": "it uses an index whose bounds the kernel cannot see; check it right before it is used",
     "invalid mem access": "it reads or writes memory that is not its own",
     "invalid access to packet": "it reads outside the packet",
     "unknown func": "it calls what the kernel does not offer to extensions",

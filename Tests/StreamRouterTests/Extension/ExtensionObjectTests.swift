@@ -70,7 +70,7 @@ struct ExtensionObjectTests {
       "\"abi\":1,", "\"abi\":9,",
       "extension sample was built for version 9 of the interface; this streamrouter has 1; build it anew with this version's"
     ),
-    ("\"stateBytes\":4", "\"stateBytes\":5", "has a first state of another size than its description says"),
+    ("\"machine\":", "\"mxchine\":", "has a description that cannot be read"),
     ("\"name\":\"sample\"", "\"name\":\"sam/le\"", "has an impossible description"),
     ("\"parameterBytes\":5", "\"parameterBytes\":4", "has an impossible description"),
     (".rel.text", ".xel.text", "has a section .xel.text, which is no part of an extension"),
@@ -78,23 +78,13 @@ struct ExtensionObjectTests {
   func refusesWhatWasSealedSo(_ from: String, _ to: String, _ message: String) async throws {
     let object = try await Self.object()
     var bytes = object.image
-    for pattern in [Array(from.utf8)] {
-      var at = 0
-      while at + pattern.count <= bytes.count {
-        if bytes[at] == pattern[0], bytes[at..<at + pattern.count].elementsEqual(pattern) {
-          bytes.replaceSubrange(at..<at + pattern.count, with: Array(to.utf8))
-          at += pattern.count
-        } else {
-          at += 1
-        }
-      }
+    let pattern = Array(from.utf8)
+    for at in 0...(bytes.count - pattern.count)
+    where bytes[at] == pattern[0] && bytes[at..<at + pattern.count].elementsEqual(pattern) {
+      bytes.replaceSubrange(at..<at + pattern.count, with: Array(to.utf8))
     }
     #expect(bytes != object.image)
-    let blank = try Self.resealed(bytes, former: object.content)
-    #expect(Self.refusal(blank)?.contains(message) == true, "\(Self.refusal(blank) ?? "taken")")
-  }
-
-  private static func resealed(_ bytes: [UInt8], former: String) throws -> [UInt8] {
-    try ExtensionObject.sealed(bytes)
+    let refusal = Self.refusal(try ExtensionObject.sealed(bytes))
+    #expect(refusal?.contains(message) == true, "\(refusal ?? "taken")")
   }
 }

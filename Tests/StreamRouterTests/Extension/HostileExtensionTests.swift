@@ -104,7 +104,7 @@ struct HostileExtensionTests {
       let pointer = unsafe UnsafePointer<UInt8>(bitPattern: packet.length)
       return unsafe pointer!.pointee == 1 ? .forward : .drop
       """,
-      message: "it reads or writes memory that is not its own (near NullPointer.swift:6)"),
+      message: "it reads or writes memory that is not its own (near NullPointer.swift:7)"),
     Hostile(
       "UncheckedIndex",
       "return unsafe context.state.cells.span[unchecked: Int(packet[12] ?? 0)] == 1 ? .forward : .drop",
@@ -118,7 +118,7 @@ struct HostileExtensionTests {
   func verifierRefuses(_ hostile: Hostile) async throws {
     let object = try await ExtensionWorkbench.shared.build(hostile.name, hostile.members)
     let error = #expect(throws: ExtensionError.self) { _ = try ExtensionCheck.run(object) }
-    let message = "\(String(describing: error))"
+    let message = error.map { "\($0)" } ?? ""
     #expect(
       message.contains("the kernel's verifier refuses extension \(object.manifest.name): \(hostile.message)"))
   }
