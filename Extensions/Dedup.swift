@@ -66,7 +66,7 @@ import RelayExtension
       return .forward
     }
     let number = UInt32(bitPattern: Int32(bitPattern: source.newest) &+ step)
-    let cell = place &* 2048 | Int(number & 2047)
+    let cell = place &* 2048 &+ Int(number & 2047)
     guard context.state.seen[cell] != number else {
       context.count(.copies)
       context.record(UInt64(UInt32(bitPattern: 0 &- step)))
@@ -105,6 +105,6 @@ import RelayExtension
   private func begin(_ rtp: RTPHeader, at place: Int, _ now: UInt64, _ context: inout Context<Self>) {
     let number = (context.state.sources[place & 3].newest & 0xffff_0000 &+ 0x2_0000) | UInt32(rtp.sequence)
     context.state.sources[place & 3] = Source(ssrc: rtp.ssrc, newest: number, arrivalNs: now)
-    context.state.seen[(place & 3) &* 2048 | Int(number & 2047)] = number
+    context.state.seen[(place & 3) &* 2048 &+ Int(number & 2047)] = number
   }
 }

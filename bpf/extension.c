@@ -132,11 +132,13 @@ SR_INLINE void sr_view_record(struct sr_view *view, __u64 value) {
 }
 
 // `bytes` (1, 2, 4 or 8) at an offset of the frame, in network order, wherever they lie; -1 in `*failed`.
-static SR_INLINE __u64 sr_load(const struct sr_view *view, __u32 offset, __u32 bytes, __u32 *failed) {
+static SR_INLINE __u64 sr_load(const struct sr_view *view, __u64 offset, __u32 bytes, __u32 *failed) {
     struct __sk_buff *skb = view->skb;
     void *data = (void *)(long)skb->data;
     void *end = (void *)(long)skb->data_end;
     __u8 *from = data + offset;
+    // One pointer for check and load: older verifiers do not see that two sums are the same.
+    asm volatile("" : "+r"(from));
     __u64 value = 0;
     if ((void *)(from + bytes) <= end) {
         switch (bytes) {
@@ -171,8 +173,16 @@ static SR_INLINE int sr_in_payload(const struct sr_view *view, __u64 offset, __u
     return offset <= SR_MAX_OFFSET && offset + bytes <= view->call->payload_length;
 }
 
-static SR_INLINE __u32 sr_payload(const struct sr_view *view, __u64 offset) {
-    return (view->call->udp_offset & SR_MAX_UDP_OFFSET) + SR_UDP_BYTES + ((__u32)offset & SR_MAX_OFFSET);
+// A value below a power of two. The compiler may know that it is and leave the mask out, which older
+// verifiers need.
+static SR_INLINE __u64 sr_bounded(__u64 value, __u64 mask) {
+    asm volatile("" : "+r"(value));
+    return value & mask;
+}
+
+static SR_INLINE __u64 sr_payload(const struct sr_view *view, __u64 offset) {
+    return sr_bounded(view->call->udp_offset, SR_MAX_UDP_OFFSET) + SR_UDP_BYTES +
+           sr_bounded(offset, SR_MAX_OFFSET);
 }
 
 #define SR_VIEW_LOAD(bits)                                                                                   \
@@ -194,7 +204,8 @@ SR_INLINE __u32 sr_view_ip_byte(const struct sr_view *view, __u64 offset, __u32 
         *failed = 1;
         return 0;
     }
-    return sr_load(view, (view->call->headers_offset & SR_MAX_UDP_OFFSET) + ((__u32)offset & 63), 1, failed);
+    return sr_load(view, sr_bounded(view->call->headers_offset, SR_MAX_UDP_OFFSET) + sr_bounded(offset, 63),
+                   1, failed);
 }
 
 // Writes `bytes` (1, 2, 4) in network order and keeps the UDP checksum right, which counts 16-bit words from
@@ -204,7 +215,7 @@ static SR_INLINE __u32 sr_store(struct sr_view *view, __u64 offset, __u32 value,
     if (!sr_in_payload(view, offset, bytes))
         return 1;
     struct __sk_buff *skb = view->skb;
-    __u32 at = sr_payload(view, offset);
+    __u64 at = sr_payload(view, offset);
     __u32 failed = 0;
     __u32 before = sr_load(view, at, bytes, &failed);
     if (failed)
