@@ -1,6 +1,6 @@
 # The ways into this repository; each is a script or one command.
 .DEFAULT_GOAL := help
-.PHONY: help build release extensions demo test bench vm lint clean
+.PHONY: help build release extensions demo test bench docs vm lint clean
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: ## packages, style, build, all tests
 
 bench: release ## throughput, jitter and cost of each engine
 	"$$(swift build -c release --show-bin-path)/streamrouter" bench
+
+docs: ## makes the SDK's documentation below .build/documentation
+	scripts/docs.sh
 
 vm: ## loads the BPF objects into the verifier of Debian's kernel, in a guest
 	scripts/setup.sh vm

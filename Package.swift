@@ -79,7 +79,9 @@ let package = Package(
       swiftSettings: ours),
     .testTarget(
       name: "StreamRouterTests",
-      dependencies: ["StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology"],
+      dependencies: [
+        "StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology", "streamrouter",
+      ],
       swiftSettings: ours),
     .testTarget(
       name: "SystemTests",

@@ -20,18 +20,22 @@
             bpf_skb_pull_data(skb, 0);                                                                       \
         return SR_VERDICT_NONE;                                                                              \
     }
-#define SR_EACH_SLOT(SLOT)                                                                                   \
-    SLOT(0, 00)                                                                                              \
-    SLOT(1, 01)                                                                                              \
-    SLOT(2, 02) SLOT(3, 03) SLOT(4, 04) SLOT(5, 05) SLOT(6, 06) SLOT(7, 07) SLOT(8, 08) SLOT(9, 09)          \
-        SLOT(10, 10) SLOT(11, 11) SLOT(12, 12) SLOT(13, 13) SLOT(14, 14) SLOT(15, 15) SLOT(16, 16)           \
-            SLOT(17, 17) SLOT(18, 18) SLOT(19, 19) SLOT(20, 20) SLOT(21, 21) SLOT(22, 22) SLOT(23, 23)       \
-                SLOT(24, 24) SLOT(25, 25) SLOT(26, 26) SLOT(27, 27) SLOT(28, 28) SLOT(29, 29) SLOT(30, 30)   \
-                    SLOT(31, 31)
+// clang-format off
+#define SR_EACH_SLOT(SLOT) \
+    SLOT(0, 00) SLOT(1, 01) SLOT(2, 02) SLOT(3, 03) SLOT(4, 04) SLOT(5, 05) SLOT(6, 06) SLOT(7, 07) \
+    SLOT(8, 08) SLOT(9, 09) SLOT(10, 10) SLOT(11, 11) SLOT(12, 12) SLOT(13, 13) SLOT(14, 14) SLOT(15, 15) \
+    SLOT(16, 16) SLOT(17, 17) SLOT(18, 18) SLOT(19, 19) SLOT(20, 20) SLOT(21, 21) SLOT(22, 22) SLOT(23, 23) \
+    SLOT(24, 24) SLOT(25, 25) SLOT(26, 26) SLOT(27, 27) SLOT(28, 28) SLOT(29, 29) SLOT(30, 30) SLOT(31, 31)
+// clang-format on
 
 SR_EACH_SLOT(SR_SLOT)
 
 static __always_inline int sr_call_extension(struct __sk_buff *skb, struct sr_call *call, __u32 slot) {
+    // Most nodes have one extension or two.
+    if (slot == 0)
+        return sr_extension_00(skb, call);
+    if (slot == 1)
+        return sr_extension_01(skb, call);
     switch (slot) {
 #define SR_CALL_SLOT(number, name)                                                                           \
     case number:                                                                                             \
@@ -50,17 +54,10 @@ static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *
     if (packet->segments != 1)
         return SR_DROP_TRAIN;
     struct sr_call *call = &packet->call;
-    call->arrival_ns = packet->arrival_ns;
-    call->headers_offset = packet->l3_offset;
-    call->udp_offset = packet->l4_offset;
-    call->payload_length = packet->payload_length;
+    __u32 sinks = call->sinks;
     call->hop = relay->hop;
     call->protocol = relay->protocol;
     call->sink_count = relay->sink_count;
-    call->dscp = relay->dscp;
-    call->is_ipv6 = packet->is_ipv6;
-    call->source_port = packet->source_port;
-    call->sinks = packet->sinks;
     call->stream = relay->index;
     call->zero = 0;
 #pragma clang loop unroll(disable)
@@ -77,9 +74,9 @@ static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *
             return SR_DROP_EXTENSION_FAULT;
         }
     }
-    packet->dscp = call->dscp;
-    packet->sinks &= call->sinks;
-    return packet->sinks ? 0 : SR_DROP_EXTENSION;
+    // Those of the relay, whatever an extension wrote.
+    call->sinks &= sinks;
+    return call->sinks ? 0 : SR_DROP_EXTENSION;
 }
 
 #endif

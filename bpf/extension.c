@@ -252,6 +252,11 @@ SR_INLINE __u32 sr_view_store32(struct sr_view *view, __u64 offset, __u32 value)
     return sr_store(view, offset, value, 4);
 }
 
+#ifdef SR_AUTHOR_FILE
+// An author's code in C, to compare with (Benchmarks/extensions).
+#include SR_AUTHOR_FILE
+#endif
+
 // MARK: The function
 
 __noinline int sr_extension_XX(struct __sk_buff *skb, struct sr_call *call) {

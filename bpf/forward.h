@@ -43,12 +43,12 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
                                         const struct sr_sink *sink, __u32 hops) {
     void *data = (void *)(long)skb->data;
     void *end = (void *)(long)skb->data_end;
-    __u32 l3 = packet->l3_offset & 0x1f;
-    __u32 l4 = packet->l4_offset & 0x7f;
+    __u32 l3 = packet->call.headers_offset & 0x1f;
+    __u32 l4 = packet->call.udp_offset & 0x7f;
     int local = sink->flags & SR_SINK_LOCAL;
     __u64 address_change = 0, uncovered_change = 0;
 
-    if (packet->is_ipv6) {
+    if (packet->call.is_ipv6) {
         struct ipv6hdr *ip = data + l3;
         if ((void *)(ip + 1) > end)
             return SR_DROP_MALFORMED;
@@ -58,10 +58,10 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         __u32 class_before = words[0], hop_limit_before = words[1];
         if (hops)
             ip->hop_limit--;
-        if (packet->dscp != SR_DSCP_KEEP) {
+        if (packet->call.dscp != SR_DSCP_KEEP) {
             // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
-            ip->priority = packet->dscp >> 2;
-            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (packet->dscp & 3) << 6;
+            ip->priority = packet->call.dscp >> 2;
+            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (packet->call.dscp & 3) << 6;
         }
         // No checksum in the packet covers these two words, but one that a device made over all of it does.
         uncovered_change = sr_sum_change(0, class_before, words[0]);
@@ -95,9 +95,9 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
             ip->ttl--;
             header_change = sr_sum_change(header_change, before, *ttl_and_protocol);
         }
-        if (packet->dscp != SR_DSCP_KEEP) {
+        if (packet->call.dscp != SR_DSCP_KEEP) {
             __u16 before = *head;
-            ip->tos = packet->dscp << 2 | (ip->tos & 3);
+            ip->tos = packet->call.dscp << 2 | (ip->tos & 3);
             header_change = sr_sum_change(header_change, before, *head);
         }
         ip->check = ~sr_fold16(header_change + (__u16)~ip->check);
@@ -108,13 +108,13 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         return SR_DROP_MALFORMED;
     __u64 port_change = sr_sum_change(0, udp->dest, sink->destination_port);
     udp->dest = sink->destination_port;
-    __u16 from = local ? packet->source_port : sink->source_port;
+    __u16 from = local ? packet->call.source_port : sink->source_port;
     port_change = sr_sum_change(port_change, udp->source, from);
     udp->source = from;
     __u32 check = l4 + __builtin_offsetof(struct udphdr, check);
     __u64 flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
     __u32 change = sr_fold32(address_change);
-    if (packet->is_ipv6) {
+    if (packet->call.is_ipv6) {
         // ENOTSUPP where no device made such a checksum: nothing to keep right then.
         bpf_csum_update(skb, sr_fold32(uncovered_change));
         if (bpf_l4_csum_replace(skb, check, 0, change, flags | BPF_F_IPV6) &&
@@ -140,7 +140,7 @@ static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_pack
     // The length of what goes on the wire: one datagram of a GSO packet.
     route->tot_len = packet->wire_length;
     route->ifindex = SR_LOOPBACK_IFINDEX;
-    if (packet->is_ipv6) {
+    if (packet->call.is_ipv6) {
         route->family = SR_AF_INET6;
         __builtin_memcpy(route->ipv6_src, sink->source, 16);
         __builtin_memcpy(route->ipv6_dst, sink->destination, 16);
@@ -174,7 +174,7 @@ static __always_inline int sr_set_link_addresses(struct __sk_buff *skb, const st
 
 static __always_inline void sr_keep_route(struct sr_kept_route *kept, const struct bpf_fib_lookup *route,
                                           const struct sr_packet *packet, const struct sr_relay *relay) {
-    kept->until_ns = packet->arrival_ns + SR_ROUTE_VALID_NS;
+    kept->until_ns = packet->call.arrival_ns + SR_ROUTE_VALID_NS;
     kept->generation = relay->generation;
     kept->interface = route->ifindex;
     kept->mtu = route->mtu_result; // where tot_len stood
@@ -186,7 +186,7 @@ static __always_inline void sr_keep_route(struct sr_kept_route *kept, const stru
 static __always_inline int sr_route_holds(const struct sr_kept_route *kept, const struct sr_packet *packet,
                                           const struct sr_relay *relay) {
     return kept->generation == relay->generation &&
-           kept->until_ns - packet->arrival_ns <= SR_ROUTE_VALID_NS && packet->wire_length <= kept->mtu;
+           kept->until_ns - packet->call.arrival_ns <= SR_ROUTE_VALID_NS && packet->wire_length <= kept->mtu;
 }
 
 // Sends the packet itself to a next hop whose link-layer address is not known: the kernel asks and holds it

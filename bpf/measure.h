@@ -216,7 +216,9 @@ static __always_inline void sr_measure_residence(struct sr_counters *account, __
     account->residence_sum_ns += residence_ns * packets;
     if (residence_ns > account->residence_max_ns)
         account->residence_max_ns = residence_ns;
-    __u32 bucket = sr_residence_bucket(residence_ns);
+    __u64 bucket = sr_residence_bucket(residence_ns);
+    // The compiler knows the bound and would leave the check out; older verifiers do not.
+    asm volatile("" : "+r"(bucket));
     if (bucket < SR_RESIDENCE_BUCKETS)
         account->residence[bucket] += packets;
 }
@@ -283,7 +285,7 @@ __noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *pac
     __u16 sequence = bpf_ntohs(header.sequence);
     __u32 timestamp = bpf_ntohl(header.timestamp);
     struct sr_rtp_effect effect =
-        sr_measure_source(flow, header.ssrc, sequence, timestamp, rate, packet->arrival_ns);
+        sr_measure_source(flow, header.ssrc, sequence, timestamp, rate, packet->call.arrival_ns);
     account->value[SR_RTP_PACKETS]++;
     if (effect.missing | effect.late | effect.duplicate | effect.restart) {
         account->value[SR_RTP_MISSING] += effect.missing;
@@ -298,8 +300,8 @@ __noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *pac
 static __always_inline __u32 sr_measure_rtp(struct __sk_buff *skb, struct sr_packet *packet,
                                             const struct sr_relay *relay, struct sr_counters *account,
                                             struct sr_flow *flow) {
-    packet->segment_offset = packet->l4_offset + sizeof(struct udphdr);
-    packet->left = packet->payload_length;
+    packet->segment_offset = packet->call.udp_offset + sizeof(struct udphdr);
+    packet->left = packet->call.payload_length;
     for (__u32 i = 0; i < SR_MAX_SEGMENTS; i++) {
         __u32 cause = sr_measure_segment(skb, packet, relay, account, flow);
         if (cause)
@@ -320,7 +322,7 @@ static __always_inline __u32 sr_measure(struct __sk_buff *skb, struct sr_packet 
     if (packet->unmeasured)
         account->value[SR_UNMEASURED] += packet->segments;
     else
-        sr_measure_udp(flow, packet->arrival_ns);
+        sr_measure_udp(flow, packet->call.arrival_ns);
     return 0;
 }
 

@@ -38,29 +38,21 @@ struct sr_ipv6_fragment {
 };
 
 struct sr_packet {
+    struct sr_call call; // what extensions are told too: times, offsets, lengths; and what they answer
     struct sr_relay_key key;
     __u32 source[4];      // network order
-    __u16 source_port;    // network order
-    __u32 l3_offset;      // from the start of the frame
-    __u32 l4_offset;      // of the UDP header
-    __u32 payload_length; // bytes behind the UDP header, of all segments together
-    __u32 segment_length; // payload bytes of each datagram of a GSO packet, else payload_length
+    __u32 segment_length; // payload bytes of each datagram of a GSO packet, else all of them
     __u32 segments;       // datagrams, at least 1
     __u32 wire_length;    // bytes of each datagram from the IP header on, with what stands behind it
-    __u8 is_ipv6;
-    __u8 tags;           // VLAN tags, the one that the device took off included
-    __u8 first_fragment; // the datagram goes on in other packets
-    __u8 malformed;      // addressed like a datagram, but its lengths or checksum contradict each other
-    __u64 arrival_ns;
+    __u8 tags;            // VLAN tags, the one that the device took off included
+    __u8 first_fragment;  // the datagram goes on in other packets
+    __u8 malformed;       // addressed like a datagram, but its lengths or checksum contradict each other
     __u32 segment_offset; // of the datagram being measured, from the start of the frame
     __u32 left;           // payload bytes from there on
     int verdict;          // what the program returns once every sink was served
     __u32 hops;           // 1 until the TTL was decremented
     __u32 unmeasured;     // another processor holds the flow
-    __u32 sinks;          // bit i: sink i gets a copy
-    __u32 last_sink;      // the highest of them
-    __u8 dscp;            // written to every copy, or SR_DSCP_KEEP
-    struct sr_call call;  // what extensions are told, and what they answer
+    __u32 last_sink;      // the highest bit of call.sinks
 };
 
 // The IPv4 header checksum over `words` 32-bit words is right (RFC 1071).
@@ -120,7 +112,7 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
         if (fragment & SR_IPV4_OFFSET_BITS)
             return SR_NODE_PASSED_FRAGMENT;
         packet->first_fragment = (fragment & SR_IPV4_FRAGMENT_BITS) != 0;
-        packet->is_ipv6 = 0;
+        packet->call.is_ipv6 = 0;
         packet->source[0] = packet->source[1] = 0;
         packet->source[2] = bpf_htonl(0xffff);
         packet->source[3] = ip->saddr;
@@ -154,7 +146,7 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
         const __u32 *to = (const __u32 *)&ip->daddr;
         if (!to[0] && !to[1] && to[2] == bpf_htonl(0xffff))
             return SR_NODE_PASSED_UNKNOWN;
-        packet->is_ipv6 = 1;
+        packet->call.is_ipv6 = 1;
         __builtin_memcpy(packet->source, &ip->saddr, 16);
         __builtin_memcpy(packet->key.address, &ip->daddr, 16);
     } else {
@@ -165,23 +157,23 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
     if ((void *)(udp + 1) > end)
         return SR_NODE_PASSED_SHORT;
     __u32 udp_length = bpf_ntohs(udp->len);
-    packet->source_port = udp->source;
+    packet->call.source_port = udp->source;
     packet->key.port = udp->dest;
     packet->key.protocol = IPPROTO_UDP;
     packet->key.zero = 0;
-    packet->l3_offset = l3;
-    packet->l4_offset = l4;
-    packet->payload_length = udp_length - sizeof(*udp);
+    packet->call.headers_offset = l3;
+    packet->call.udp_offset = l4;
+    packet->call.payload_length = udp_length - sizeof(*udp);
     if (udp_length < sizeof(*udp) || ip_end > frame || l4 + udp_length > ip_end)
         packet->malformed = 1;
 
-    packet->segment_length = packet->payload_length;
+    packet->segment_length = packet->call.payload_length;
     packet->segments = 1;
     packet->wire_length = frame - l3;
     __u32 gso_size = skb->gso_size;
-    if (gso_size && !packet->malformed && gso_size < packet->payload_length) {
+    if (gso_size && !packet->malformed && gso_size < packet->call.payload_length) {
         packet->segment_length = gso_size;
-        packet->segments = (packet->payload_length + gso_size - 1) / gso_size;
+        packet->segments = (packet->call.payload_length + gso_size - 1) / gso_size;
         packet->wire_length = l4 - l3 + sizeof(*udp) + gso_size;
     }
     return SR_NODE_COUNTER_COUNT;

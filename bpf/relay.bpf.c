@@ -60,8 +60,8 @@ static __always_inline int sr_remove_tags(struct __sk_buff *skb, struct sr_packe
         if (bpf_skb_vlan_pop(skb))
             return -1;
     }
-    packet->l4_offset -= packet->l3_offset - ETH_HLEN;
-    packet->l3_offset = ETH_HLEN;
+    packet->call.udp_offset -= packet->call.headers_offset - ETH_HLEN;
+    packet->call.headers_offset = ETH_HLEN;
     return 0;
 }
 
@@ -100,17 +100,17 @@ int sr_relay_ingress(struct __sk_buff *skb) {
 
     // The receive time stamp, where the node keeps a socket open that asks the kernel for it: it was taken
     // before the packet waited for this processor.
-    packet.arrival_ns = skb->tstamp;
-    if (!packet.arrival_ns)
-        packet.arrival_ns = sr_now_ns(setting);
-    account->last_seen_ns = packet.arrival_ns;
+    packet.call.arrival_ns = skb->tstamp;
+    if (!packet.call.arrival_ns)
+        packet.call.arrival_ns = sr_now_ns(setting);
+    account->last_seen_ns = packet.call.arrival_ns;
     account->value[SR_PACKETS_IN] += packet.segments;
-    account->value[SR_BYTES_IN] += packet.payload_length;
+    account->value[SR_BYTES_IN] += packet.call.payload_length;
     struct sr_flow *flow = bpf_map_lookup_elem(&flows, &index);
     if (!flow)
         return sr_drop(account, SR_DROP_SEND, packet.segments);
-    packet.dscp = relay->dscp;
-    packet.sinks = (1u << (relay->sink_count & 31)) - 1;
+    packet.call.dscp = relay->dscp;
+    packet.call.sinks = (1u << (relay->sink_count & 31)) - 1;
     __u32 extensions = relay->extension_count;
     int held = sr_flow_take(flow);
     if (extensions)
@@ -126,8 +126,8 @@ int sr_relay_ingress(struct __sk_buff *skb) {
         return sr_drop(account, cause, packet.segments);
 
     packet.last_sink = relay->sink_count - 1;
-    if (extensions && !(packet.sinks >> (packet.last_sink & 31) & 1))
-        packet.last_sink = sr_highest_bit(packet.sinks);
+    if (extensions && !(packet.call.sinks >> (packet.last_sink & 31) & 1))
+        packet.last_sink = sr_highest_bit(packet.call.sinks);
     if (packet.tags && !(relay->sinks[0].flags & SR_SINK_LOCAL) && sr_remove_tags(skb, &packet))
         return sr_drop(account, SR_DROP_SEND, packet.segments);
 
@@ -135,7 +135,7 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     for (__u32 i = 0; i < SR_MAX_SINKS; i++) {
         if (i > packet.last_sink)
             break;
-        if (!(packet.sinks >> i & 1))
+        if (!(packet.call.sinks >> i & 1))
             continue;
         cause = sr_send(skb, &packet, relay, i);
         if (!cause)
@@ -144,10 +144,11 @@ int sr_relay_ingress(struct __sk_buff *skb) {
             sr_count(account, cause, packet.segments);
     }
     account->value[SR_PACKETS_OUT] += (__u64)sent * packet.segments;
-    account->value[SR_BYTES_OUT] += (__u64)sent * packet.payload_length;
+    account->value[SR_BYTES_OUT] += (__u64)sent * packet.call.payload_length;
     if (sent) {
         __u64 now = sr_now_ns(setting);
-        sr_measure_residence(account, now > packet.arrival_ns ? now - packet.arrival_ns : 0, packet.segments);
+        sr_measure_residence(account, now > packet.call.arrival_ns ? now - packet.call.arrival_ns : 0,
+                             packet.segments);
     }
     return packet.verdict;
 }

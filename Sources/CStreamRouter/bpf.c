@@ -1,31 +1,42 @@
 #include "sr_bpf.h"
 
 #include <bpf/libbpf.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-// The end of a verifier log is the part that tells, but libbpf frames it at the beginning too: room for both.
+// A verifier's log can be megabytes long, and its end is the part that tells: of a message that does not fit,
+// the last bytes are kept.
 static _Thread_local char kept[128 * 1024];
 static _Thread_local size_t used;
 
 static int keep(enum libbpf_print_level level, const char *format, va_list arguments) {
     if (level > LIBBPF_WARN)
         return 0;
-    size_t room = sizeof(kept) - used;
     va_list again;
     va_copy(again, arguments);
-    int wanted = vsnprintf(kept + used, room, format, arguments);
-    if (wanted > 0 && (size_t)wanted >= room) {
-        // A log of many megabytes: its end takes the place of what is in the middle.
-        char *whole = malloc((size_t)wanted + 1);
-        size_t tail = room / 4 * 3;
-        if (whole && vsnprintf(whole, (size_t)wanted + 1, format, again) == wanted)
-            memcpy(kept + sizeof(kept) - tail, whole + wanted + 1 - tail, tail);
-        free(whole);
-        used = sizeof(kept) - 1;
-    } else if (wanted > 0) {
-        used += (size_t)wanted;
+    int wanted = vsnprintf(NULL, 0, format, arguments);
+    char *text = wanted > 0 ? malloc((size_t)wanted + 1) : NULL;
+    if (text) {
+        vsnprintf(text, (size_t)wanted + 1, format, again);
+        size_t length = (size_t)wanted;
+        const char *from = text;
+        if (length > sizeof(kept) / 2) {
+            from += length - sizeof(kept) / 2;
+            length = sizeof(kept) / 2;
+        }
+        if (used + length >= sizeof(kept)) {
+            // Older messages make room from their beginning on.
+            size_t gone = used + length + 1 - sizeof(kept);
+            memmove(kept, kept + gone, used - gone);
+            used -= gone;
+        }
+        memcpy(kept + used, from, length);
+        used += length;
+        free(text);
     }
     va_end(again);
     return wanted;
@@ -40,4 +51,8 @@ void sr_bpf_log_take(char *text, size_t size) {
     memcpy(text, kept, length);
     text[length] = 0;
     used = 0;
+}
+
+void sr_wait_for_packets(void) {
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }

@@ -107,7 +107,11 @@ __u32 sr_udp_queue_drops(int fd) {
 
 int sr_udp_wait_writable(int fd, int milliseconds) {
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
-    return poll(&wait, 1, milliseconds) == 1 && wait.revents & POLLOUT;
+    int ready = poll(&wait, 1, milliseconds);
+    // The clock of a worker ticks. Once more is enough: it counts processor time.
+    if (ready < 0 && errno == EINTR)
+        ready = poll(&wait, 1, milliseconds);
+    return ready == 1 && wait.revents & POLLOUT;
 }
 
 // Between the rooms of two messages: without it all would begin at the same place of a page, and the first
@@ -149,13 +153,15 @@ void sr_receiver_free(struct sr_receiver *receiver) {
     free(receiver);
 }
 
-static void read_source(const union address *address, __u32 out[4]) {
+static void read_source(const union address *address, struct sr_received *out) {
     if (address->any.sa_family == AF_INET) {
-        out[0] = out[1] = 0;
-        out[2] = htonl(0xffff);
-        memcpy(&out[3], &address->v4.sin_addr, 4);
+        out->source[0] = out->source[1] = 0;
+        out->source[2] = htonl(0xffff);
+        memcpy(&out->source[3], &address->v4.sin_addr, 4);
+        out->source_port = address->v4.sin_port;
     } else {
-        memcpy(out, &address->v6.sin6_addr, 16);
+        memcpy(out->source, &address->v6.sin6_addr, 16);
+        out->source_port = address->v6.sin6_port;
     }
 }
 
@@ -199,7 +205,7 @@ int sr_receive(struct sr_receiver *receiver, int fd, struct sr_received *receive
             .segment = message->msg_len,
             .truncated = (message->msg_hdr.msg_flags & MSG_TRUNC) != 0,
         };
-        read_source(&receiver->sources[i], received[i].source);
+        read_source(&receiver->sources[i], &received[i]);
         read_control(&message->msg_hdr, &received[i]);
     }
     return count;

@@ -84,6 +84,7 @@ public struct Parameter {
   /// - Parameters:
   ///   - name: The property's name.
   ///   - bounds: The values that the topology may give it.
+  ///   - summary: What it means, in a few words with its unit.
   public init(_ name: StaticString, _ bounds: ClosedRange<Int>, _ summary: StaticString = "") {
     self.name = name
     minimum = Int64(bounds.lowerBound)

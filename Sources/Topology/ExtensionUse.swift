@@ -27,16 +27,20 @@ public struct RelayExtensionUse: Hashable, Sendable, Codable {
   public var name: String
   /// As in ``ExtensionUse``.
   public var settings: [String: ParameterValue]
+  /// SHA-256 of the built extension, in hex: another build is another extension. nil until the node has found it.
+  public var content: String?
 
-  public init(name: String, settings: [String: ParameterValue] = [:]) {
+  public init(name: String, settings: [String: ParameterValue] = [:], content: String? = nil) {
     self.name = name
     self.settings = settings
+    self.content = content
   }
 }
 
 extension RelayExtensionUse: CustomStringConvertible {
-  /// `thin {everyNth: 3, payloadType: 96}`.
+  /// `thin@0f3c9a12 {everyNth: 3, payloadType: 96}`.
   public var description: String {
+    let name = self.name + (content.map { "@\($0.prefix(8))" } ?? "")
     guard !settings.isEmpty else { return name }
     let words = settings.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
     return "\(name) {\(words.joined(separator: ", "))}"

@@ -24,7 +24,8 @@ struct BenchCommand: AsyncParsableCommand {
     help: "Measure only this: \(Bench.Part.allCases.map(\.rawValue).joined(separator: ", ")). Repeatable.")
   var only: [Bench.Part] = []
   @Option(
-    name: .customLong("extension"), help: "Also measure what this built extension costs. Repeatable.",
+    name: .customLong("extension"),
+    help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
     completion: .file(extensions: ["srx"]))
   var extensions: [String] = []
   @Option(

@@ -58,13 +58,19 @@ struct ExtensionCommand: AsyncParsableCommand {
     var files: [String]
     @Option(help: "Where the built extensions go.", completion: .directory)
     var outputDir = "."
+    @Option(
+      help: ArgumentHelp(
+        "C code for the kernel's half, to compare with Swift (Benchmarks/extensions).", visibility: .hidden))
+    var byHand: String?
 
     func run() async throws {
       do {
         let builder = try ExtensionBuilder()
         try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
         for file in files {
-          let product = try await builder.build(source: FilePath(file), into: FilePath(outputDir))
+          let product = try await builder.build(
+            source: FilePath(file), into: FilePath(outputDir),
+            byHand: byHand.map { FilePath(URL(fileURLWithPath: $0).path) })
           if !product.warnings.isEmpty { FileHandle.standardError.write(Data((product.warnings + "\n").utf8)) }
           print("\(product.path): \(product.object.summary)")
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import StreamRouter
 import Topology
 
 /// `streamrouter graph FILE`.
@@ -23,7 +24,7 @@ struct GraphCommand: ParsableCommand {
 
   func run() throws {
     do throws(TopologyError) {
-      let topology = try Topology.load(path: file)
+      let topology = try Topology.loadWithExtensions(path: file)
       print(Graph(topology).render(format), terminator: "")
     } catch {
       FileHandle.standardError.write(Data("\(error)\n".utf8))

@@ -38,7 +38,7 @@ struct LabUpCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await LabExit.translate {
-      let topology = try Topology.load(path: file)
+      let topology = try Topology.loadWithExtensions(path: file)
       let lab = Lab(topology: topology.name, progress: LabExit.afterOneSecond())
       let outcome = try await lab.up(topology, file: .init(file))
       print(Self.summary(outcome, topology: topology, file: file))

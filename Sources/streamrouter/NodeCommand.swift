@@ -73,7 +73,8 @@ struct NodeCommand: AsyncParsableCommand {
         guard topology.node(name) != nil else {
           throw NodeError.unknownNode(name: name, file: file, known: topology.nodes.map(\.name))
         }
-        SandboxEngine.removeAll(pins: NodePaths(topology: topology.name, node: name).pins.string)
+        let paths = NodePaths(topology: topology.name, node: name)
+        SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
       } catch {
         Report.error("\(error)")
         throw ExitCode(64)

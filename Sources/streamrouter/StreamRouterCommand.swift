@@ -1,7 +1,7 @@
 import ArgumentParser
+import StreamRouter
 
 /// The command `streamrouter`.
-@main
 struct StreamRouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streamrouter",
@@ -11,4 +11,13 @@ struct StreamRouterCommand: AsyncParsableCommand {
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
       BenchCommand.self, ExtensionCommand.self,
     ])
+}
+
+@main
+enum Start {
+  /// On the main actor, so that nothing has left the first thread yet: the keeper of a worker has one thread.
+  @MainActor static func main() async {
+    if CommandLine.arguments.dropFirst().starts(with: WorkerKeeper.arguments) { WorkerKeeper.main() }
+    await StreamRouterCommand.main()
+  }
 }

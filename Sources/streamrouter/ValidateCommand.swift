@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import StreamRouter
 import Topology
 
 /// `streamrouter validate FILE...`.
@@ -25,7 +26,7 @@ struct ValidateCommand: ParsableCommand {
     var problems: [Problem] = []
     for file in files {
       do throws(TopologyError) {
-        let topology = try Topology.load(path: file)
+        let topology = try Topology.loadWithExtensions(path: file)
         if !json { print("\(file): ok: \(topology.summary)") }
       } catch {
         problems += error.problems

@@ -32,8 +32,8 @@ import struct Topology.Stream
       ])
     #expect(
       network.setup(of: network.namespaces[1]) == [
-        "link set lo up",
-        "link set to-a addrgenmode none", "link set to-a mtu 1400", "link set to-a up",
+        "link set lo gso_max_segs 1 up",
+        "link set to-a addrgenmode none", "link set to-a mtu 1400", "link set to-a gso_max_segs 1 up",
         "address add fe80::2/64 dev to-a nodad",
         "address add 10.0.0.2/32 dev to-a", "address add fd00::2/128 dev to-a nodad",
         "route add 10.0.0.1/32 dev to-a src 10.0.0.2", "route add fd00::1/128 dev to-a src fd00::2",
@@ -52,7 +52,9 @@ import struct Topology.Stream
     let network = try LabNetwork(
       Topology(name: "t", nodes: [try node("a", "10.0.0.1")], links: [], streams: []))
     #expect(
-      network.setup(of: network.namespaces[0]) == ["link set lo up", "address add 10.0.0.1/32 dev lo"])
+      network.setup(of: network.namespaces[0]) == [
+        "link set lo gso_max_segs 1 up", "address add 10.0.0.1/32 dev lo",
+      ])
   }
 
   @Test func addressesNamedByALinkAreItsOwnAndTheRoutesUseThem() throws {

@@ -15,10 +15,15 @@ struct LiveLab {
 
   static let program = "streamrouter"
 
+  /// Where the file is; extensions of its streams belong below it.
+  var folder: URL { file.deletingLastPathComponent() }
+
   /// - Parameter streams: The YAML below `streams:`, indented by two.
   init(_ name: String, engine: EngineChoice, streams: String) throws {
     let name = "\(name)-\(engine.rawValue)-\(getpid())"
-    file = FileManager.default.temporaryDirectory.appending(path: "\(name).yaml")
+    let folder = FileManager.default.temporaryDirectory.appending(path: name)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    file = folder.appending(path: "\(name).yaml")
     try Self.write(name, engine, streams, to: file)
     topology = try Topology.load(path: file.path)
     let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
@@ -48,11 +53,11 @@ struct LiveLab {
       try await body()
     } catch {
       _ = try? await lab.down(topology)
-      try? FileManager.default.removeItem(at: file)
+      try? FileManager.default.removeItem(at: folder)
       throw error
     }
     _ = try await lab.down(topology)
-    try? FileManager.default.removeItem(at: file)
+    try? FileManager.default.removeItem(at: folder)
     let pins = NodePaths.pinDirectory(topology: topology.name)
     #expect(!LabFiles.exists(pins), "lab down leaves no pins")
   }

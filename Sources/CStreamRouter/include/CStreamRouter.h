@@ -11,9 +11,11 @@
 #include "sr_counters.h"
 #include "sr_extension_process.h"
 #include "sr_memory_file.h"
+#include "sr_lockdown.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"
 #include "sr_tcx.h"
+#include "sr_worker.h"
 
 #endif

@@ -47,7 +47,7 @@ __u32 sr_udp_queue_drops(int fd);
 
 // What one message brought: a datagram, or a train of them that lie one behind the other.
 struct sr_received {
-    const __u8 *bytes;
+    __u8 *bytes;
     __u64 arrival_ns; // kernel receive time, CLOCK_REALTIME; 0 where the kernel gave none
     __u32 source[4];  // network order, IPv4-mapped
     __u32 length;
@@ -55,6 +55,7 @@ struct sr_received {
     __u32 queue_drops; // as sr_udp_queue_drops() at the time the message came; 0 where not said
     __u32 dscp;        // code point it came with, 0 to 63
     __u32 truncated;   // the message was longer than SR_RECEIVE_BYTES
+    __u16 source_port; // network order
 };
 
 struct sr_receiver;

@@ -257,7 +257,7 @@ struct sr_call {
     __u64 zero;
 };
 
-enum { SR_EXTENSION_COUNTERS = 16, SR_EXTENSION_BUCKETS = 32, SR_EXTENSION_SAMPLE = 64 };
+enum { SR_EXTENSION_COUNTERS = 16, SR_EXTENSION_BUCKETS = 32, SR_EXTENSION_SAMPLE = 256 };
 
 // The account of one extension for one relay on one processor.
 struct sr_extension_account {

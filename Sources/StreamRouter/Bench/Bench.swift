@@ -65,11 +65,9 @@ public struct Bench: Sendable {
       for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
         results.costs.append(try BenchCost.measure(transport, relays: relays))
       }
-      for path in settings.extensions {
-        let object = try ExtensionObject(path: path)
-        let parameters = try Self.parameters(of: object.manifest, settings.extensionSettings)
-        results.extensionCosts.append(
-          try BenchCost.measure(.rtp, relays: 2, extensions: [(object, parameters)]))
+      for text in settings.extensions {
+        let entry = try Self.extensionUse(text)
+        results.extensionCosts.append(try BenchCost.measure(.rtp, relays: 2, extensions: [entry]))
       }
     }
     guard settings.parts != [.cost] else { return results }
@@ -100,6 +98,24 @@ public struct Bench: Sendable {
     }
     if let flaw = manifest.flaws(in: parameters).first { throw BenchError.needs(flaw) }
     return parameters
+  }
+
+  /// `FILE` or `FILE,parameter=value,...`.
+  private static func extensionUse(
+    _ text: String
+  ) throws -> (object: ExtensionObject, settings: [String: ParameterValue]) {
+    let parts = text.split(separator: ",")
+    let object = try ExtensionObject(path: String(parts.first ?? ""))
+    var settings: [String: ParameterValue] = [:]
+    for part in parts.dropFirst() {
+      let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
+      guard pair.count == 2, let value = ParameterValue(pair[1]) else {
+        throw BenchError.needs("'\(part)' is no setting; write parameter=value")
+      }
+      settings[pair[0]] = value
+    }
+    if let flaw = object.manifest.flaws(in: settings).first { throw BenchError.needs(flaw) }
+    return (object, settings)
   }
 
   private func throughput(_ network: BenchNetwork, _ results: inout BenchResults) async throws {

@@ -11,45 +11,65 @@ import Topology
 /// default TTL, and the relay's DSCP or where it names none the code point that they came with. Datagrams larger than
 /// the MTU towards a sink are dropped and counted, not fragmented.
 ///
-/// Calls wait for the engine's thread, at most for one round of packets; nothing outlives the daemon.
+/// A relay with extensions runs in a process of its own, its worker, which can do nothing but relay: whatever extension
+/// code does, it costs that relay some milliseconds (``ProcessWorker``).
+///
+/// Calls wait for the engine's thread, at most for one round of packets, and where a relay has extensions for the start
+/// and the end of a worker, some tens of milliseconds; nothing outlives the daemon.
 public actor ProcessEngine: Engine {
   public nonisolated let choice = EngineChoice.process
 
   /// Tests hold it up to let packets wait.
   nonisolated let thread: ProcessThread
-  private var running: [String: Running] = [:]
+  let scheduling: Scheduling
+  let cpu: Int?
+  /// Finds the built extension that a relay uses.
+  let installed: ExtensionSource
+  /// What workers are started from.
+  let program: String
+  let notice: @Sendable (String) -> Void
+  /// By the names of the streams.
+  private(set) var running: [String: ProcessRunning] = [:]
+  var nextStream: UInt32 = 0
   private var isStopped = false
-
-  /// A relay that runs, kept by the name of its stream.
-  private struct Running: Sendable {
-    var relay: Relay
-    var memory: ProcessRelayMemory
-  }
 
   /// Starts the engine's thread.
   /// - Parameters:
-  ///   - scheduling: How the thread is scheduled (sched(7)).
-  ///   - cpu: The processor that the thread stays on; nil leaves it to the scheduler.
+  ///   - scheduling: How the thread and the workers are scheduled (sched(7)).
+  ///   - cpu: The processor that they stay on; nil leaves it to the scheduler.
+  ///   - extensions: Finds the built extension that a relay uses.
+  ///   - program: This program: workers are started from it, by the arguments that ``WorkerKeeper`` names.
+  ///   - notice: Called with each crash of extension code, in words.
   /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the user may not use the policy.
-  public init(scheduling: Scheduling = .other, cpu: Int? = nil) throws {
+  public init(
+    scheduling: Scheduling = .other, cpu: Int? = nil,
+    extensions: @escaping ExtensionSource = noExtensions,
+    program: String = "/proc/self/exe", notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws {
+    self.scheduling = scheduling
+    self.cpu = cpu
+    installed = extensions
+    self.program = program
+    self.notice = notice
     thread = try ProcessThread(scheduling: scheduling, cpu: cpu)
   }
 
   deinit {
     thread.stop()
-    for entry in running.values { entry.memory.release() }
+    for entry in running.values { entry.release() }
   }
 
   public func add(_ relay: Relay) throws {
     try check(relay, replacing: nil)
     let memory = try ProcessRelayMemory(relay)
     do {
-      try watch(memory.sockets, relay)
+      let extended = try extend(relay, memory, former: nil)
+      if let extended { extended.worker.go() } else { try watch(memory.sockets, relay) }
+      running[relay.stream] = ProcessRunning(relay: relay, memory: memory, extended: extended)
     } catch {
       memory.release()
       throw error
     }
-    running[relay.stream] = Running(relay: relay, memory: memory)
   }
 
   /// Sockets whose address stays are kept, with all that waits in their queues.
@@ -60,6 +80,7 @@ public actor ProcessEngine: Engine {
     let keepsCompanion = keepsIngress && former.relay.transport == .rtp && new.transport == .rtp
     var next = former.memory
     var opened = ProcessSockets()
+    var runs: ProcessRunning
     do {
       if !keepsIngress {
         next.media = try ProcessRelayMemory.open(new, companion: false, next.relay)
@@ -73,26 +94,45 @@ public actor ProcessEngine: Engine {
           opened.all.append(companion)
         }
       }
-      try exchange(former, for: new, next, opened: opened)
+      runs = ProcessRunning(relay: new, memory: next)
+      runs.extended = try extend(new, next, former: former)
+      if runs.extended != nil || former.extended != nil {
+        try handOver(former, to: runs, opened: opened)
+      } else {
+        try exchange(former, for: new, next, opened: opened)
+      }
+      running[old.stream] = nil
+      running[new.stream] = runs
     } catch {
       opened.close()
       throw error
     }
-    running[old.stream] = nil
-    running[new.stream] = Running(relay: new, memory: next)
   }
 
   public func remove(_ relay: Relay) throws {
     guard let former = running.removeValue(forKey: relay.stream) else { return }
     let sockets = former.memory.sockets
-    thread.mailbox.run { loop in loop.retire(sockets) }
+    if let extended = former.extended {
+      extended.worker.stop(drain: true)
+    } else {
+      thread.mailbox.run { loop in loop.retire(sockets) }
+    }
     former.memory.release()
   }
 
   public func snapshots() throws -> [RelaySnapshot] {
-    let entries = Array(running.values)
+    let entries = running.values.filter { $0.extended == nil }
     var snapshots: [RelaySnapshot] = []
-    snapshots.reserveCapacity(entries.count)
+    snapshots.reserveCapacity(running.count)
+    for entry in running.values {
+      guard let worker = entry.extended?.worker else { continue }
+      var snapshot = worker.memory.reading(entry.memory.sockets).snapshot(of: entry.relay)
+      snapshot.worker = worker.account
+      snapshot.extensions = zip(entry.relay.extensions, extensionAccounts(of: entry.relay.stream)).compactMap {
+        use, account in (try? installed(use)).map { ExtensionSnapshot($0, account) }
+      }
+      snapshots.append(snapshot)
+    }
     // A few at a time: packets wait no longer than for copying about 70 kB.
     for start in stride(from: 0, to: entries.count, by: 64) {
       let some = entries[start..<min(start + 64, entries.count)]
@@ -110,7 +150,7 @@ public actor ProcessEngine: Engine {
     guard !isStopped else { return }
     isStopped = true
     thread.stop()
-    for entry in running.values { entry.memory.release() }
+    for entry in running.values { entry.release() }
     running = [:]
   }
 
@@ -122,7 +162,7 @@ public actor ProcessEngine: Engine {
 
   /// Between two packets: serves the opened sockets, empties those that go, and changes the settings.
   private func exchange(
-    _ former: Running, for new: Relay, _ memory: ProcessRelayMemory, opened: ProcessSockets
+    _ former: ProcessRunning, for new: Relay, _ memory: ProcessRelayMemory, opened: ProcessSockets
   ) throws(EngineError) {
     let old = former.relay
     let kept = memory.sockets.without(opened)
@@ -145,7 +185,7 @@ public actor ProcessEngine: Engine {
     retired.close()
   }
 
-  private func cannotServe(_ relay: Relay, errno: Int32) -> EngineError {
+  func cannotServe(_ relay: Relay, errno: Int32) -> EngineError {
     .failed(
       engine: choice, operation: "serving", subject: "the sockets of \(relay.ingress)", errno: errno,
       detail: "raise fs.epoll.max_user_watches if it is too small")

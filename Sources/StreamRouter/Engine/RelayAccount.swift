@@ -24,7 +24,12 @@ extension sr_counters {
   }
 
   subscript(counter: sr_counter) -> UInt64 {
-    withUnsafeBytes(of: value) { $0.load(fromByteOffset: 8 * Int(counter.rawValue), as: UInt64.self) }
+    get { withUnsafeBytes(of: value) { $0.load(fromByteOffset: 8 * Int(counter.rawValue), as: UInt64.self) } }
+    set {
+      withUnsafeMutableBytes(of: &value) {
+        $0.storeBytes(of: newValue, toByteOffset: 8 * Int(counter.rawValue), as: UInt64.self)
+      }
+    }
   }
 
   /// By the names of ``Counter/relay``.
@@ -61,12 +66,15 @@ extension sr_source_state {
 
 extension RelaySnapshot {
   /// The account of `relay` as an engine found it in its counters and flow state.
-  init(relay: Relay, engine: EngineChoice, counters: sr_counters, latest: sr_source_state) {
+  init(
+    relay: Relay, engine: EngineChoice, counters: sr_counters, latest: sr_source_state,
+    extensions: [ExtensionSnapshot] = []
+  ) {
     self.init(
       stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
       sinks: relay.sinks, engine: engine, engineReason: nil, counters: counters.named,
       jitterSeconds: latest.jitterSeconds, jitterMaxSeconds: latest.jitterMaxSeconds,
       ssrc: relay.transport == .rtp && latest.packets > 0 ? UInt32(bigEndian: latest.ssrc) : nil,
-      residence: counters.histogram, lastSeenNs: counters.last_seen_ns)
+      residence: counters.histogram, lastSeenNs: counters.last_seen_ns, extensions: extensions)
   }
 }

@@ -104,6 +104,8 @@ struct TrafficHook {
   private var filterID: UInt32? {
     var hook = self.hook
     var options = self.options
+    // libbpf notes that there is no qdisc, which here is no error to report later.
+    defer { _ = SandboxDatapath.takeLog() }
     return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : nil
   }
 

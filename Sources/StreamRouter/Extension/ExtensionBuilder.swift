@@ -25,8 +25,10 @@ public struct ExtensionBuilder: Sendable {
 
   /// Builds a file and writes the object as NAME.srx into a folder, in place of a former one.
   ///
+  /// - Parameter byHand: A C file that stands in the place of the Swift code in the kernel's half, to compare with; the
+  ///   name then ends in `-c`.
   /// - Throws: ``ExtensionError``; nothing is written then.
-  public func build(source: FilePath, into output: FilePath) async throws -> Product {
+  public func build(source: FilePath, into output: FilePath, byHand: FilePath? = nil) async throws -> Product {
     guard access(source.string, R_OK) == 0 else {
       throw ExtensionError.unreadable(
         file: source.string, reason: "cannot be read",
@@ -39,21 +41,20 @@ public struct ExtensionBuilder: Sendable {
     let workshop = Workshop(toolchain: toolchain, folder: FilePath(folder.path), source: source)
     try workshop.unpackKit()
     let (description, warnings) = try await workshop.describe()
-    let manifest = try description.manifest(of: source)
+    var manifest = try description.manifest(of: source)
+    if byHand != nil { manifest.name += "-c" }
     let code = try await workshop.intermediateCode(of: description.type)
-    let kernel = try await workshop.kernelObject(code, description)
+    let kernel = try await workshop.kernelObject(code, description, byHand: byHand)
     let native = try await workshop.nativeObject(code, description)
     let record = ExtensionObject.Record(
       manifest: manifest, state: description.state, machine: ExtensionObject.machine,
       content: ExtensionObject.noContent)
     let bytes = try await workshop.join(kernel, native, record)
     let path = output.appending(manifest.name + ExtensionObject.suffix)
-    let object: ExtensionObject
-    do {
-      object = try ExtensionObject(bytes: bytes, file: path.string)
-    } catch .unreadable(_, let reason, _) {
+    let object = try ExtensionObject(bytes: bytes, file: path.string)
+    if let flaw = object.kernelFlaw {
       throw ExtensionError.notPossible(
-        file: source.string, reason: "the extension \(reason)", remedy: "use what module RelayExtension offers")
+        file: source.string, reason: "the extension \(flaw)", remedy: "use what module RelayExtension offers")
     }
     try Data(bytes).write(to: URL(fileURLWithPath: path.string), options: .atomic)
     return Product(object: object, path: path, warnings: warnings)
@@ -223,15 +224,24 @@ private struct Workshop {
     return output
   }
 
-  func kernelObject(_ code: String, _ description: ExtensionDescription) async throws -> String {
-    let bitcode = try await bitcode(code, triple: "bpfel", ["-mcpu=v3"])
+  func kernelObject(
+    _ code: String, _ description: ExtensionDescription, byHand: FilePath?
+  ) async throws -> String {
+    let author =
+      if let byHand {
+        ["-DSR_AUTHOR_FILE=\"\(byHand)\""]
+      } else {
+        [
+          "-Xclang", "-mlink-builtin-bitcode", "-Xclang",
+          try await bitcode(code, triple: "bpfel", ["-mcpu=v3"]),
+        ]
+      }
     let output = path("kernel.o")
     let compiled = try await toolchain.run(
       toolchain.clang,
       ["-target", "bpfel", "-mcpu=v3", "-O2", "-g", "-std=gnu17", "-Wall", "-Wextra", "-I", folder.string]
-        + Self.whole + sizes(description)
-        + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + [
-          "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, "-c", path("extension.c"), "-o", output,
+        + Self.whole + sizes(description) + Self.multiarchIncludes.flatMap { ["-idirafter", $0] } + author + [
+          "-c", path("extension.c"), "-o", output,
         ])
     guard compiled.succeeded else { throw kernelFailure(compiled.errors) }
     return output

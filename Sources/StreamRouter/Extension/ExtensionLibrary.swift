@@ -138,3 +138,11 @@ extension ExtensionLibrary {
     var places: [String]
   }
 }
+
+extension Topology {
+  /// Reads and validates a file, its extensions checked against those that are installed for it.
+  public static func loadWithExtensions(path: String) throws(TopologyError) -> Topology {
+    let library = ExtensionLibrary(places: ExtensionLibrary.places(for: path))
+    return try load(path: path, extensions: library.catalog)
+  }
+}

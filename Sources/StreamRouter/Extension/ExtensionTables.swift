@@ -102,6 +102,31 @@ struct ExtensionTables {
   }
 }
 
+extension ExtensionSnapshot {
+  /// The account of one relay's use of an extension.
+  init(_ object: ExtensionObject, _ account: sr_extension_account) {
+    let manifest = object.manifest
+    self.init(name: manifest.name, version: manifest.version, content: object.content)
+    runs = account.runs
+    forwarded = account.verdicts.1
+    dropped = account.verdicts.2
+    faults = account.verdicts.3
+    meanNs = account.timed > 0 ? Double(account.timed_sum_ns) / Double(account.timed) : 0
+    maxNs = account.timed_max_ns
+    withUnsafeBytes(of: account.counters) { bytes in
+      for (counter, value) in zip(manifest.counters, bytes.bindMemory(to: UInt64.self)) {
+        counters[counter] = value
+      }
+    }
+    histogram = manifest.histogram.map { name in
+      withUnsafeBytes(of: account.histogram) {
+        ExtensionHistogram(
+          name: name, counts: Array($0.bindMemory(to: UInt64.self)), sum: account.histogram_sum)
+      }
+    }
+  }
+}
+
 extension sr_extension_account {
   mutating func add(_ other: sr_extension_account) {
     let largest = max(timed_max_ns, other.timed_max_ns)

@@ -33,7 +33,7 @@ struct VerifierReport {
   private static let words: KeyValuePairs = [
     "infinite loop detected": "a loop has no bound that the kernel can see; count up to a constant",
     "BPF program is too large": "it is too long, or a loop runs too often; shorten it",
-    "too complex": "a loop branches too often; use a smaller bound",
+    "is too complex": "a loop branches too often; use a smaller bound",
     "combined stack size": "it needs more stack than the kernel gives; keep less in local variables",
     "Looks like the BPF stack limit": "it needs more stack than the kernel gives; keep less in local variables",
     "invalid access to map value": "it reads or writes outside its state; check the index first",

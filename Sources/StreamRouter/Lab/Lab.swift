@@ -88,8 +88,12 @@ public actor Lab {
     }
     let loopback = LabNetwork.isLoopback(topology)
     let network = try LabNetwork(topology)
+    // A new build of an extension is a change too.
+    let library = ExtensionLibrary(places: ExtensionLibrary.places(for: file.string))
+    let extensions = try topology.extensionNames.map { try library.object(named: $0).content }.joined()
     return LabState(
-      topology: topology.name, file: file.string, fileHash: LabNames.hex(LabNames.stableHash(bytes)),
+      topology: topology.name, file: file.string,
+      fileHash: LabNames.hex(LabNames.stableHash(bytes + Data(extensions.utf8))),
       networkFingerprint: network.fingerprint, mode: loopback ? .loopback : .namespaces,
       nodes: topology.nodes.map(\.name), links: topology.links.map { LabLink(a: $0.a, b: $0.b) },
       namespaces: loopback

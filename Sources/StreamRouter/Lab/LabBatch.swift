@@ -21,7 +21,9 @@ extension LabNetwork {
 
   /// Run inside the namespace. Routes come last: they need the devices up, not their carrier.
   public func setup(of space: Namespace) -> [String] {
-    var lines = ["link set lo up"]
+    // Datagrams travel one by one, as on a wire: between namespaces the kernel would hand trains on whole (UDP_SEGMENT),
+    // which extensions, that look at datagrams, cannot take.
+    var lines = ["link set lo gso_max_segs 1 up"]
     if space.devices.isEmpty {
       lines += space.addresses.map { addressLine($0, device: "lo") }
     }
@@ -32,7 +34,7 @@ extension LabNetwork {
         lines.append("link set \(device.name) addrgenmode none")
       }
       if let mtu = device.mtu { lines.append("link set \(device.name) mtu \(mtu)") }
-      lines.append("link set \(device.name) up")
+      lines.append("link set \(device.name) gso_max_segs 1 up")
       if hasIPv6 { lines.append("address add fe80::\(device.linkLocal)/64 dev \(device.name) nodad") }
       lines += (space.addresses + device.addresses).map { addressLine($0, device: device.name) }
     }

@@ -66,18 +66,28 @@ public struct NodeDaemon: Sendable {
     log.info("stopped; relays of engine sandbox go on until 'streamrouter node remove'")
   }
 
-  /// This node's part of the file.
+  /// This node's part of the file, with the extensions that its relays use.
   static func read(_ configuration: Configuration) throws -> (Topology, [Relay], Reconciler.Options) {
-    let topology = try Topology.load(path: configuration.file)
+    let library = ExtensionLibrary(places: ExtensionLibrary.places(for: configuration.file))
+    let topology = try Topology.load(path: configuration.file, extensions: library.catalog)
     guard let node = topology.node(configuration.node) else {
       throw NodeError.unknownNode(
         name: configuration.node, file: configuration.file, known: topology.nodes.map(\.name))
     }
     let paths = NodePaths(topology: topology.name, node: node.name)
+    var relays = topology.relays(on: node.name)
+    var objects: [String: ExtensionObject] = [:]
+    for relay in relays.indices {
+      for place in relays[relay].extensions.indices {
+        let object = try library.object(named: relays[relay].extensions[place].name)
+        relays[relay].extensions[place].content = object.content
+        objects[object.content] = object
+      }
+    }
     let options = Reconciler.Options(
       engine: node.engine, scheduling: node.scheduling, pins: paths.pins.string,
-      relayCapacity: configuration.relayCapacity)
-    return (topology, topology.relays(on: node.name), options)
+      relayCapacity: configuration.relayCapacity, extensions: objects, extensionStore: paths.extensions.string)
+    return (topology, relays, options)
   }
 }
 

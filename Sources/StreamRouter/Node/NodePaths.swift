@@ -36,5 +36,7 @@ public struct NodePaths: Hashable, Sendable {
   /// The unix socket that answers with the node's snapshot.
   public var controlSocket: FilePath { Self.runtimeDirectory(topology: topology).appending(node + ".sock") }
   public var log: FilePath { Self.runtimeDirectory(topology: topology).appending(node + ".log") }
+  /// Copies of the extensions that run in engine sandbox.
+  public var extensions: FilePath { Self.runtimeDirectory(topology: topology).appending(node + ".extensions") }
   public var pins: FilePath { Self.pinDirectory(topology: topology).appending(node) }
 }

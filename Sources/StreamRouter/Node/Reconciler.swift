@@ -13,15 +13,22 @@ public actor Reconciler {
     public var scheduling: Scheduling
     public var pins: String
     public var relayCapacity: Int
+    /// The built extensions that the relays use, by their content.
+    public var extensions: [String: ExtensionObject]
+    /// Where copies of those that run are kept for the next daemon.
+    public var extensionStore: String?
 
     public init(
       engine: EngineChoice, scheduling: Scheduling = .other, pins: String,
-      relayCapacity: Int = Int(SR_DEFAULT_RELAYS.rawValue)
+      relayCapacity: Int = Int(SR_DEFAULT_RELAYS.rawValue), extensions: [String: ExtensionObject] = [:],
+      extensionStore: String? = nil
     ) {
       self.engine = engine
       self.scheduling = scheduling
       self.pins = pins
       self.relayCapacity = relayCapacity
+      self.extensions = extensions
+      self.extensionStore = extensionStore
     }
   }
 
@@ -34,6 +41,7 @@ public actor Reconciler {
 
   private var options: Options
   private let log: Logger
+  private let shelf = ExtensionShelf()
   private var sandbox: SandboxEngine?
   private var process: ProcessEngine?
   /// Why engine sandbox cannot run here; nil while it can, or was not tried.
@@ -52,6 +60,7 @@ public actor Reconciler {
   @discardableResult
   public func apply(_ wanted: [Relay], options: Options? = nil) async throws -> [Change] {
     if let options { self.options = options }
+    shelf.put(self.options.extensions)
     let plan = Plan(from: running.values.map(\.relay), to: wanted)
     var done: [Change] = []
     for change in plan.changes {
@@ -73,6 +82,7 @@ public actor Reconciler {
       }
     }
     try await settle()
+    shelf.keepOnly(usedBy: wanted)
     return done
   }
 
@@ -142,7 +152,10 @@ public actor Reconciler {
   private func engine(_ choice: EngineChoice) async throws -> any Engine {
     if choice == .process {
       if let process { return process }
-      let started = try ProcessEngine(scheduling: options.scheduling)
+      let log = self.log
+      let started = try ProcessEngine(scheduling: options.scheduling, extensions: shelf.source) {
+        log.warning("\($0)")
+      }
       process = started
       return started
     }
@@ -150,9 +163,10 @@ public actor Reconciler {
     if let sandboxObstacle { throw sandboxObstacle }
     do {
       let log = self.log
-      let started = try SandboxEngine(pins: options.pins, capacity: options.relayCapacity) {
-        log.warning("\($0)")
-      }
+      let started = try SandboxEngine(
+        pins: options.pins, capacity: options.relayCapacity, extensions: shelf.source,
+        store: options.extensionStore
+      ) { log.warning("\($0)") }
       sandbox = started
       return started
     } catch let error as EngineError {
@@ -170,7 +184,7 @@ public actor Reconciler {
         log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
       }
     } else {
-      SandboxEngine.removeAll(pins: options.pins)
+      SandboxEngine.removeAll(pins: options.pins, store: options.extensionStore)
     }
   }
 }

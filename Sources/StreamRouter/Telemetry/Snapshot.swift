@@ -74,11 +74,16 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var residence: ResidenceHistogram
   /// Arrival of the latest packet, nanoseconds since 1970; 0 before the first.
   public var lastSeenNs: UInt64
+  /// The account of each extension of the relay, in the order of the chain.
+  public var extensions: [ExtensionSnapshot]
+  /// Engine process, relays with extensions: how the process that runs them fared.
+  public var worker: RelayWorkerSnapshot?
 
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
     engine: EngineChoice, engineReason: String?, counters: [String: UInt64], jitterSeconds: Double,
-    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram, lastSeenNs: UInt64
+    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram, lastSeenNs: UInt64,
+    extensions: [ExtensionSnapshot] = []
   ) {
     self.stream = stream
     self.hop = hop
@@ -93,6 +98,7 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
     self.ssrc = ssrc
     self.residence = residence
     self.lastSeenNs = lastSeenNs
+    self.extensions = extensions
   }
 
   /// RTP packets that never arrived here: skipped sequence numbers less those that came late.
@@ -105,6 +111,59 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   /// Packets that this hop itself dropped, all causes together.
   public var dropped: UInt64 {
     Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+  }
+}
+
+/// What one extension did for one relay since the relay began to use it.
+public struct ExtensionSnapshot: Hashable, Sendable, Codable {
+  public var name: String
+  public var version: String
+  /// SHA-256 of the built extension, in hex.
+  public var content: String
+  /// Packets that it saw, and what it decided about them; faults are those in which its own code trapped.
+  public var runs: UInt64
+  public var forwarded: UInt64
+  public var dropped: UInt64
+  public var faults: UInt64
+  /// Nanoseconds of a run, by the clock, over every 256th run; 0 before the first.
+  public var meanNs: Double
+  public var maxNs: UInt64
+  /// The author's counters by their names.
+  public var counters: [String: UInt64]
+  /// The author's histogram; nil: it has none.
+  public var histogram: ExtensionHistogram?
+
+  public init(
+    name: String, version: String, content: String, runs: UInt64 = 0, forwarded: UInt64 = 0,
+    dropped: UInt64 = 0,
+    faults: UInt64 = 0, meanNs: Double = 0, maxNs: UInt64 = 0, counters: [String: UInt64] = [:],
+    histogram: ExtensionHistogram? = nil
+  ) {
+    self.name = name
+    self.version = version
+    self.content = content
+    self.runs = runs
+    self.forwarded = forwarded
+    self.dropped = dropped
+    self.faults = faults
+    self.meanNs = meanNs
+    self.maxNs = maxNs
+    self.counters = counters
+    self.histogram = histogram
+  }
+}
+
+/// Values that an extension recorded: bucket i counts those below 2^i that no earlier bucket holds; the last one holds
+/// everything above.
+public struct ExtensionHistogram: Hashable, Sendable, Codable {
+  public var name: String
+  public var counts: [UInt64]
+  public var sum: UInt64
+
+  public init(name: String, counts: [UInt64], sum: UInt64) {
+    self.name = name
+    self.counts = counts
+    self.sum = sum
   }
 }
 

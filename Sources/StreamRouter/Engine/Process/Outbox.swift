@@ -9,6 +9,7 @@ import CStreamRouter
 ///
 /// All memory is taken at the start. Belongs to the engine's thread.
 struct Outbox {
+  static let allSinks = UInt32.max
   /// Datagrams that one batch may hold: as many as one send call takes one by one.
   static let capacity = Int(SR_SEND_BATCH.rawValue)
   /// How long a full send queue is waited for, once a batch and sink: short, as all other relays wait too.
@@ -20,6 +21,8 @@ struct Outbox {
   private let failures: UnsafeMutablePointer<UInt8>
   private(set) var count = 0
   private var bytes = 0
+  /// Bit i: sink i gets what is here.
+  private(set) var sinks = Self.allSinks
   private var anyFailed = false
 
   private let trains: UnsafeMutablePointer<sr_train>
@@ -82,10 +85,17 @@ struct Outbox {
 
   var isFull: Bool { count == Self.capacity }
 
-  /// Takes a datagram that stays where it is until ``send(from:to:companion:isV4:account:)``. Not when full.
+  /// Whether what is here must be sent before a datagram for these sinks can be taken.
+  func mustSend(before sinks: UInt32) -> Bool { isFull || count > 0 && sinks != self.sinks }
+
+  /// Takes a datagram that stays where it is until ``send(from:to:companion:isV4:account:)``. Not when full, nor for
+  /// other sinks than what is here.
   /// - Parameter dscp: The code point that it leaves with; 0: that of the socket.
-  mutating func append(_ start: UnsafeRawPointer, length: Int, arrivalNs: UInt64, dscp: UInt32) {
+  mutating func append(
+    _ start: UnsafeRawPointer, length: Int, arrivalNs: UInt64, dscp: UInt32, sinks: UInt32 = Self.allSinks
+  ) {
     let base = UnsafeMutableRawPointer(mutating: start)
+    self.sinks = sinks
     singles[count].dscp = dscp
     datagrams[count] = iovec(iov_base: base, iov_len: length)
     arrivalsNs[count] = arrivalNs
@@ -123,7 +133,7 @@ struct Outbox {
     bytes += length
   }
 
-  /// Sends a copy of everything to each sink, accounts for it, and is empty again.
+  /// Sends a copy of everything to each of its sinks, accounts for it, and is empty again.
   mutating func send(
     from descriptor: Int32, to sinks: UnsafeMutableBufferPointer<ProcessSink>, companion: Bool, isV4: Bool,
     account: ProcessAccount
@@ -132,7 +142,9 @@ struct Outbox {
     trainStarts[trainCount] = count
     sr_sender_load(trainSender, trains, UInt32(trainCount), isV4 ? 1 : 0, pieces)
     singlesAreLoaded = false
-    for place in 0..<sinks.count {
+    var copies = 0
+    for place in 0..<sinks.count where self.sinks & (1 << UInt32(truncatingIfNeeded: place)) != 0 {
+      copies += 1
       let sink = sinks.baseAddress! + place
       var attempt = Attempt(
         descriptor: descriptor, isV4: isV4, destination: sink.pointee.destination(companion: companion),
@@ -143,7 +155,7 @@ struct Outbox {
         sendSingles(0..<count, &attempt)
       }
     }
-    accountResidence(sinks: sinks.count, account)
+    accountResidence(sinks: copies, account)
     count = 0
     bytes = 0
     trainCount = 0

@@ -12,12 +12,24 @@ struct ProcessAccount {
   private let residenceSumNs: UnsafeMutablePointer<UInt64>
   private let lastSeenNs: UnsafeMutablePointer<UInt64>
 
+  private static let wordBytes = MemoryLayout<UInt64>.size
+  private static let count = MemoryLayout<sr_counters>.size / wordBytes
+
   /// Zeroed memory, until ``deallocate()``.
   init() {
-    let wordBytes = MemoryLayout<UInt64>.size
-    let count = MemoryLayout<sr_counters>.size / wordBytes
-    words = .allocate(capacity: count)
-    words.initialize(repeating: 0, count: count)
+    let words = UnsafeMutablePointer<UInt64>.allocate(capacity: Self.count)
+    words.initialize(repeating: 0, count: Self.count)
+    self.init(words: words)
+  }
+
+  /// Goes on with counters that stand elsewhere.
+  init(at counters: UnsafeMutablePointer<sr_counters>) {
+    self.init(words: UnsafeMutableRawPointer(counters).assumingMemoryBound(to: UInt64.self))
+  }
+
+  private init(words: UnsafeMutablePointer<UInt64>) {
+    let wordBytes = Self.wordBytes
+    self.words = words
     residence = words + MemoryLayout<sr_counters>.offset(of: \.residence)! / wordBytes
     residenceMaxNs = words + MemoryLayout<sr_counters>.offset(of: \.residence_max_ns)! / wordBytes
     residenceSumNs = words + MemoryLayout<sr_counters>.offset(of: \.residence_sum_ns)! / wordBytes
@@ -46,4 +58,9 @@ struct ProcessAccount {
 
   /// A copy of all of it.
   var copy: sr_counters { UnsafeRawPointer(words).load(as: sr_counters.self) }
+
+  /// Goes on from here.
+  func resume(_ counters: sr_counters) {
+    UnsafeMutableRawPointer(words).storeBytes(of: counters, as: sr_counters.self)
+  }
 }

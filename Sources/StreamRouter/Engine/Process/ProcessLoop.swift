@@ -71,15 +71,36 @@ struct ProcessLoop {
   /// Relays what waits in these sockets' queues at this moment and serves them no longer.
   mutating func retire(_ sockets: ProcessSockets) {
     for socket in sockets.all {
-      // As much as the queue holds and no more, lest a sender that does not pause keeps this going. The kernel
-      // allows twice the size that was asked for.
-      var rest = 2 * ProcessUDPSocket.bufferBytes
-      while rest > 0 {
-        let taken = serve(socket)
-        if taken == 0 { break }
-        rest -= taken
-      }
+      drain(socket)
       mailbox.remove(socket)
+    }
+  }
+
+  /// Serves these sockets no longer and leaves what waits in their queues.
+  func leave(_ sockets: ProcessSockets) {
+    for socket in sockets.all { mailbox.remove(socket) }
+  }
+
+  /// In a worker: serves until the mailbox is woken. Nothing but sockets and the wake signal is looked at.
+  mutating func serveUntilWoken() {
+    while true {
+      let count = mailbox.wait(ready, capacity: Self.batch)
+      for place in 0..<count {
+        guard let context = ready[place] else { return }
+        _ = serve(context.assumingMemoryBound(to: ProcessSocket.self))
+      }
+    }
+  }
+
+  /// Relays what waits in the socket's queue at this moment.
+  mutating func drain(_ socket: UnsafeMutablePointer<ProcessSocket>) {
+    // As much as the queue holds and no more, lest a sender that does not pause keeps this going. The kernel
+    // allows twice the size that was asked for.
+    var rest = 2 * ProcessUDPSocket.bufferBytes
+    while rest > 0 {
+      let taken = serve(socket)
+      if taken == 0 { break }
+      rest -= taken
     }
   }
 
@@ -88,17 +109,20 @@ struct ProcessLoop {
     // An error is an ICMP answer to something sent earlier, or that nothing is there.
     let count = Int(sr_receive(receiver, socket.pointee.descriptor, received))
     guard count > 0 else { return 0 }
+    socket.pointee.relay.pointee.chain?.took(UnsafeBufferPointer(start: received, count: count))
     var taken = 0
     for place in 0..<count {
       accept(received + place, socket)
       taken += Int(received[place].length) + 256
     }
     flush(socket)
+    if let chain = socket.pointee.relay.pointee.chain { chain.publish(socket.pointee.relay) }
     return taken
   }
 
   private mutating func flush(_ socket: UnsafeMutablePointer<ProcessSocket>) {
     let relay = socket.pointee.relay
+    relay.pointee.chain?.settled(outbox.count)
     outbox.send(
       from: socket.pointee.descriptor, to: relay.pointee.settings.sinks, companion: socket.pointee.isCompanion,
       isV4: relay.pointee.settings.isV4, account: relay.pointee.account)
@@ -113,9 +137,12 @@ struct ProcessLoop {
     socket.pointee.countQueueDrops(message.pointee.queue_drops)
     let length = Int(message.pointee.length)
     let segment = Int(message.pointee.segment)
-    let datagrams = segment > 0 ? (length + segment - 1) / segment : 1
+    let datagrams = message.pointee.datagrams
+    let chain = relay.pointee.chain
+    chain?.looksAt(message)
     guard relay.pointee.settings.allows(message.pointee.source) else {
       account.add(SR_DROP_SOURCE, datagrams)
+      chain?.settled(datagrams)
       return
     }
     // The first packets of a socket may come without a timestamp, until the kernel has switched them on.
@@ -123,14 +150,26 @@ struct ProcessLoop {
     account.arrived(datagrams: datagrams, bytes: length, arrivalNs: arrivalNs)
     guard message.pointee.truncated == 0 else {
       account.add(SR_DROP_MALFORMED, datagrams)
+      chain?.settled(datagrams)
       return
     }
     let dscp = relay.pointee.settings.keepsDSCP ? message.pointee.dscp : 0
     var offset = 0
     repeat {
-      let start = UnsafeRawPointer(message.pointee.bytes!) + offset
+      let start = message.pointee.bytes! + offset
       let size = min(segment, length - offset)
-      if admits(UnsafeRawBufferPointer(start: start, count: size), socket, arrivalNs) {
+      if !admits(UnsafeRawBufferPointer(start: start, count: size), socket, arrivalNs) {
+        chain?.settled(1)
+      } else if let chain {
+        let outcome = chain.run(start, size, message, arrivalNs, companion: socket.pointee.isCompanion)
+        if outcome.cause > 0 {
+          account.add(sr_counter(outcome.cause))
+          chain.settled(1)
+        } else {
+          if outbox.mustSend(before: outcome.sinks) { flush(socket) }
+          outbox.append(start, length: size, arrivalNs: arrivalNs, dscp: outcome.dscp, sinks: outcome.sinks)
+        }
+      } else {
         if outbox.isFull { flush(socket) }
         outbox.append(start, length: size, arrivalNs: arrivalNs, dscp: dscp)
       }
@@ -145,7 +184,7 @@ struct ProcessLoop {
     let relay = socket.pointee.relay
     let account = relay.pointee.account
     guard relay.pointee.settings.isRTP else {
-      relay.pointee.interarrival.receive(arrivalNs: arrivalNs)
+      relay.pointee.flow.pointee.interarrival.receive(arrivalNs: arrivalNs)
       return true
     }
     let packet =
@@ -171,7 +210,7 @@ struct ProcessLoop {
     let account = relay.pointee.account
     let ofStream = relay.pointee.settings.clockRate
     let clockRate = ofStream > 0 ? ofStream : PayloadClock.rate(payloadType: header.payloadType)
-    let outcome = relay.pointee.flow.receive(header, arrivalNs: arrivalNs, clockRate: clockRate)
+    let outcome = relay.pointee.flow.pointee.media.receive(header, arrivalNs: arrivalNs, clockRate: clockRate)
     switch outcome.arrival {
     case .gap(let missing): account.add(SR_RTP_MISSING, Int(missing))
     case .late: account.add(SR_RTP_LATE)
@@ -180,4 +219,9 @@ struct ProcessLoop {
     }
     if outcome.isRestart { account.add(SR_RTP_RESTARTS) }
   }
+}
+
+extension sr_received {
+  /// How many the message holds.
+  var datagrams: Int { segment > 0 ? (Int(length) + Int(segment) - 1) / Int(segment) : 1 }
 }

@@ -72,9 +72,13 @@ final class ProcessMailbox: Sendable {
     withUnsafePointer(to: watch) { sr_watch_remove($0, socket.pointee.descriptor) }
   }
 
-  private func wake() {
+  /// Makes ``wait(_:capacity:)`` return, from any thread or process that has it.
+  func wake() {
     withUnsafePointer(to: watch) { sr_watch_wake($0) }
   }
+
+  /// What it waits on, and what wakes it.
+  var descriptors: (epoll: Int32, wake: Int32) { (watch.epoll, watch.wake) }
 }
 
 /// One result on its way from the engine's thread to whoever waits for it.

@@ -9,13 +9,26 @@ import Topology
 struct ProcessRelay {
   var settings: ProcessRelaySettings
   let account: ProcessAccount
-  /// Protocol rtp.
-  var flow = FlowAccount()
-  /// Protocol udp.
-  var interarrival = InterarrivalAccount()
+  let flow: UnsafeMutablePointer<ProcessFlow>
+  /// In a worker: the extensions. The engine's own thread runs none.
+  var chain: ProcessChain?
 
   /// The jitter estimate of the source seen last.
-  var jitter: JitterFilter { settings.isRTP ? flow.current?.jitter ?? JitterFilter() : interarrival.jitter }
+  var jitter: JitterFilter {
+    settings.isRTP
+      ? flow.pointee.media.current?.jitter ?? JitterFilter() : flow.pointee.interarrival.jitter
+  }
+
+  /// The SSRC seen last.
+  var ssrc: UInt32? { settings.isRTP ? flow.pointee.media.current?.ssrc : nil }
+}
+
+/// Sequence and jitter state of one relay.
+struct ProcessFlow {
+  /// Protocol rtp.
+  var media = FlowAccount()
+  /// Protocol udp.
+  var interarrival = InterarrivalAccount()
 }
 
 /// One socket of a relay. Its address is the context under which epoll reports it.
@@ -25,7 +38,7 @@ struct ProcessSocket {
   let isCompanion: Bool
   let relay: UnsafeMutablePointer<ProcessRelay>
   /// The latest count of datagrams that the receive queue refused (SO_RXQ_OVFL).
-  private var queueDrops: UInt32 = 0
+  private(set) var queueDrops: UInt32 = 0
 
   init(descriptor: Int32, isCompanion: Bool, relay: UnsafeMutablePointer<ProcessRelay>) {
     self.descriptor = descriptor
@@ -40,7 +53,11 @@ struct ProcessSocket {
     guard more > 0 else { return }
     relay.pointee.account.add(SR_DROP_QUEUE, Int(more))
     queueDrops = total
+    relay.pointee.chain?.counted(queueDrops: total, companion: isCompanion)
   }
+
+  /// Takes over how many another one has counted.
+  mutating func resume(queueDrops counted: UInt32) { queueDrops = counted }
 }
 
 /// The part of a relay that `replace` exchanges at once: a ``Relay`` in the form that costs nothing for each packet.

@@ -1,5 +1,4 @@
 import CStreamRouter
-import JitterStats
 import Topology
 
 #if canImport(Glibc)
@@ -21,7 +20,10 @@ struct ProcessRelayMemory: @unchecked Sendable {
   /// Allocates, and opens the sockets; nothing is left where one cannot be opened.
   init(_ relay: Relay) throws(EngineError) {
     let memory = UnsafeMutablePointer<ProcessRelay>.allocate(capacity: 1)
-    memory.initialize(to: ProcessRelay(settings: ProcessRelaySettings(relay), account: ProcessAccount()))
+    let flow = UnsafeMutablePointer<ProcessFlow>.allocate(capacity: 1)
+    flow.initialize(to: ProcessFlow())
+    memory.initialize(
+      to: ProcessRelay(settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow))
     do throws(EngineError) {
       media = try Self.open(relay, companion: false, memory)
     } catch {
@@ -44,7 +46,7 @@ struct ProcessRelayMemory: @unchecked Sendable {
   ) throws(EngineError) -> UnsafeMutablePointer<ProcessSocket> {
     let endpoint =
       companion ? Endpoint(address: relay.ingress.address, port: relay.ingress.port + 1) : relay.ingress
-    let descriptor = try ProcessUDPSocket.open(endpoint, dscp: relay.dscp)
+    let descriptor = try ProcessUDPSocket.open(endpoint, dscp: relay.socketDSCP)
     let socket = UnsafeMutablePointer<ProcessSocket>.allocate(capacity: 1)
     socket.initialize(to: ProcessSocket(descriptor: descriptor, isCompanion: companion, relay: memory))
     return socket
@@ -59,6 +61,7 @@ struct ProcessRelayMemory: @unchecked Sendable {
   private static func deallocate(_ memory: UnsafeMutablePointer<ProcessRelay>) {
     memory.pointee.settings.deallocate()
     memory.pointee.account.deallocate()
+    memory.pointee.flow.deallocate()
     memory.deallocate()
   }
 }
@@ -102,20 +105,24 @@ struct ProcessExchange: @unchecked Sendable {
   func carryOut() -> ProcessExchange {
     let outdated = ProcessExchange(relay: relay, settings: relay.pointee.settings, restartsFlow: false)
     relay.pointee.settings = settings
-    if restartsFlow {
-      relay.pointee.flow = FlowAccount()
-      relay.pointee.interarrival = InterarrivalAccount()
-    }
+    if restartsFlow { relay.pointee.flow.pointee = ProcessFlow() }
     return outdated
   }
 }
 
-/// A copy of one relay's account, made on the engine's thread.
+extension Relay {
+  /// The code point of the relay's sockets. Extensions may change it, so that each datagram then names its own.
+  var socketDSCP: UInt8? { extensions.isEmpty ? dscp : nil }
+}
+
+/// A copy of one relay's account.
 struct ProcessReading: Sendable {
   let counters: sr_counters
-  let jitter: JitterFilter
+  let jitterSeconds: Double
+  let jitterMaxSeconds: Double
   let ssrc: UInt32?
 
+  /// On the engine's thread.
   init(_ memory: ProcessRelayMemory) {
     // A queue that overflowed tells it with the next packet, which may not have come.
     for socket in memory.sockets.all {
@@ -123,20 +130,23 @@ struct ProcessReading: Sendable {
     }
     let relay = memory.relay
     counters = relay.pointee.account.copy
-    jitter = relay.pointee.jitter
-    ssrc = relay.pointee.settings.isRTP ? relay.pointee.flow.current?.ssrc : nil
+    let jitter = relay.pointee.jitter
+    (jitterSeconds, jitterMaxSeconds) = (jitter.seconds, jitter.maxSeconds)
+    ssrc = relay.pointee.ssrc
+  }
+
+  init(counters: sr_counters, jitterSeconds: Double, jitterMaxSeconds: Double, ssrc: UInt32?) {
+    self.counters = counters
+    self.jitterSeconds = jitterSeconds
+    self.jitterMaxSeconds = jitterMaxSeconds
+    self.ssrc = ssrc
   }
 
   func snapshot(of relay: Relay) -> RelaySnapshot {
-    let values = withUnsafeBytes(of: counters.value) { Array($0.bindMemory(to: UInt64.self)) }
-    let residence = withUnsafeBytes(of: counters.residence) { Array($0.bindMemory(to: UInt64.self)) }
-    return RelaySnapshot(
+    RelaySnapshot(
       stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
-      sinks: relay.sinks, engine: .process, engineReason: nil,
-      counters: Dictionary(uniqueKeysWithValues: Counter.relay.map { ($0.name, values[$0.index]) }),
-      jitterSeconds: jitter.seconds, jitterMaxSeconds: jitter.maxSeconds, ssrc: ssrc,
-      residence: ResidenceHistogram(
-        counts: residence, maxNs: counters.residence_max_ns, sumNs: counters.residence_sum_ns),
-      lastSeenNs: counters.last_seen_ns)
+      sinks: relay.sinks, engine: .process, engineReason: nil, counters: counters.named,
+      jitterSeconds: jitterSeconds, jitterMaxSeconds: jitterMaxSeconds, ssrc: ssrc,
+      residence: counters.histogram, lastSeenNs: counters.last_seen_ns)
   }
 }

@@ -70,7 +70,7 @@ final class ProcessThread: Sendable {
       var signals = sigset_t()
       sigfillset(&signals)
       pthread_sigmask(SIG_SETMASK, &signals, nil)
-      if let failure = place() ?? schedule() {
+      if let failure = place() ?? ProcessThread.schedule(scheduling) {
         outcome.give(failure)
         return
       }
@@ -87,30 +87,31 @@ final class ProcessThread: Sendable {
         engine: .process, operation: "binding its thread to", subject: "processor \(cpu ?? -1)", errno: -result,
         detail: "choose one that this process may use (taskset -p, AllowedCPUs=)")
     }
+  }
 
-    private func schedule() -> EngineError? {
-      let (policy, name, priority): (Int32, String, Int) =
-        switch scheduling {
-        case .other: (SCHED_OTHER, "other", 0)
-        case .rr(let priority): (SCHED_RR, "rr", priority)
-        case .fifo(let priority): (SCHED_FIFO, "fifo", priority)
-        }
-      var parameters = sched_param()
-      parameters.sched_priority = Int32(clamping: priority)
-      // SCHED_OTHER is set too: a thread inherits the policy of the one that made it.
-      let result = pthread_setschedparam(pthread_self(), policy, &parameters)
-      switch result {
-      case 0: return nil
-      case EPERM:
-        return .unsupported(
-          engine: .process,
-          reason: "scheduling \(name) with priority \(priority) is not permitted to this user",
-          remedy: "give the node CAP_SYS_NICE or a real-time limit (LimitRTPRIO=), or use scheduling other")
-      default:
-        return .failed(
-          engine: .process, operation: "setting", subject: "scheduling \(name) with priority \(priority)",
-          errno: result, detail: "priorities go from 1 to 99")
+  /// Schedules the calling thread. nil, or why it cannot.
+  static func schedule(_ scheduling: Scheduling) -> EngineError? {
+    let (policy, name, priority): (Int32, String, Int) =
+      switch scheduling {
+      case .other: (SCHED_OTHER, "other", 0)
+      case .rr(let priority): (SCHED_RR, "rr", priority)
+      case .fifo(let priority): (SCHED_FIFO, "fifo", priority)
       }
+    var parameters = sched_param()
+    parameters.sched_priority = Int32(clamping: priority)
+    // SCHED_OTHER is set too: a thread inherits the policy of the one that made it.
+    let result = pthread_setschedparam(pthread_self(), policy, &parameters)
+    switch result {
+    case 0: return nil
+    case EPERM:
+      return .unsupported(
+        engine: .process,
+        reason: "scheduling \(name) with priority \(priority) is not permitted to this user",
+        remedy: "give the node CAP_SYS_NICE or a real-time limit (LimitRTPRIO=), or use scheduling other")
+    default:
+      return .failed(
+        engine: .process, operation: "setting", subject: "scheduling \(name) with priority \(priority)",
+        errno: result, detail: "priorities go from 1 to 99")
     }
   }
 }

@@ -73,6 +73,15 @@ struct RelayEntry {
 }
 
 extension sr_relay {
+  /// The extensions of the entry, in the order of the chain.
+  var uses: [SandboxExtensions.Use] {
+    withUnsafeBytes(of: extensions) { bytes in
+      bytes.bindMemory(to: sr_extension_use.self).prefix(Int(extension_count)).map {
+        SandboxExtensions.Use(slot: $0.slot, instance: $0.instance)
+      }
+    }
+  }
+
   /// The stream that the entry was made for.
   var streamName: String {
     withUnsafeBytes(of: stream) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }

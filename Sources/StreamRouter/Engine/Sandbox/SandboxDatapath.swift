@@ -124,17 +124,38 @@ final class SandboxDatapath {
     if result != 0 && errno != ENOENT { try check(result, "removing", "a relay") }
   }
 
-  func relayKeys() -> [sr_relay_key] {
+  func relayKeys() -> [sr_relay_key] { Self.keys(of: maps.relays, most: 2 * capacity) }
+
+  private static func keys(of map: Int32, most: Int) -> [sr_relay_key] {
     var keys: [sr_relay_key] = []
     var key = sr_relay_key()
     var next = sr_relay_key()
-    var result = bpf_map_get_next_key(maps.relays, nil, &next)
-    while result == 0 && keys.count <= 2 * capacity {
+    var result = bpf_map_get_next_key(map, nil, &next)
+    while result == 0 && keys.count <= most {
       keys.append(next)
       key = next
-      result = bpf_map_get_next_key(maps.relays, &key, &next)
+      result = bpf_map_get_next_key(map, &key, &next)
     }
     return keys
+  }
+
+  /// The extensions that the relays of a pinned table use: what must be linked into the datapath that takes it over.
+  static func pinnedUses(_ pins: String) -> [SandboxExtensions.Use] {
+    let map = bpf_obj_get(pins + "/relays")
+    guard map >= 0 else { return [] }
+    defer { close(map) }
+    var info = bpf_map_info()
+    var length = UInt32(MemoryLayout<bpf_map_info>.size)
+    // A table of another layout is refused when it is taken over.
+    guard bpf_obj_get_info_by_fd(map, &info, &length) == 0, info.value_size == MemoryLayout<sr_relay>.size
+    else {
+      return []
+    }
+    return keys(of: map, most: Int(info.max_entries)).flatMap { key in
+      var key = key
+      var relay = sr_relay()
+      return bpf_map_lookup_elem(map, &key, &relay) == 0 ? relay.uses : []
+    }
   }
 
   // MARK: Account
@@ -174,11 +195,16 @@ final class SandboxDatapath {
     return flow
   }
 
+  func set(_ flow: sr_flow, at index: UInt32) throws {
+    var index = index
+    var flow = flow
+    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "writing", "a flow")
+  }
+
   /// Clears the account of an index before another relay takes it.
   func clear(index: UInt32) throws {
     var index = index
-    var flow = sr_flow()
-    try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "clearing", "a flow")
+    try set(sr_flow(), at: index)
     let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_counters>.stride * processors)
     try check(bpf_map_update_elem(maps.counters, &index, zeros, UInt64(BPF_ANY)), "clearing", "counters")
   }

@@ -1,5 +1,6 @@
 import CStreamRouter
 import Foundation
+import SystemPackage
 import Topology
 
 /// Engine `sandbox`: relays as entries of the BPF datapath at TC ingress, run in softirq by the kernel.
@@ -9,7 +10,11 @@ import Topology
 public actor SandboxEngine: Engine {
   public nonisolated let choice = EngineChoice.sandbox
 
-  private let tables: SandboxDatapath
+  private var tables: SandboxDatapath
+  private let pins: String
+  private var extensions: SandboxExtensions
+  /// Finds the built extension that a relay uses.
+  private let library: ExtensionSource
   private var devices = SandboxDevices()
   private let timestamps: Int32
   private var running: [String: Running] = [:]
@@ -25,6 +30,7 @@ public actor SandboxEngine: Engine {
     var index: UInt32
     var keys: [sr_relay_key]
     var devices: Set<SandboxDevices.Device>
+    var uses: [SandboxExtensions.Use] = []
   }
 
   /// Loads the datapath or takes over what is pinned.
@@ -32,12 +38,18 @@ public actor SandboxEngine: Engine {
   /// - Parameters:
   ///   - pins: The folder of this node on a bpffs.
   ///   - capacity: Relays that the tables hold, unless pinned tables are taken over.
+  ///   - extensions: Finds the built extension that a relay uses.
+  ///   - store: Where copies of the extensions that run are kept for the next daemon.
   ///   - notice: Called with what does not stop a relay but should be known.
   public init(
     pins: String, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
+    extensions library: @escaping ExtensionSource = noExtensions, store: String? = nil,
     notice: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
     self.notice = notice
+    self.pins = pins
+    self.library = library
+    extensions = SandboxExtensions(store: store.map { FilePath($0) })
     _ = SandboxDatapath.keepLog
     guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
       throw SandboxDatapath.notPermitted
@@ -53,14 +65,16 @@ public actor SandboxEngine: Engine {
           remedy: "stop that node and run 'streamrouter node remove', or give each node its network namespace")
       }
     }
-    tables = try SandboxDatapath(pins: pins, capacity: capacity)
+    try extensions.adopt(SandboxDatapath.pinnedUses(pins), pins: pins)
+    tables = try SandboxDatapath(pins: pins, capacity: capacity, extensions: extensions.all)
     try tables.updateSettings()
 
     var used: Set<UInt32> = []
     for key in tables.relayKeys() {
       guard let entry = tables.relay(at: key) else { continue }
       unclaimed[
-        entry.streamName, default: Running(relay: nil, index: entry.index, keys: [], devices: [])
+        entry.streamName,
+        default: Running(relay: nil, index: entry.index, keys: [], devices: [], uses: entry.uses)
       ].keys.append(key)
       used.insert(entry.index)
     }
@@ -74,14 +88,12 @@ public actor SandboxEngine: Engine {
   deinit { if timestamps >= 0 { close(timestamps) } }
 
   public func add(_ relay: Relay) throws {
-    let former = unclaimed[relay.stream]
-    try install(relay, index: former?.index, keys: former?.keys ?? [])
+    try install(relay, over: unclaimed[relay.stream])
     unclaimed[relay.stream] = nil
   }
 
   public func replace(_ old: Relay, with new: Relay) throws {
-    let former = running[old.stream]
-    try install(new, index: former?.index, keys: former?.keys ?? [])
+    try install(new, over: running[old.stream])
     if old.stream != new.stream { running[old.stream] = nil }
   }
 
@@ -100,11 +112,20 @@ public actor SandboxEngine: Engine {
   }
 
   public func snapshots() throws -> [RelaySnapshot] {
-    try running.values.compactMap { entry in
+    try running.values.compactMap { entry -> RelaySnapshot? in
       guard let relay = entry.relay else { return nil }
       return RelaySnapshot(
         relay: relay, engine: choice, counters: try tables.counters(at: entry.index),
-        latest: try tables.flow(at: entry.index).latest)
+        latest: try tables.flow(at: entry.index).latest, extensions: try accounts(of: entry.uses))
+    }
+  }
+
+  private func accounts(of uses: [SandboxExtensions.Use]) throws -> [ExtensionSnapshot] {
+    try uses.compactMap { use -> ExtensionSnapshot? in
+      guard let object = extensions.object(in: use.slot), let table = tables.extensions[use.slot] else {
+        return nil
+      }
+      return ExtensionSnapshot(object, try table.account(use.instance))
     }
   }
 
@@ -123,7 +144,9 @@ public actor SandboxEngine: Engine {
   public func stop() {}
 
   /// Removes everything of a node: filters, maps, program. Packets to its relays are no longer touched.
-  public static func removeAll(pins: String) {
+  ///
+  /// - Parameter store: Where copies of its extensions are kept.
+  public static func removeAll(pins: String, store: String? = nil) {
     _ = SandboxDatapath.keepLog
     for device in SandboxDevices.all() {
       if let id = SandboxDevices.programID(on: device), uses(program: id, mapsOf: pins) {
@@ -131,11 +154,13 @@ public actor SandboxEngine: Engine {
       }
     }
     try? FileManager.default.removeItem(atPath: pins)
+    if let store { try? FileManager.default.removeItem(atPath: store) }
   }
 
   // MARK: Entries
 
-  private func install(_ relay: Relay, index: UInt32?, keys formerKeys: [sr_relay_key]) throws {
+  private func install(_ relay: Relay, over former: Running?) throws {
+    let index = former?.index
     for own in [relay.ingress] + relay.sinks.map(\.source) where !Route.isLocal(own.address) {
       throw EngineError.failed(
         engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
@@ -146,7 +171,17 @@ public actor SandboxEngine: Engine {
     guard let index = index ?? freeIndices.popLast() else {
       throw EngineError.full(engine: choice, capacity: tables.capacity)
     }
-    let entries = RelayEntry.entries(for: relay, index: index, isLocal: Route.isLocal)
+    let uses: [SandboxExtensions.Use]
+    do {
+      uses = try prepareChain(of: relay, over: former?.uses ?? [])
+    } catch {
+      if fresh { freeIndices.append(index) }
+      throw error
+    }
+    let newUses = Set(uses).subtracting(former?.uses ?? [])
+    let entries = RelayEntry.entries(
+      for: relay, index: index,
+      extensions: uses.map { sr_extension_use(slot: $0.slot, instance: $0.instance) }, isLocal: Route.isLocal)
     let before = entries.map { (key: $0.key, value: tables.relay(at: $0.key)) }
     do {
       for (key, value) in before {
@@ -168,13 +203,15 @@ public actor SandboxEngine: Engine {
         if let value { try? tables.set(value, at: key) } else { try? tables.removeRelay(at: key) }
       }
       if fresh { freeIndices.append(index) }
+      extensions.release(newUses)
       throw error
     }
     let keys = entries.map(\.key)
-    for key in formerKeys where !keys.contains(where: { $0.endpoint == key.endpoint }) {
+    for key in former?.keys ?? [] where !keys.contains(where: { $0.endpoint == key.endpoint }) {
       try tables.removeRelay(at: key)
     }
-    running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted)
+    running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted, uses: uses)
+    release(Set(former?.uses ?? []).subtracting(uses))
     for name in unclaimed.keys where name != relay.stream {
       unclaimed[name]?.keys.removeAll { left in keys.contains { $0.endpoint == left.endpoint } }
     }
@@ -183,7 +220,73 @@ public actor SandboxEngine: Engine {
   private func drop(_ former: Running) throws {
     for key in former.keys { try tables.removeRelay(at: key) }
     freeIndices.append(former.index)
+    release(Set(former.uses))
     try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+  }
+
+  // MARK: Extensions
+
+  /// Links in what a relay's chain needs and the datapath has not, and gives each extension of the chain a record:
+  /// the former one where the same extension goes on, with its state and account. Nothing has changed where it throws.
+  private func prepareChain(of relay: Relay, over former: [SandboxExtensions.Use]) throws -> [SandboxExtensions
+    .Use]
+  {
+    guard !relay.extensions.isEmpty else { return [] }
+    let objects = try relay.extensions.map { try library($0) }
+    let (standing, new) = try extensions.placing(objects)
+    if !new.isEmpty { try relink(standing + new) }
+    var uses: [SandboxExtensions.Use] = []
+    var taken: [SandboxExtensions.Use] = []
+    do {
+      for (object, use) in zip(objects, relay.extensions) {
+        guard let placement = extensions.placement(of: object.content),
+          let table = tables.extensions[placement.slot]
+        else { preconditionFailure("it was linked in just now") }
+        let record = object.manifest.record(use.settings)
+        if let same = former.first(where: { $0.slot == placement.slot && !uses.contains($0) }) {
+          try table.configure(same.instance, parameters: record)
+          uses.append(same)
+        } else {
+          guard let fresh = extensions.take(in: placement) else {
+            throw EngineError.failed(
+              engine: choice, operation: "adding", subject: "extension \(object.manifest.name)", errno: 0,
+              detail: "\(placement.instances) relays use it already, which is the most")
+          }
+          taken.append(fresh)
+          try table.begin(fresh.instance, parameters: record)
+          uses.append(fresh)
+        }
+      }
+    } catch {
+      extensions.release(taken)
+      throw error
+    }
+    return uses
+  }
+
+  /// Loads a datapath with these extensions and exchanges the program on every device, each in one step. Where the
+  /// verifier refuses one, the former datapath stays.
+  private func relink(_ placements: [ExtensionPlacement]) throws {
+    let next: SandboxDatapath
+    do {
+      next = try SandboxDatapath(pins: pins, capacity: tables.capacity, extensions: placements)
+      try devices.attach(program: next.programDescriptor, to: devices.attached)
+    } catch {
+      for placement in placements
+      where extensions.object(in: placement.slot)?.content != placement.object.content {
+        try? FileManager.default.removeItem(atPath: "\(pins)/extensions/\(placement.pinName)")
+      }
+      throw error
+    }
+    tables = next
+    try extensions.placed(placements, pins: pins)
+  }
+
+  /// Gives records back once no packet that met the former relay can be at them.
+  private func release(_ uses: Set<SandboxExtensions.Use>) {
+    guard !uses.isEmpty else { return }
+    sr_wait_for_packets()
+    extensions.release(uses)
   }
 
   /// While a former daemon's relays wait to be claimed, their devices are unknown: all that are attached stay.

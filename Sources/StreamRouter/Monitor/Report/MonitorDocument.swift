@@ -62,6 +62,36 @@ struct MonitorDocument: Encodable {
     var row: MonitorRow
   }
 
+  /// One extension of a relay's chain.
+  struct Extension: Encodable {
+    var name: String
+    var version: String
+    var content: String
+    var runs: UInt64
+    var forwarded: UInt64
+    var dropped: UInt64
+    var faults: UInt64
+    /// Over every 256th run, in seconds; null before the first.
+    @OrNull var runMeanSeconds: Double?
+    @OrNull var runMaxSeconds: Double?
+    var counters: [String: UInt64]
+    @OrNull var histogram: ExtensionHistogram?
+
+    init(_ found: ExtensionSnapshot) {
+      name = found.name
+      version = found.version
+      content = found.content
+      runs = found.runs
+      forwarded = found.forwarded
+      dropped = found.dropped
+      faults = found.faults
+      _runMeanSeconds = OrNull(found.meanNs > 0 ? found.meanNs / 1e9 : nil)
+      _runMaxSeconds = OrNull(found.maxNs > 0 ? Double(found.maxNs) / 1e9 : nil)
+      counters = found.counters
+      _histogram = OrNull(found.histogram)
+    }
+  }
+
   var version = MonitorDocument.version
   var time: String
   @OrNull var topology: String?
@@ -164,5 +194,6 @@ extension MonitorDocument.Relay {
         belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
     }
     try container.encode(buckets, forKey: "residenceBuckets")
+    try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
   }
 }

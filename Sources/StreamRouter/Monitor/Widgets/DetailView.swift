@@ -22,7 +22,8 @@ struct DetailView {
       return [title]
     }
     title.append("  \(row.condition.rawValue)", TableView.part(row.condition))
-    return [title] + staleness(row) + addresses(row) + figures(row) + counters(row) + residence(row)
+    return [title] + staleness(row) + addresses(row) + figures(row) + extensions(row) + counters(row)
+      + residence(row)
   }
 
   private func staleness(_ row: MonitorRow) -> [StyledLine] {
@@ -105,6 +106,37 @@ struct DetailView {
         change > 0 ? "+\(Figure.scaled(Double(change)))" : "", to: 8, mark: style.cutMark, alignRight: true))
     line.append("  \(counter.text)", .faint)
     return line
+  }
+
+  /// What each extension of the chain decided, what it took, and its own counters.
+  private func extensions(_ row: MonitorRow) -> [StyledLine] {
+    row.relay.extensions.flatMap { found in
+      let time = found.meanNs > 0 ? ", mean \(Figure.duration(seconds: found.meanNs / 1e9)) a run" : ""
+      var lines = [
+        StyledLine(),
+        StyledLine("Extension \(found.name) \(found.version) [\(found.content.prefix(12))]", .title),
+        field("  runs", Figure.grouped(found.runs) + time),
+        field("  forwarded", Figure.grouped(found.forwarded)),
+        field("  dropped", Figure.grouped(found.dropped)),
+      ]
+      if found.faults > 0 {
+        var line = field("  faults", Figure.grouped(found.faults))
+        line.append("  packets in which its own code trapped", .bad)
+        lines.append(line)
+      }
+      for (name, value) in found.counters.sorted(by: { $0.key < $1.key }) {
+        lines.append(field("  \(name)", Figure.grouped(value)))
+      }
+      if let histogram = found.histogram {
+        let count = histogram.counts.reduce(0, +)
+        let mean = count > 0 ? ", mean \(Figure.scaled(Double(histogram.sum) / Double(count)))" : ""
+        let bars = Sparkline.text(
+          histogram.counts.map { $0 > 0 ? Double($0) : nil }, cells: histogram.counts.count,
+          unicode: style.unicode)
+        lines.append(field("  \(histogram.name)", "\(Figure.grouped(count)) values\(mean)  \(bars)"))
+      }
+      return lines
+    }
   }
 
   private func residence(_ row: MonitorRow) -> [StyledLine] {
