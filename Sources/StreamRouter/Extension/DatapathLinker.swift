@@ -6,6 +6,13 @@ enum DatapathLinker {
   /// The object of the datapath with these extensions in their places.
   static func link(_ datapath: Data, _ extensions: [ExtensionPlacement]) throws -> Data {
     guard !extensions.isEmpty else { return datapath }
+    for placement in extensions {
+      if let flaw = placement.object.kernelFlaw {
+        throw ExtensionError.unreadable(
+          file: "extension \(placement.object.manifest.name)", reason: flaw,
+          remedy: "build it anew with 'streamrouter extension build'")
+      }
+    }
     _ = SandboxDatapath.keepLog
     // The linker knows files only.
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sr-link-\(UUID().uuidString)")

@@ -51,12 +51,10 @@ public struct ExtensionBuilder: Sendable {
       content: ExtensionObject.noContent)
     let bytes = try await workshop.join(kernel, native, record)
     let path = output.appending(manifest.name + ExtensionObject.suffix)
-    let object: ExtensionObject
-    do {
-      object = try ExtensionObject(bytes: bytes, file: path.string)
-    } catch .unreadable(_, let reason, _) {
+    let object = try ExtensionObject(bytes: bytes, file: path.string)
+    if let flaw = object.kernelFlaw {
       throw ExtensionError.notPossible(
-        file: source.string, reason: "the extension \(reason)", remedy: "use what module RelayExtension offers")
+        file: source.string, reason: "the extension \(flaw)", remedy: "use what module RelayExtension offers")
     }
     try Data(bytes).write(to: URL(fileURLWithPath: path.string), options: .atomic)
     return Product(object: object, path: path, warnings: warnings)

@@ -102,7 +102,6 @@ public struct ExtensionObject: Sendable {
     guard state.count == record.manifest.stateBytes else {
       throw damaged("has a first state of another size than its description says")
     }
-    if let flaw = Self.flaw(of: sections, in: bytes) { throw damaged(flaw) }
     manifest = record.manifest
     content = record.content
     initialState = state
@@ -111,18 +110,20 @@ public struct ExtensionObject: Sendable {
     nativeMachine = record.machine
   }
 
-  /// What the node would link that is no extension; nil where there is nothing.
-  private static func flaw(of sections: ELFSections, in bytes: [UInt8]) -> String? {
+  /// What the node would link that is no extension; nil where there is nothing. The native code is looked at where it
+  /// is loaded.
+  var kernelFlaw: String? {
+    guard let sections = ELFSections(image) else { return "has no ELF structure" }
     if let other = sections.names.filter({ !Self.sections.contains($0) && !$0.hasPrefix(".rodata") }).min() {
       return [".data", ".bss"].contains { other.hasPrefix($0) }
         ? "has global variables, which all relays would share: keep them in State"
         : "has a section \(other), which is no part of an extension"
     }
-    guard let code = sections[".text"], sections.function(symbols[0], in: bytes) != nil else {
+    guard let code = sections[".text"], sections.function(Self.symbols[0], in: image) != nil else {
       return "lacks its function"
     }
-    for call in BPFInstruction.all(in: bytes, code) where call.isCall {
-      if call.code != 0x85 || call.source != 0 || helpers[Int(call.immediate)] == nil {
+    for call in BPFInstruction.all(in: image, code) where call.isCall {
+      if call.code != 0x85 || call.source != 0 || Self.helpers[Int(call.immediate)] == nil {
         return "calls \(call.callee), which extensions may not"
       }
     }

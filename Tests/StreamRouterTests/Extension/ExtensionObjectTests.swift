@@ -73,18 +73,37 @@ struct ExtensionObjectTests {
     ("\"machine\":", "\"mxchine\":", "has a description that cannot be read"),
     ("\"name\":\"sample\"", "\"name\":\"sam/le\"", "has an impossible description"),
     ("\"parameterBytes\":5", "\"parameterBytes\":4", "has an impossible description"),
-    (".rel.text", ".xel.text", "has a section .xel.text, which is no part of an extension"),
   ])
   func refusesWhatWasSealedSo(_ from: String, _ to: String, _ message: String) async throws {
+    let bytes = try Self.replacing(from, to, in: await Self.object().image)
+    let refusal = Self.refusal(bytes)
+    #expect(refusal?.contains(message) == true, "\(refusal ?? "taken")")
+  }
+
+  /// What is read may still not be linked.
+  @Test func refusesToLinkWhatIsNoExtension() async throws {
     let object = try await Self.object()
-    var bytes = object.image
+    #expect(object.kernelFlaw == nil)
+    let bytes = try Self.replacing(".rel.text", ".xel.text", in: object.image)
+    let other = try ExtensionObject(bytes: bytes, file: "f.srx")
+    let error = #expect(throws: ExtensionError.self) {
+      _ = try DatapathLinker.link(Data(), [ExtensionPlacement(object: other, slot: 0)])
+    }
+    #expect(
+      error?.description
+        == "extension sample: has a section .xel.text, which is no part of an extension; build it anew with 'streamrouter extension build'"
+    )
+  }
+
+  /// With a hash that is right.
+  private static func replacing(_ from: String, _ to: String, in image: [UInt8]) throws -> [UInt8] {
+    var bytes = image
     let pattern = Array(from.utf8)
     for at in 0...(bytes.count - pattern.count)
     where bytes[at] == pattern[0] && bytes[at..<at + pattern.count].elementsEqual(pattern) {
       bytes.replaceSubrange(at..<at + pattern.count, with: Array(to.utf8))
     }
-    #expect(bytes != object.image)
-    let refusal = Self.refusal(try ExtensionObject.sealed(bytes))
-    #expect(refusal?.contains(message) == true, "\(refusal ?? "taken")")
+    #expect(bytes != image)
+    return try ExtensionObject.sealed(bytes)
   }
 }
