@@ -28,10 +28,6 @@ struct BenchCommand: AsyncParsableCommand {
     help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
     completion: .file(extensions: ["srx"]))
   var extensions: [String] = []
-  @Option(
-    name: .customLong("with"),
-    help: "A parameter of such an extension: police.bitsPerSecond=5G. Repeatable.")
-  var parameters: [String] = []
   @Flag(help: "Print the results as one JSON document.")
   var json = false
 
@@ -47,7 +43,6 @@ struct BenchCommand: AsyncParsableCommand {
       repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
     if !only.isEmpty { settings.parts = Set(only) }
     settings.extensions = extensions
-    settings.extensionSettings = parameters
     let bench = Bench(
       settings: settings,
       progress: { Report.note($0) })

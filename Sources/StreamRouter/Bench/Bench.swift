@@ -18,8 +18,6 @@ public struct Bench: Sendable {
     public var transitPackets: Int
     /// Built extensions whose cost is measured.
     public var extensions: [String] = []
-    /// Their parameters, as `NAME.PARAMETER=VALUE`; what is left out has its default.
-    public var extensionSettings: [String] = []
 
     public init(repetitions: Int = 3, seconds: Double = 1, busyThreads: Int = 8, transitPackets: Int = 50_000) {
       self.repetitions = repetitions
@@ -83,21 +81,6 @@ public struct Bench: Sendable {
     }
     await network.down()
     return results
-  }
-
-  /// What `NAME.PARAMETER=VALUE` says of one extension.
-  private static func parameters(
-    of manifest: ExtensionManifest, _ texts: [String]
-  ) throws -> [String: ParameterValue] {
-    var parameters: [String: ParameterValue] = [:]
-    for text in texts {
-      guard let found = text.wholeMatch(of: /([a-z0-9-]+)\.(\w+)=(.+)/),
-        let value = ParameterValue(String(found.3))
-      else { throw BenchError.needs("'\(text)' is no parameter: write police.bitsPerSecond=5M") }
-      if String(found.1) == manifest.name { parameters[String(found.2)] = value }
-    }
-    if let flaw = manifest.flaws(in: parameters).first { throw BenchError.needs(flaw) }
-    return parameters
   }
 
   /// `FILE` or `FILE,parameter=value,...`.
