@@ -22,7 +22,7 @@
 /// ```
 ///
 /// Code that would trap in Swift — arithmetic overflow, division by zero, an index out of bounds — costs the packet
-/// and is counted (`drop_extension_fault`), in every engine; the relay goes on.
+/// and is counted (`drop_fault`), in every engine; the relay goes on.
 public protocol RelayExtension: BitwiseCopyable {
   /// What the extension remembers from packet to packet, one record for each relay that uses it. Starts as its
   /// properties' defaults say. At most 64 KiB.

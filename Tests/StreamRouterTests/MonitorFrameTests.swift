@@ -158,16 +158,16 @@ import Testing
           drop_neighbour                 0          link-layer address of the next hop not known yet
           drop_mtu                       0          datagram larger than the MTU towards the sink
           drop_send                      0          the kernel refused to send or to copy the packet
+          drop_extension                 0          an extension of the stream decided so
+          drop_fault                     0          an extension trapped, crashed, or is missing
+          drop_busy                      0          another processor held the extensions' state
+          drop_train                     0          GSO packet for extensions, which see single datagrams
           drop_queue                     0          receive queue full before the relay could read it
 
         Residence: arrival to transmit, since deployed
           interval        p50 9.00us, p99 9.00us, max 9.00us
           since deployed  p50 9.00us, p99 9.00us, max 9.00us
           < 16.4us              22 488  ████████████████████████████████████████████████████████████
-
-
-
-
 
 
         q quit  esc back  j k scroll  space freeze

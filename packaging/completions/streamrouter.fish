@@ -53,7 +53,7 @@ function __streamrouter_parse_tokens -S
         case 'monitor'
             __streamrouter_parse_subcommand 1 'topology=' 'once' 'json' 'jsonl' 'csv' 'interval=' 'count=' 'sort=' 'filter=' 'color=' 'ascii' 'version' 'h/help'
         case 'bench'
-            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'only=+' 'extension=+' 'with=+' 'json' 'version' 'h/help'
+            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'only=+' 'extension=+' 'json' 'version' 'h/help'
         case 'extension'
             __streamrouter_parse_subcommand 0 'version' 'h/help'
             switch $unparsed_tokens[1]
@@ -208,7 +208,6 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" transit-packets' -l 'transit-packets' -d 'Packets of each transit figure, at 5,000 a second.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'only' -d 'Measure only this: cost, throughput, transit. Repeatable.' -rfka 'cost throughput transit'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'extension' -d 'Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.' -rfa '(for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.\'srx\';printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
-complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'with' -d 'A parameter of such an extension: police.bitsPerSecond=5G. Repeatable.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" json' -l 'json' -d 'Print the results as one JSON document.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" h help' -s 'h' -l 'help' -d 'Show help information.'

@@ -100,10 +100,8 @@ enum sr_protocol {
     SR_COUNTER(DROP_MTU, "drop_mtu", SR_DROP, "datagram larger than the MTU towards the sink")               \
     SR_COUNTER(DROP_SEND, "drop_send", SR_DROP, "the kernel refused to send or to copy the packet")          \
     SR_COUNTER(DROP_EXTENSION, "drop_extension", SR_DROP, "an extension of the stream decided so")           \
-    SR_COUNTER(DROP_EXTENSION_FAULT, "drop_extension_fault", SR_DROP,                                        \
-               "an extension trapped, or none stands where the relay expects one")                           \
-    SR_COUNTER(DROP_EXTENSION_BUSY, "drop_extension_busy", SR_DROP,                                          \
-               "another processor held the stream's extension state for too long")                           \
+    SR_COUNTER(DROP_EXTENSION_FAULT, "drop_fault", SR_DROP, "an extension trapped, crashed, or is missing")  \
+    SR_COUNTER(DROP_EXTENSION_BUSY, "drop_busy", SR_DROP, "another processor held the extensions' state")    \
     SR_COUNTER(DROP_TRAIN, "drop_train", SR_DROP, "GSO packet for extensions, which see single datagrams")   \
     SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
 

@@ -156,15 +156,15 @@ struct ExtensionDatapathTests {
     // A division by a zero parameter costs the packet and is counted.
     let fault = try Self.run(Chain(settings: [["divisor": .unsigned(0)], forward]), object)
     #expect(fault.verdict == 2)
-    #expect(fault.counters == ["packets_in": 1, "drop_extension_fault": 1])
+    #expect(fault.counters == ["packets_in": 1, "drop_fault": 1])
     #expect(fault.accounts.map(\.faults) == [1, 0])
 
     let missing = try Self.run(Chain(settings: [forward], missing: 9), object)
-    #expect(missing.counters == ["packets_in": 1, "drop_extension_fault": 1])
+    #expect(missing.counters == ["packets_in": 1, "drop_fault": 1])
     let train = try Self.run(Chain(settings: [forward], gso: 4), object)
     #expect(train.counters == ["packets_in": 3, "drop_train": 3])
     let held = try Self.run(Chain(settings: [forward], isHeld: true), object)
-    #expect(held.counters == ["packets_in": 1, "unmeasured": 1, "drop_extension_busy": 1])
+    #expect(held.counters == ["packets_in": 1, "unmeasured": 1, "drop_busy": 1])
     #expect(held.accounts[0].runs == 0)
   }
 }
