@@ -9,6 +9,8 @@ struct ExtensionPlacement: Sendable {
   var slot: UInt32
   /// Relays that can use it at once.
   var instances = Self.defaultInstances
+  /// The verifier has taken it before: where it refuses the whole, it is at another one.
+  var isProven = false
 
   static let defaultInstances = 256
 

@@ -14,7 +14,9 @@ struct VerifierReport {
     let found = placements.first {
       function?.contains(ExtensionTables.mapName("sr_extension", slot: $0.slot) + "()") == true
     }
-    guard let placement = found ?? (placements.count == 1 ? placements.first : nil) else { return nil }
+    // Of a long log only the end is kept, and that line may be lost.
+    let suspects = placements.filter { !$0.isProven }
+    guard let placement = found ?? (suspects.count == 1 ? suspects.first : nil) else { return nil }
     name = placement.object.manifest.name
     self.log = log
     // "; source text @ File.swift:12" stands before the instructions of a line.

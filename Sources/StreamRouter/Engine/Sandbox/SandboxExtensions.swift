@@ -87,6 +87,7 @@ struct SandboxExtensions {
   mutating func placed(_ now: [ExtensionPlacement], pins: String?) throws {
     let former = all
     placements = Dictionary(uniqueKeysWithValues: now.map { ($0.slot, $0) })
+    for slot in placements.keys { placements[slot]?.isProven = true }
     for placement in now { try keepCopy(placement.object) }
     for gone in former where placements[gone.slot]?.object.content != gone.object.content {
       if let pins { try? FileManager.default.removeItem(atPath: "\(pins)/extensions/\(gone.pinName)") }

@@ -195,5 +195,6 @@ extension MonitorDocument.Relay {
     }
     try container.encode(buckets, forKey: "residenceBuckets")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
+    try container.encode(OrNull(relay.worker), forKey: "worker")
   }
 }

@@ -39,6 +39,12 @@ struct DetailView {
       field("engine", relay.engine.rawValue),
     ]
     if let reason = relay.engineReason { lines.append(field("", reason)) }
+    if let worker = relay.worker, worker.restarts > 0 {
+      var line = field("worker", "")
+      line.append("started again \(Figure.grouped(worker.restarts)) times", .warning)
+      line.append(worker.latest.map { "; the last time: \($0)" } ?? "")
+      lines.append(line)
+    }
     for (index, sink) in relay.sinks.enumerated() {
       let text = "\(sink.kind.rawValue) \(sink.name) at \(sink.destination), from \(sink.source)"
       lines.append(field(index == 0 ? "sinks" : "", text))
