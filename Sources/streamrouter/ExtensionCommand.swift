@@ -195,7 +195,7 @@ struct ExtensionCommand: AsyncParsableCommand {
         print(try library.json())
       } else if library.entries.isEmpty {
         Report.note(
-          "no extension in \(library.places.joined(separator: ", ")); build one with 'streamrouter extension build'"
+          "no extension in \(library.places.joined(separator: ", ")); build one with 'streamrouter extension build', or name a folder with --dir or a topology with --topology"
         )
       } else {
         print(library.table)

@@ -34,9 +34,7 @@ public struct ExtensionBuilder: Sendable {
         file: source.string, reason: "cannot be read",
         remedy: "name a Swift file, or write one with 'extension new'")
     }
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-      "sr-extension-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let folder = try Self.makeFolder(for: source)
     defer { try? FileManager.default.removeItem(at: folder) }
     let workshop = Workshop(toolchain: toolchain, folder: FilePath(folder.path), source: source)
     try workshop.unpackKit()
@@ -58,6 +56,21 @@ public struct ExtensionBuilder: Sendable {
     }
     try Data(bytes).write(to: URL(fileURLWithPath: path.string), options: .atomic)
     return Product(object: object, path: path, warnings: warnings)
+  }
+
+  /// A folder whose name depends on the source alone: paths stand in what compilers make, and the same source shall make
+  /// the same extension. While another build of it is under way, one of another name.
+  private static func makeFolder(for source: FilePath) throws -> URL {
+    let bytes = FileManager.default.contents(atPath: source.string) ?? Data()
+    let name = SHA256.hash(data: bytes).prefix(8).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }
+      .joined()
+    let place = FileManager.default.temporaryDirectory
+    let folder = place.appendingPathComponent("sr-extension-\(name)")
+    // Whoever makes it owns it.
+    if mkdir(folder.path, 0o700) == 0 { return folder }
+    let other = place.appendingPathComponent("sr-extension-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: other, withIntermediateDirectories: true)
+    return other
   }
 }
 

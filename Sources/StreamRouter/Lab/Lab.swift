@@ -151,9 +151,8 @@ public actor Lab {
     let changed = state.fileHash != wanted.fileHash
     let alive = changed ? state.nodes.filter { !dead.contains($0) } : []
     if dead.isEmpty && !changed { return .unchanged }
+    let logs = alive.map { (node: $0, read: LabFiles.read(log(of: $0))?.utf8.count ?? 0) }
     for node in alive { state.daemons[node]?.signal(SIGHUP) }
-    state.fileHash = wanted.fileHash
-    try state.save()
     do {
       try await start(dead, &state)
     } catch {
@@ -161,7 +160,33 @@ public actor Lab {
       await LabProcess.end(dead.compactMap { state.daemons[$0] }, patience: Self.stopTimeout)
       throw error
     }
+    // Only what every node follows counts as read: the next `up` asks again.
+    if let refusal = await refusal(logs) { throw refusal }
+    state.fileHash = wanted.fileHash
+    try state.save()
     return .updated(restarted: dead, reloaded: alive)
+  }
+
+  private func log(of node: String) -> FilePath { NodePaths(topology: topology, node: node).log }
+
+  /// What a node's log says since then about a file that it does not follow; nil: all follow it, or do not answer
+  /// within two seconds.
+  private func refusal(_ logs: [(node: String, read: Int)]) async -> LabError? {
+    var waiting = logs
+    let deadline = ContinuousClock.now + .seconds(2)
+    while !waiting.isEmpty, ContinuousClock.now < deadline {
+      for (node, read) in waiting {
+        let said = String(decoding: (LabFiles.read(log(of: node)) ?? "").utf8.dropFirst(read), as: UTF8.self)
+        if let refused = said.split(separator: "\n").first(where: { $0.contains("again changed nothing: ") }) {
+          let reason = refused.split(separator: "again changed nothing: ", maxSplits: 1).last ?? ""
+          return .failed(
+            operation: "having node \(node) follow", subject: "the changed file", reason: String(reason))
+        }
+        if said.contains(" again: ") { waiting.removeAll { $0.node == node } }
+      }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+    return nil
   }
 
   // MARK: Daemons
