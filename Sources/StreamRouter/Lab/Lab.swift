@@ -170,10 +170,10 @@ public actor Lab {
   private func log(of node: String) -> FilePath { NodePaths(topology: topology, node: node).log }
 
   /// What a node's log says since then about a file that it does not follow; nil: all follow it, or do not answer
-  /// within two seconds.
+  /// within ten seconds, which a verifier may take for a large extension.
   private func refusal(_ logs: [(node: String, read: Int)]) async -> LabError? {
     var waiting = logs
-    let deadline = ContinuousClock.now + .seconds(2)
+    let deadline = ContinuousClock.now + .seconds(10)
     while !waiting.isEmpty, ContinuousClock.now < deadline {
       for (node, read) in waiting {
         let said = String(decoding: (LabFiles.read(log(of: node)) ?? "").utf8.dropFirst(read), as: UTF8.self)
