@@ -290,12 +290,7 @@ __noinline int sr_extension_XX(struct __sk_buff *skb, struct sr_call *call) {
     __u64 started = account->runs++ % SR_EXTENSION_SAMPLE ? 0 : bpf_ktime_get_ns();
     __u32 verdict = sr_author_relay(&view, parameter, state) & 3;
     account->verdicts[verdict]++;
-    if (started) {
-        __u64 took = bpf_ktime_get_ns() - started;
-        account->timed++;
-        account->timed_sum_ns += took;
-        if (took > account->timed_max_ns)
-            account->timed_max_ns = took;
-    }
+    if (started)
+        sr_extension_timed(account, bpf_ktime_get_ns() - started);
     return verdict;
 }

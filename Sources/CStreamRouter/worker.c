@@ -75,13 +75,8 @@ static int run_link(const struct sr_chain *chain, __u32 place, const struct sr_d
     shared->stage = place + 1;
     int verdict = link->run(datagram, call, link->parameters, link->state, account);
     shared->stage = 0;
-    if (started) {
-        __u64 took = monotonic_ns() - started;
-        account->timed++;
-        account->timed_sum_ns += took;
-        if (took > account->timed_max_ns)
-            account->timed_max_ns = took;
-    }
+    if (started)
+        sr_extension_timed(account, monotonic_ns() - started);
     return verdict;
 }
 

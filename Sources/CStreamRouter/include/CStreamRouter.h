@@ -10,7 +10,6 @@
 #include "sr_bpf.h"
 #include "sr_counters.h"
 #include "sr_extension_process.h"
-#include "sr_memory_file.h"
 #include "sr_lockdown.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"

@@ -292,6 +292,15 @@ SR_ASSERT_SIZE(sr_kept_route, 32);
 SR_ASSERT_SIZE(sr_settings, 16);
 #undef SR_ASSERT_SIZE
 
+// Puts the duration of a timed run into an extension's account.
+static inline __attribute__((always_inline)) void sr_extension_timed(struct sr_extension_account *account,
+                                                                     __u64 took_ns) {
+    account->timed++;
+    account->timed_sum_ns += took_ns;
+    if (took_ns > account->timed_max_ns)
+        account->timed_max_ns = took_ns;
+}
+
 // Index of the residence bucket that holds `ns`: four steps for each power of two, so a bound is at most 25 %
 // above the value. Below 2^6 ns all is bucket 0; the last bucket holds everything above about 17 s.
 static inline __attribute__((always_inline)) __u32 sr_residence_bucket(__u64 ns) {

@@ -80,7 +80,7 @@ enum BenchCost {
       neigh add 10.77.0.3 lladdr 02:00:00:00:00:03 dev va
 
       """)
-    try "1\n".write(toFile: "/proc/sys/net/ipv4/conf/lo/forwarding", atomically: false, encoding: .utf8)
+    try SandboxEngine.enableRouteLookup()
   }
 
   /// Two relays between 10.77.0.2 and 10.77.0.3, each the other's sink; pair 0 is the one that is measured.
@@ -99,27 +99,14 @@ enum BenchCost {
     }
   }
 
-  /// 200 bytes of payload from 10.77.0.3 to 10.77.0.2 port 1024, UDP checksum included.
+  /// 200 bytes of payload from 10.77.0.3 to 10.77.0.2 port 1024.
   private static func packet(_ transport: StreamProtocol) -> [UInt8] {
     var payload = [UInt8](repeating: 0x5a, count: 200)
     if transport == .rtp {
       payload.replaceSubrange(0..<12, with: [0x80, 96, 0, 1, 0, 0, 0, 1, 0x53, 0x52, 0, 1])
     }
-    let addresses: [UInt8] = [10, 77, 0, 3, 10, 77, 0, 2]
-    func big(_ value: Int) -> [UInt8] { [UInt8(value >> 8 & 0xff), UInt8(value & 0xff)] }
-    var ip: [UInt8] = [0x45, 0] + big(28 + payload.count) + [0, 0, 0, 0, 255, 17, 0, 0] + addresses
-    ip.replaceSubrange(10..<12, with: big(checksum(ip)))
-    var udp: [UInt8] = big(1024) + big(1024) + big(8 + payload.count) + [0, 0] + payload
-    udp.replaceSubrange(6..<8, with: big(checksum(addresses + [0, 17] + big(8 + payload.count) + udp)))
-    return [UInt8](repeating: 0, count: 12) + [0x08, 0x00] + ip + udp
-  }
-
-  /// RFC 1071.
-  private static func checksum(_ bytes: [UInt8]) -> Int {
-    var sum = stride(from: 0, to: bytes.count, by: 2).reduce(0) {
-      $0 + Int(bytes[$1]) << 8 + Int(bytes[$1 + 1])
-    }
-    while sum >> 16 != 0 { sum = sum & 0xffff + sum >> 16 }
-    return ~sum & 0xffff
+    return UDPFrame(
+      source: Endpoint("10.77.0.3:1024")!, destination: Endpoint("10.77.0.2:1024")!, ttl: 255, datagram: payload
+    ).bytes
   }
 }

@@ -62,8 +62,7 @@ public struct ExtensionBuilder: Sendable {
   /// the same extension. While another build of it is under way, one of another name.
   private static func makeFolder(for source: FilePath) throws -> URL {
     let bytes = FileManager.default.contents(atPath: source.string) ?? Data()
-    let name = SHA256.hash(data: bytes).prefix(8).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }
-      .joined()
+    let name = SHA256.hash(data: bytes).prefix(8).hex()
     let place = FileManager.default.temporaryDirectory
     let folder = place.appendingPathComponent("sr-extension-\(name)")
     // Whoever makes it owns it.
@@ -192,7 +191,6 @@ private struct Workshop {
       Self.sdk + Self.embedded + [
         "-module-name", "RelayExtension", "-emit-module", "-emit-module-path",
         path("RelayExtension.swiftmodule"),
-        "-emit-ir", "-o", path("sdk.ll"),
       ] + kitSources)
     try """
     import RelayExtension

@@ -1,3 +1,4 @@
+import CStreamRouter
 import Foundation
 
 /// Turns the LLVM IR that Swift made of an extension into IR that another target's back end takes: BPF for the kernel,
@@ -82,7 +83,6 @@ enum ExtensionIR {
     if text.contains("define ") || text.contains("declare ") || text.contains("call ") {
       text = text.replacing("signext ", with: "").replacing("zeroext ", with: "")
       text = text.replacing("@llvm.trap()", with: "@\(trap)()")
-      text = text.replacing("declare void @llvm.trap() ", with: "declare void @\(trap)() ")
     }
     if let comdat = text.range(of: ", comdat") ?? text.range(of: " comdat") {
       var end = comdat.upperBound
@@ -139,7 +139,7 @@ enum ExtensionIR {
       if trapped {
         trapped = false
         if line.trimmingPrefix(while: \.isWhitespace).hasPrefix("unreachable") {
-          lines.append("  ret i32 3")
+          lines.append("  ret i32 \(SR_VERDICT_TRAP.rawValue)")
           continue
         }
       }

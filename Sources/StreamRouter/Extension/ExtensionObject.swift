@@ -164,7 +164,7 @@ public struct ExtensionObject: Sendable {
     guard let place = digits(bytes, in: range) else { return nil }
     var blank = bytes
     blank.replaceSubrange(place, with: Array(noContent.utf8))
-    return SHA256.hash(data: blank).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined()
+    return SHA256.hash(data: blank).hex()
   }
 
   /// Where the 64 digits of the content hash stand.

@@ -139,8 +139,7 @@ public struct ExtensionTest: Sendable {
   }
 
   private static func hex(_ bytes: ArraySlice<UInt8>) -> String {
-    bytes.prefix(32).map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined(separator: " ")
-      + (bytes.count > 32 ? " ..." : "")
+    bytes.prefix(32).hex(separator: " ") + (bytes.count > 32 ? " ..." : "")
   }
 
   // MARK: With each other

@@ -20,13 +20,12 @@ final class NativeExtension {
         remedy: "build it anew on this machine")
     }
     // The loader knows files only.
-    let descriptor = sr_memory_file(object.manifest.name)
-    defer { if descriptor >= 0 { close(descriptor) } }
-    let written = object.native.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-    guard descriptor >= 0, written == object.native.count else {
+    let descriptor = sr_memory_make(object.manifest.name, object.native, object.native.count)
+    guard descriptor >= 0 else {
       throw .internalFailure(
-        step: "unpacking the native code of \(object.manifest.name)", detail: "errno \(errno)")
+        step: "unpacking the native code of \(object.manifest.name)", detail: "errno \(-descriptor)")
     }
+    defer { close(descriptor) }
     guard let library = dlopen("/proc/self/fd/\(descriptor)", RTLD_NOW | RTLD_LOCAL),
       let symbol = dlsym(library, "sr_extension")
     else {

@@ -140,10 +140,7 @@ enum SandboxVectors {
   static func run(_ vectors: ExtensionVectors, on object: ExtensionObject) throws -> [VectorCaseOutcome] {
     try NetworkNamespace.runInNew {
       try NetworkNamespace.configure(VectorNetwork.setUp)
-      for family in ["ipv4", "ipv6"] {
-        try "1\n".write(
-          toFile: "/proc/sys/net/\(family)/conf/lo/forwarding", atomically: false, encoding: .utf8)
-      }
+      try SandboxEngine.enableRouteLookup()
       let datapath = try SandboxDatapath(
         pins: nil, capacity: 16, extensions: [ExtensionPlacement(object: object, slot: 0, instances: 1)])
       try datapath.updateSettings()
@@ -229,17 +226,14 @@ enum SandboxVectors {
       if let at = zip(frame, right).enumerated().first(where: { $1.0 != $1.1 })?.offset {
         result.flaw =
           (udp + 6..<udp + 8).contains(at)
-          ? "the UDP checksum towards sink \(sink) is wrong: it is \(hex(frame[udp + 6..<udp + 8])), not \(hex(right[udp + 6..<udp + 8]))"
-          : "byte \(at) of the frame towards sink \(sink) is \(hex([frame[at]])), not \(hex([right[at]]))"
+          ? "the UDP checksum towards sink \(sink) is wrong: it is \(frame[udp + 6..<udp + 8].hex(separator: " ")), not \(right[udp + 6..<udp + 8].hex(separator: " "))"
+          : "byte \(at) of the frame towards sink \(sink) is \([frame[at]].hex()), not \([right[at]].hex())"
       }
     }
     result.verdict = .forward(sinks)
     return result
   }
 
-  private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-    bytes.map { String(UInt16($0) | 0x100, radix: 16).dropFirst() }.joined(separator: " ")
-  }
 }
 
 /// A packet socket on the device that copies leave by.

@@ -326,7 +326,7 @@ public actor SandboxEngine: Engine {
 
   /// The FIB helper refuses a lookup from a device where forwarding is off. Lookups go out from lo, which packets
   /// from outside never enter, so enabling it there makes the machine a router for nobody.
-  private static func enableRouteLookup() throws {
+  static func enableRouteLookup() throws {
     for family in ["ipv4", "ipv6"] {
       let path = "/proc/sys/net/\(family)/conf/lo/forwarding"
       guard let before = try? String(contentsOfFile: path, encoding: .utf8) else { continue }
