@@ -66,7 +66,13 @@ struct ExtensionCommand: AsyncParsableCommand {
     func run() async throws {
       do {
         let builder = try ExtensionBuilder()
-        try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
+        do {
+          try FileManager.default.createDirectory(atPath: outputDir, withIntermediateDirectories: true)
+        } catch {
+          throw ExtensionError.unreadable(
+            file: outputDir, reason: "cannot be made: \(error.localizedDescription)",
+            remedy: "name a folder that can be written with --output-dir")
+        }
         for file in files {
           let product = try await builder.build(
             source: FilePath(file), into: FilePath(outputDir),
