@@ -43,7 +43,7 @@ struct HostileExtensionTests {
       "Recursion", "fibonacci(packet.length) > 7 ? .drop : .forward",
       before: "func fibonacci(_ n: Int) -> Int { n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2) }",
       message:
-        "a function that calls itself cannot run in a kernel: Recursion.fibonacci; write a loop with a fixed bound instead"
+        "Recursion.swift:4: a function that calls itself cannot run in a kernel: Recursion.fibonacci; write a loop with a fixed bound instead"
     ),
     Hostile(
       "ForbiddenHelper",
@@ -55,12 +55,14 @@ struct HostileExtensionTests {
     Hostile(
       "KernelFunction", "Self.redirect(7) == 7 ? .drop : .forward",
       before: "@_silgen_name(\"bpf_redirect\") static func redirect(_ interface: UInt32) -> Int32",
-      message: "calls what no extension can: bpf_redirect; use what module RelayExtension offers"),
+      message:
+        "KernelFunction.swift:4:16: calls what no extension can: bpf_redirect; use what module RelayExtension offers"
+    ),
     Hostile(
       "OversizeState", ".forward",
       before:
         "struct State: RelayState { var cells: InlineArray<70000, UInt8> = .init(repeating: 0) }",
-      message: "OversizeState.swift: error: State takes 70000 bytes; 65536 is the most"),
+      message: "OversizeState.swift:4:1: error: State takes 70000 bytes; 65536 is the most"),
     Hostile(
       "TakesMemory",
       """
@@ -69,7 +71,7 @@ struct HostileExtensionTests {
       return bytes.count > 7 ? .forward : .drop
       """,
       message:
-        "takes memory while it runs, which no kernel program can; arrays, strings, dictionaries and classes do: use integers, structs and InlineArray"
+        "TakesMemory.swift:7:36: takes memory while it runs, which no kernel program can; arrays, strings, dictionaries and classes do: use integers, structs and InlineArray"
     ),
     Hostile(
       "GlobalVariable",
@@ -81,7 +83,25 @@ struct HostileExtensionTests {
       message: "floating point cannot run in a kernel; scale integers instead: thousandths, or nanoseconds"),
   ]
 
-  @Test(arguments: refusedByBuilder) func builderRefuses(_ hostile: Hostile) async throws {
+  /// Not hostile but mistaken: what a first extension may get wrong, told with its place.
+  private static let mistaken: [Hostile] = [
+    Hostile(
+      "NoDefault", ".forward", before: "var first: UInt8 = 1\nvar rate: UInt32",
+      message:
+        "NoDefault.swift:5:5: error: property rate has no default; give it one, such as 'var rate: UInt32 = 0'"),
+    Hostile(
+      "StateNoDefault", ".forward", before: "struct State: RelayState { var a = false; var b: Bool }",
+      message:
+        "StateNoDefault.swift:4:47: error: property b has no default; give it one, such as 'var b: Bool = false'"
+    ),
+    Hostile(
+      "WrongType", ".forward", before: "var rate: Double = 1.5",
+      message:
+        "WrongType.swift:4:1: error: property rate has type Double; parameters are integers of a fixed width and Bool"
+    ),
+  ]
+
+  @Test(arguments: refusedByBuilder + mistaken) func builderRefuses(_ hostile: Hostile) async throws {
     let error = await #expect(throws: ExtensionError.self) {
       _ = try await ExtensionWorkbench.shared.build(hostile.name, hostile.members)
     }
