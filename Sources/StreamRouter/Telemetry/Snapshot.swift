@@ -72,6 +72,12 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var ssrc: UInt32?
   /// Arrival (the kernel's receive timestamp) to transmit.
   public var residence: ResidenceHistogram
+  /// Inter-packet delay variation on arrival, without its sign (RFC 3393; |D| of RFC 3550 section 6.4.1). For protocol
+  /// udp the change of the interarrival time.
+  public var ipdv: VariationHistogram
+  /// Packet delay variation on arrival: how much longer than the quickest packet each took (RFC 5481 section 4.2);
+  /// empty for protocol udp.
+  public var pdv: VariationHistogram
   /// Arrival of the latest packet, nanoseconds since 1970; 0 before the first.
   public var lastSeenNs: UInt64
   /// The account of each extension of the relay, in the order of the chain.
@@ -82,7 +88,9 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
     engine: EngineChoice, engineReason: String?, counters: [String: UInt64], jitterSeconds: Double,
-    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram, lastSeenNs: UInt64,
+    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram,
+    ipdv: VariationHistogram = VariationHistogram(), pdv: VariationHistogram = VariationHistogram(),
+    lastSeenNs: UInt64,
     extensions: [ExtensionSnapshot] = []
   ) {
     self.stream = stream
@@ -97,6 +105,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
     self.jitterMaxSeconds = jitterMaxSeconds
     self.ssrc = ssrc
     self.residence = residence
+    self.ipdv = ipdv
+    self.pdv = pdv
     self.lastSeenNs = lastSeenNs
     self.extensions = extensions
   }
@@ -252,5 +262,17 @@ public struct ResidenceHistogram: Hashable, Sendable, Codable {
     ResidenceHistogram(
       counts: zip(counts, earlier.counts).map { $0 >= $1 ? $0 - $1 : $0 }, maxNs: maxNs,
       sumNs: sumNs >= earlier.sumNs ? sumNs - earlier.sumNs : sumNs)
+  }
+}
+
+/// How the delay of packets varies, and when it varied most.
+public struct VariationHistogram: Hashable, Sendable, Codable {
+  public var durations: ResidenceHistogram
+  /// Arrival of the packet with the largest value, nanoseconds since 1970; 0 before the first.
+  public var maxAtNs: UInt64
+
+  public init(durations: ResidenceHistogram = ResidenceHistogram(), maxAtNs: UInt64 = 0) {
+    self.durations = durations
+    self.maxAtNs = maxAtNs
   }
 }
