@@ -40,6 +40,7 @@ struct NodeCommand: AsyncParsableCommand {
       guard (1...1_000_000).contains(relayCapacity) else {
         throw ValidationError("--relay-capacity takes 1 to 1000000")
       }
+      if let obstacle = metrics?.obstacle { throw ValidationError("--metrics: \(obstacle)") }
     }
 
     func run() async throws {

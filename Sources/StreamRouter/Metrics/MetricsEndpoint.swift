@@ -1,5 +1,9 @@
 import Topology
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Where a node's daemon answers HTTP requests for metrics and health.
 public enum MetricsEndpoint: Hashable, Sendable, CustomStringConvertible {
   /// It opens this address.
@@ -22,6 +26,21 @@ public enum MetricsEndpoint: Hashable, Sendable, CustomStringConvertible {
     } else {
       return nil
     }
+  }
+
+  /// Why it cannot serve, where that can be told before trying: an inherited descriptor that is no listening socket.
+  public var obstacle: String? {
+    guard case .descriptor(let descriptor) = self else { return nil }
+    var (listens, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
+    guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0, listens == 1 else {
+      return "\(self) is no listening socket; name a port, or have whoever starts the node open one"
+    }
+    return nil
+  }
+
+  /// Keeps an inherited socket from the processes that the daemon starts: a worker must have none but its own.
+  func keepFromChildren() {
+    if case .descriptor(let descriptor) = self { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
   }
 
   public var description: String {

@@ -64,8 +64,9 @@ struct MetricsService: Service {
     while true {
       do {
         let server = try await bind(http)
+        let address = server.channel.localAddress
         log.info(
-          "metrics and health on \(server.channel.localAddress.map { "\($0)" } ?? endpoint.description): /metrics, /healthz, /readyz"
+          "answering /metrics, /healthz and /readyz on \(address?.ipAddress ?? "\(endpoint)") port \(address?.port ?? 0)"
         )
         return server
       } catch let error where !Task.isCancelled && !(error is CancellationError) {

@@ -36,6 +36,7 @@ public struct NodeDaemon: Sendable {
 
   /// Runs until SIGTERM or SIGINT. The order of the services is the order of start; they end in reverse.
   public func run() async throws {
+    configuration.metrics?.keepFromChildren()
     let (topology, relays, options) = try Self.read(configuration)
     let paths = NodePaths(topology: topology.name, node: configuration.node)
     // Two daemons of one node would write the same tables, and the later one would take the earlier one's socket.
