@@ -85,6 +85,10 @@ let package = Package(
       name: "StreamRouterTests",
       dependencies: [
         "StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology", "streamrouter",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: ours),
     .testTarget(

@@ -38,7 +38,8 @@ struct LabUpCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "The first node's daemon answers /metrics on this port of 127.0.0.1, the others on those above.",
-      discussion: "prometheus.json in the lab's runtime folder lists them for Prometheus. Left out, there are none.",
+      discussion:
+        "/run/streamrouter/TOPOLOGY.prometheus.json lists them for Prometheus. Left out, there are none.",
       valueName: "port"))
   var metrics: UInt16?
 
@@ -54,7 +55,8 @@ struct LabUpCommand: AsyncParsableCommand {
       print(Self.summary(outcome, topology: topology, file: file))
       if let metrics, case .started = outcome {
         print(
-          "metrics: http://127.0.0.1:\(metrics)/metrics and the ports above; for Prometheus: \(lab.metricsTargets)")
+          "metrics: http://127.0.0.1:\(metrics)/metrics and the ports above; for Prometheus: \(lab.metricsTargets)"
+        )
       }
     }
   }

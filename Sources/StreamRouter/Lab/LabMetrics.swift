@@ -51,9 +51,10 @@ enum LabMetrics {
     return socket
   }
 
-  /// What Prometheus reads to find the nodes of a lab (file_sd_configs); gone with the lab.
+  /// What Prometheus reads to find the nodes of a lab (file_sd_configs); gone with the lab. Beside the labs' folders,
+  /// not within: Prometheus takes an asterisk in a file's name only.
   static func targetsFile(topology: String) -> FilePath {
-    NodePaths.runtimeDirectory(topology: topology).appending("prometheus.json")
+    NodePaths.runtimeRoot.appending(topology + ".prometheus.json")
   }
 
   /// Writes that file. A node keeps its name where it is silent: alerts say which.

@@ -95,7 +95,8 @@ public struct LabProcess: Hashable, Sendable, Codable {
     posix_spawn_file_actions_addopen(&actions, 1, log.string, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // Whoever waits for the end of a pipe that came with us must not wait for the daemon too.
-    for descriptor in LabFiles.list("/proc/self/fd").compactMap({ Int32($0) }) where descriptor > 2 && descriptor != inherited {
+    for descriptor in LabFiles.list("/proc/self/fd").compactMap({ Int32($0) })
+    where descriptor > 2 && descriptor != inherited {
       posix_spawn_file_actions_addclose(&actions, descriptor)
     }
     if let inherited {

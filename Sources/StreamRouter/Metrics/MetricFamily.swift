@@ -34,7 +34,8 @@ struct MetricFamily: Hashable, Sendable {
   static let started = MetricFamily(
     "node_start_time_seconds", .gauge, "When the daemon started, in seconds since 1970")
   static let reloads = MetricFamily(
-    "node_reloads_total", .counter, "How often the topology file was read again, by result: followed or refused",
+    "node_reloads_total", .counter,
+    "How often the topology file was read again, by result: followed or refused",
     labels: ["result"])
   static let relays = MetricFamily("node_relays", .gauge, "Relays that the node runs")
 
@@ -100,7 +101,7 @@ struct MetricFamily: Hashable, Sendable {
   static let runTimeMax = MetricFamily(
     "extension_run_max_seconds", .gauge, "The longest run that was timed, in seconds", labels: extensionLabels)
   static let authorCounters = MetricFamily(
-    "extension_counter_total", .counter,
+    "extension_events_total", .counter,
     "The counters that the extension's author declared, by name; adding different ones up means nothing",
     labels: extensionLabels + ["counter"])
 

@@ -101,7 +101,8 @@ struct MetricsService: Service {
 
   /// Why there are no metrics, and what to do.
   static func explain(_ error: any Error, _ endpoint: MetricsEndpoint) -> String {
-    let consequence = "the node runs without metrics and tries again every \(retryInterval.components.seconds) s"
+    let consequence =
+      "the node runs without metrics and tries again every \(retryInterval.components.seconds) s"
     switch (error as? IOError)?.errnoCode {
     case EADDRINUSE?:
       return
