@@ -27,6 +27,15 @@ struct PrometheusTests {
     defer { try? FileManager.default.removeItem(at: live.folder) }
     _ = try await live.lab.up(live.topology, file: .init(live.file.path), metrics: port)
     do {
+      // Without a port a lab that runs is left as it is; for another one it says what to do.
+      #expect(try await live.up() == .unchanged)
+      await #expect(
+        throws: LabError.metricsChanged(topology: live.topology.name, running: port, asked: port + 1)
+      ) {
+        try await live.lab.up(live.topology, file: .init(live.file.path), metrics: port + 1)
+      }
+      let status = try await live.lab.status()
+      #expect(status.nodes.map(\.metrics) == (0..<3).map { "127.0.0.1:\(port + UInt16($0))" })
       try await scrape(live, port)
     } catch {
       _ = try? await live.lab.down(live.topology)
