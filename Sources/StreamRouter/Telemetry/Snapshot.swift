@@ -32,23 +32,6 @@ public struct NodeSnapshot: Hashable, Sendable, Codable {
   }
 }
 
-/// How busy the machine is: what jitter must be read beside.
-public struct NodeLoad: Hashable, Sendable, Codable {
-  /// Threads running or ready to run, the reader excluded (/proc/stat, procs_running).
-  public var runnableThreads: Int
-  public var processors: Int
-  /// Cumulative processor time in softirq, and in all, in seconds over all processors (/proc/stat).
-  public var softirqSeconds: Double
-  public var totalSeconds: Double
-
-  public init(runnableThreads: Int, processors: Int, softirqSeconds: Double, totalSeconds: Double) {
-    self.runnableThreads = runnableThreads
-    self.processors = processors
-    self.softirqSeconds = softirqSeconds
-    self.totalSeconds = totalSeconds
-  }
-}
-
 /// One relay's account since it was first deployed.
 public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var stream: String
@@ -135,8 +118,10 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
   public var forwarded: UInt64
   public var dropped: UInt64
   public var faults: UInt64
-  /// Nanoseconds of a run, by the clock, over every 256th run; 0 before the first.
-  public var meanNs: Double
+  /// Every 256th run is timed: how many were, and their nanoseconds by the clock together.
+  public var timedRuns: UInt64
+  public var timedSumNs: UInt64
+  /// The longest timed run.
   public var maxNs: UInt64
   /// The author's counters by their names.
   public var counters: [String: UInt64]
@@ -146,7 +131,8 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
   public init(
     name: String, version: String, content: String, runs: UInt64 = 0, forwarded: UInt64 = 0,
     dropped: UInt64 = 0,
-    faults: UInt64 = 0, meanNs: Double = 0, maxNs: UInt64 = 0, counters: [String: UInt64] = [:],
+    faults: UInt64 = 0, timedRuns: UInt64 = 0, timedSumNs: UInt64 = 0, maxNs: UInt64 = 0,
+    counters: [String: UInt64] = [:],
     histogram: ExtensionHistogram? = nil
   ) {
     self.name = name
@@ -156,11 +142,15 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
     self.forwarded = forwarded
     self.dropped = dropped
     self.faults = faults
-    self.meanNs = meanNs
+    self.timedRuns = timedRuns
+    self.timedSumNs = timedSumNs
     self.maxNs = maxNs
     self.counters = counters
     self.histogram = histogram
   }
+
+  /// Nanoseconds of a timed run; 0 before the first.
+  public var meanNs: Double { timedRuns > 0 ? Double(timedSumNs) / Double(timedRuns) : 0 }
 }
 
 /// Values that an extension recorded: bucket i counts those below 2^i that no earlier bucket holds; the last one holds
