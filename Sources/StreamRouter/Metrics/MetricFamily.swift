@@ -82,6 +82,14 @@ struct MetricFamily: Hashable, Sendable {
   static let residence = MetricFamily(
     "relay_residence_seconds", .histogram, "From a packet's arrival at the hop to its hand-over, in seconds",
     labels: relayLabels)
+  static let ipdv = MetricFamily(
+    "relay_packet_delay_variation_seconds", .histogram,
+    "Change of delay from packet to packet on arrival (RFC 3393), without its sign, in seconds",
+    labels: relayLabels)
+  static let pdv = MetricFamily(
+    "relay_delay_variation_seconds", .histogram,
+    "Delay over that of the quickest packet on arrival (RFC 5481); streams of protocol rtp, in seconds",
+    labels: relayLabels)
   static let workerRestarts = MetricFamily(
     "relay_worker_restarts_total", .counter,
     "How often the process that runs the extensions of a relay of engine process had to be started again",
@@ -123,7 +131,7 @@ struct MetricFamily: Hashable, Sendable {
       stealTime, pressureTime, pressure, netRx, interruptTime,
     ]
     + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)
-    + [drops, jitter, jitterMax, lastPacket, residence, workerRestarts]
+    + [drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, workerRestarts]
     + [runs, verdicts, runTime, runTimeMax, authorCounters]
 }
 

@@ -104,15 +104,18 @@ struct MetricsPage {
     for relay in relays where relay.value.lastSeenNs > 0 {
       text.sample(.lastPacket, relay.labels, Double(relay.value.lastSeenNs) / 1e9)
     }
-    text.family(.residence)
-    for relay in relays {
-      for (bound, count) in zip(
-        ResidenceBuckets.labels, ResidenceBuckets.cumulative(relay.value.residence))
-      {
-        text.sample(.residence, suffix: "_bucket", relay.labels.with("le", bound), count)
+    for (family, histogram) in [
+      (.ipdv, { $0.ipdv.durations }), (.pdv, { $0.pdv.durations }), (.residence, { $0.residence }),
+    ] as [(MetricFamily, (RelaySnapshot) -> ResidenceHistogram)] {
+      text.family(family)
+      for relay in relays {
+        let durations = histogram(relay.value)
+        for (bound, count) in zip(ResidenceBuckets.labels, ResidenceBuckets.cumulative(durations)) {
+          text.sample(family, suffix: "_bucket", relay.labels.with("le", bound), count)
+        }
+        text.sample(family, suffix: "_sum", relay.labels, Double(durations.sumNs) / 1e9)
+        text.sample(family, suffix: "_count", relay.labels, durations.total)
       }
-      text.sample(.residence, suffix: "_sum", relay.labels, Double(relay.value.residence.sumNs) / 1e9)
-      text.sample(.residence, suffix: "_count", relay.labels, relay.value.residence.total)
     }
     text.family(.workerRestarts)
     for relay in relays {

@@ -68,13 +68,29 @@ struct MonitorDocument: Encodable {
     var packets: UInt64
     var p50Seconds: Double
     var p99Seconds: Double
+    var p999Seconds: Double
     var maxSeconds: Double
 
     init(_ summary: ResidenceSummary) {
       packets = summary.packets
       p50Seconds = summary.p50Seconds
       p99Seconds = summary.p99Seconds
+      p999Seconds = summary.p999Seconds
       maxSeconds = summary.maxSeconds
+    }
+  }
+
+  /// How the delay varied on arrival.
+  struct Variation: Encodable {
+    @OrNull var interval: Residence?
+    @OrNull var total: Residence?
+    /// When the largest value of all came.
+    @OrNull var maxTime: String?
+
+    init(_ histogram: VariationHistogram, _ interval: ResidenceSummary?) {
+      _interval = OrNull(interval.map(Residence.init))
+      _total = OrNull(ResidenceSummary(histogram.durations).map(Residence.init))
+      _maxTime = OrNull(histogram.maxAtNs > 0 ? MonitorDocument.text(timeNs: histogram.maxAtNs) : nil)
     }
   }
 
@@ -216,6 +232,8 @@ extension MonitorDocument.Relay {
         belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
     }
     try container.encode(buckets, forKey: "residenceBuckets")
+    try container.encode(MonitorDocument.Variation(relay.ipdv, row.rates?.ipdv), forKey: "ipdv")
+    try container.encode(MonitorDocument.Variation(relay.pdv, row.rates?.pdv), forKey: "pdv")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
     try container.encode(OrNull(relay.worker), forKey: "worker")
   }
