@@ -144,9 +144,18 @@ struct ExtensionCommand: AsyncParsableCommand {
         take raw, filler, port: rtcp, dscp, ttl, sourcePort; rtp takes sequence, timestamp, ssrc, payloadType, marker, \
         csrc, extension, padding; expect takes verdict (forward, drop, trap), only, rtp, payload, bytes, dscp.
 
+        Several extensions and one file of vectors: each case says which of them its packets meet, one after the \
+        other as on a relay, at most four and each with its own with, counters and histogram:
+
+          - name: what thin drops is not charged to police
+            chain: [{name: thin, with: {everyNth: 2}, counters: {nth: 2}}, police]
+            packets: [{rtp: {sequence: 1}, repeat: 4, expect: [forward, drop]}]
+
         Exit status: 0 all is as expected, 1 something is not, 65 a file is damaged or the verifier refuses.
 
-        Example: sudo streamrouter extension test .build/extensions/*.srx --vectors Extensions
+        Examples:
+          sudo streamrouter extension test .build/extensions/*.srx --vectors Extensions
+          sudo streamrouter extension test thin.srx police.srx --vectors Chains.vectors.yaml
         """)
     @Argument(help: "Built extensions.", completion: .file(extensions: ["srx"]))
     var files: [String]
@@ -157,21 +166,22 @@ struct ExtensionCommand: AsyncParsableCommand {
 
     func run() throws {
       var failed = false
-      for file in files {
-        do {
-          let object = try ExtensionObject(path: file)
-          let path = try ExtensionTest.vectors(of: file, at: vectors)
-          let test = try ExtensionTest.run(object, vectors: path)
-          for failure in test.failures { print("\(path): \(failure)") }
+      do {
+        for part in try ExtensionTest.parts(of: files, vectors: vectors) {
+          let test = try ExtensionTest.run(
+            part.objects.map { file throws(ExtensionError) in try ExtensionObject(path: file) },
+            vectors: part.vectors)
+          for failure in test.failures { print("\(part.vectors): \(failure)") }
           let ran = test.engines.joined(separator: " and ")
+          let name = part.objects.joined(separator: ", ")
           print(
-            "\(file): \(test.failures.isEmpty ? "as expected" : "\(test.failures.count) differences"), \(test.cases) cases with \(test.packets) packets in \(ran)"
+            "\(name): \(test.failures.isEmpty ? "as expected" : "\(test.failures.count) differences"), \(test.cases) cases with \(test.packets) packets in \(ran)"
           )
-          if let skipped = test.skipped { Report.note("\(file): \(skipped)") }
+          if let skipped = test.skipped { Report.note("\(name): \(skipped)") }
           failed = failed || !test.failures.isEmpty
-        } catch {
-          throw fail(error)
         }
+      } catch {
+        throw fail(error)
       }
       if failed { throw ExitCode(1) }
     }

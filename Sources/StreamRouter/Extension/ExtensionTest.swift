@@ -1,7 +1,7 @@
 import Foundation
 import Topology
 
-/// Runs an extension on packet vectors in every engine that this machine can run, and tells what differs: from the
+/// Runs extensions on packet vectors in every engine that this machine can run, and tells what differs: from the
 /// vectors, and between the engines.
 public struct ExtensionTest: Sendable {
   /// One thing that is not as it should be.
@@ -27,12 +27,28 @@ public struct ExtensionTest: Sendable {
   /// Why an engine did not run.
   public private(set) var skipped: String?
 
+  /// Which files of vectors are run on which objects: several objects and one file belong together, otherwise each
+  /// object has its own vectors.
+  ///
+  /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)`` where an object has none.
+  public static func parts(
+    of objects: [String], vectors place: String?
+  ) throws(ExtensionError) -> [(objects: [String], vectors: String)] {
+    var isFolder: ObjCBool = false
+    if objects.count > 1, let place, FileManager.default.fileExists(atPath: place, isDirectory: &isFolder),
+      !isFolder.boolValue
+    {
+      return [(objects, place)]
+    }
+    return try objects.map { object throws(ExtensionError) in ([object], try vectors(of: object, at: place)) }
+  }
+
   /// The vectors of an object: in a folder, `NAME.vectors.yaml`, or as the source's name has it
   /// (`DejitterMark.vectors.yaml` for `dejitter-mark.srx`).
   ///
   /// - Parameter place: A file of vectors or a folder; nil: beside the object.
   /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)`` where there are none.
-  public static func vectors(of object: String, at place: String?) throws(ExtensionError) -> String {
+  static func vectors(of object: String, at place: String?) throws(ExtensionError) -> String {
     let url = URL(fileURLWithPath: object)
     var isFolder: ObjCBool = false
     if let place {
@@ -51,12 +67,13 @@ public struct ExtensionTest: Sendable {
     return folder + "/" + name
   }
 
+  /// - Parameter objects: Those that the vectors' cases name, each of another name; a chain may name one twice.
   /// - Throws: ``ExtensionError``: vectors that cannot be read, or an extension that the verifier refuses.
-  public static func run(_ object: ExtensionObject, vectors path: String) throws -> ExtensionTest {
-    try run(object, VectorReader.read(path: path, for: object.manifest))
+  public static func run(_ objects: [ExtensionObject], vectors path: String) throws -> ExtensionTest {
+    try run(objects, VectorReader.read(path: path, for: objects.map(\.manifest)))
   }
 
-  static func run(_ object: ExtensionObject, _ vectors: ExtensionVectors) throws -> ExtensionTest {
+  static func run(_ objects: [ExtensionObject], _ vectors: ExtensionVectors) throws -> ExtensionTest {
     var test = ExtensionTest()
     test.cases = vectors.cases.count
     test.packets = vectors.cases.reduce(0) { $0 + $1.packets.count }
@@ -65,15 +82,16 @@ public struct ExtensionTest: Sendable {
       test.skipped = "the kernel's part did not run: \(obstacle)"
     } else {
       // First: an extension that the verifier refuses may never end when it runs here.
-      sandbox = try SandboxVectors.run(vectors, on: object)
+      sandbox = try SandboxVectors.run(vectors, on: objects)
       test.engines.append("bpf")
     }
-    let native = try NativeVectors.run(vectors, on: object)
+    let native = try NativeVectors.run(vectors, on: objects)
     test.engines.append("native")
+    let manifests = objects.map(\.manifest)
     for (place, entry) in vectors.cases.enumerated() {
-      if let sandbox { test.compare(sandbox[place], with: entry, "bpf", object.manifest) }
-      test.compare(native[place], with: entry, "native", object.manifest)
-      if let sandbox { test.compare(sandbox[place], native[place], entry, object.manifest) }
+      if let sandbox { test.compare(sandbox[place], with: entry, "bpf", manifests) }
+      test.compare(native[place], with: entry, "native", manifests)
+      if let sandbox { test.compare(sandbox[place], native[place], entry, manifests) }
     }
     return test
   }
@@ -82,7 +100,7 @@ public struct ExtensionTest: Sendable {
 
   private mutating func compare(
     _ outcome: VectorCaseOutcome, with entry: ExtensionVectors.Case, _ engine: String,
-    _ manifest: ExtensionManifest
+    _ manifests: [ExtensionManifest]
   ) {
     for (packet, came) in zip(entry.packets, outcome.packets) {
       if let (expected, found) = Self.difference(packet.expected, came, isRTP: packet.isRTP) {
@@ -99,15 +117,26 @@ public struct ExtensionTest: Sendable {
           case: entry.name, packet: nil, engine: engine, expected: "\(what) \(expected)",
           came: came.map { "\($0)" } ?? "none"))
     }
-    if let counters = entry.counters {
-      for (place, name) in manifest.counters.enumerated() {
-        end("counter \(name)", counters[name] ?? 0, outcome.counters[place])
+    for (place, (use, account)) in zip(entry.chain, outcome.accounts).enumerated() {
+      let owner = Self.owner(place, in: entry, manifests)
+      if let counters = use.counters {
+        for (place, name) in manifests[use.object].counters.enumerated() {
+          end("counter \(name)\(owner)", counters[name] ?? 0, account.counters[place])
+        }
+      }
+      if let histogram = use.histogram {
+        end("values in the histogram\(owner)", histogram.values, account.histogram.reduce(0, +))
+        if let sum = histogram.sum { end("a sum of the histogram\(owner)", sum, account.histogramSum) }
       }
     }
-    if let histogram = entry.histogram {
-      end("values in the histogram", histogram.values, outcome.histogram.reduce(0, +))
-      if let sum = histogram.sum { end("a sum of the histogram", sum, outcome.histogramSum) }
-    }
+  }
+
+  /// Whose account it is, where there are several.
+  private static func owner(
+    _ place: Int, in entry: ExtensionVectors.Case, _ manifests: [ExtensionManifest]
+  ) -> String {
+    guard entry.chain.count > 1 else { return "" }
+    return " of \(manifests[entry.chain[place].object].name) (\(place + 1) of \(entry.chain.count))"
   }
 
   /// What was expected and what came, as far as they differ; nil where they do not.
@@ -146,7 +175,7 @@ public struct ExtensionTest: Sendable {
 
   private mutating func compare(
     _ sandbox: VectorCaseOutcome, _ native: VectorCaseOutcome, _ entry: ExtensionVectors.Case,
-    _ manifest: ExtensionManifest
+    _ manifests: [ExtensionManifest]
   ) {
     func disagree(_ packet: String?, _ sandbox: String, _ native: String) {
       failures.append(
@@ -161,14 +190,18 @@ public struct ExtensionTest: Sendable {
         disagree("packet \(packet.label) (line \(packet.line))", one, other)
       }
     }
-    for (place, name) in manifest.counters.enumerated() where sandbox.counters[place] != native.counters[place]
-    {
-      disagree(nil, "counter \(name) \(sandbox.counters[place])", "\(native.counters[place])")
-    }
-    if sandbox.histogram != native.histogram || sandbox.histogramSum != native.histogramSum {
-      disagree(
-        nil, "a histogram with the sum \(sandbox.histogramSum)",
-        "\(native.histogramSum)" + (sandbox.histogramSum == native.histogramSum ? " in other buckets" : ""))
+    for (place, (sandbox, native)) in zip(sandbox.accounts, native.accounts).enumerated() {
+      let owner = Self.owner(place, in: entry, manifests)
+      let names = manifests[entry.chain[place].object].counters
+      for (name, (sandbox, native)) in zip(names, zip(sandbox.counters, native.counters))
+      where sandbox != native {
+        disagree(nil, "counter \(name)\(owner) \(sandbox)", "\(native)")
+      }
+      if sandbox.histogram != native.histogram || sandbox.histogramSum != native.histogramSum {
+        disagree(
+          nil, "a histogram\(owner) with the sum \(sandbox.histogramSum)",
+          "\(native.histogramSum)" + (sandbox.histogramSum == native.histogramSum ? " in other buckets" : ""))
+      }
     }
   }
 }

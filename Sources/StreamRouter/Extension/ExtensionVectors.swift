@@ -1,6 +1,7 @@
+import CStreamRouter
 import Topology
 
-/// Packet vectors of an extension: packets in, and what must come of each.
+/// Packet vectors of an extension or a chain of them: packets in, and what must come of each.
 ///
 /// They stand beside the source, in `Police.vectors.yaml`: a list of cases. Each begins with a fresh state.
 ///
@@ -29,6 +30,17 @@ import Topology
 ///   histogram: {values: 4, sum: 1000}      # or the number of values alone
 /// ```
 ///
+/// Where several extensions run one after the other, as on a relay, each case says which, in place of `with`,
+/// `counters` and `histogram`:
+///
+/// ```yaml
+/// - name: what thin drops is not charged to police
+///   chain:
+///     - {name: thin, with: {everyNth: 2}, counters: {nth: 2}}
+///     - {name: police, with: {packetsPerSecond: 100}, counters: {}}
+///   packets: []
+/// ```
+///
 /// `expect` is `forward` (also where it is left out), `drop`, `trap`, or a mapping that says what has changed:
 /// `verdict`, `only` (the sinks that get the packet, by place), `rtp`, `payload`, `bytes` (`{12: ff 00}`, by offset in
 /// the datagram) and `dscp`. What it does not name must leave as it came.
@@ -38,18 +50,26 @@ public struct ExtensionVectors: Sendable {
   /// Packets that meet one state of the extension.
   public struct Case: Sendable {
     public var name: String
-    var settings: [String: ParameterValue] = [:]
+    /// The extensions that the packets meet, in their order.
+    var chain: [Use] = []
     var transport = StreamProtocol.rtp
     var sinks = 1
     var isIPv6 = false
     var hop = 0
     public internal(set) var packets: [Packet] = []
-    /// By the counters' names; nil: not looked at.
-    var counters: [String: UInt64]?
-    var histogram: Histogram?
 
     /// Every sink of the case.
     var allSinks: UInt32 { (1 << UInt32(sinks)) - 1 }
+  }
+
+  /// One extension of a chain, and what its account must hold at the end of the case.
+  struct Use: Sendable {
+    /// Its place among the extensions that the vectors are for.
+    var object: Int
+    var settings: [String: ParameterValue] = [:]
+    /// By the counters' names; nil: not looked at.
+    var counters: [String: UInt64]?
+    var histogram: Histogram?
   }
 
   struct Histogram: Sendable {
@@ -92,6 +112,28 @@ struct VectorOutcome: Hashable, Sendable {
   var dscp: UInt8 = 0
   /// What is wrong with how it leaves, such as a checksum.
   var flaw: String?
+}
+
+/// What became of one case in one engine.
+struct VectorCaseOutcome: Hashable, Sendable {
+  var packets: [VectorOutcome] = []
+  /// Of each extension in the chain.
+  var accounts: [VectorAccount] = []
+}
+
+/// What an extension accounted for in one case.
+struct VectorAccount: Hashable, Sendable {
+  /// In the order of the manifest.
+  var counters: [UInt64]
+  var histogram: [UInt64]
+  var histogramSum: UInt64
+
+  init(_ account: sr_extension_account, _ manifest: ExtensionManifest) {
+    counters = withUnsafeBytes(of: account.counters) { Array($0.bindMemory(to: UInt64.self)) }
+    counters = Array(counters.prefix(manifest.counters.count))
+    histogram = withUnsafeBytes(of: account.histogram) { Array($0.bindMemory(to: UInt64.self)) }
+    histogramSum = account.histogram_sum
+  }
 }
 
 extension VectorOutcome.Verdict: CustomStringConvertible {

@@ -5,24 +5,26 @@ import Yams
 /// From YAML to ``ExtensionVectors``; stops at the first mistake, with its line and column.
 struct VectorReader {
   let file: String
-  let manifest: ExtensionManifest
+  /// Of the extensions that the vectors are for; names are unique.
+  let manifests: [ExtensionManifest]
   private static let largestFile = 4 << 20
   private static let mostPackets = 100_000
 
   /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)`` whose file is `FILE:LINE:COLUMN`.
-  static func read(path: String, for manifest: ExtensionManifest) throws(ExtensionError) -> ExtensionVectors {
+  static func read(path: String, for manifests: [ExtensionManifest]) throws(ExtensionError) -> ExtensionVectors
+  {
     guard let data = FileManager.default.contents(atPath: path), data.count <= largestFile else {
       throw .unreadable(
         file: path, reason: "cannot be read",
         remedy: "name a file of at most 4 MiB that exists")
     }
-    return try read(text: String(decoding: data, as: UTF8.self), file: path, for: manifest)
+    return try read(text: String(decoding: data, as: UTF8.self), file: path, for: manifests)
   }
 
-  static func read(text: String, file: String, for manifest: ExtensionManifest) throws(ExtensionError)
+  static func read(text: String, file: String, for manifests: [ExtensionManifest]) throws(ExtensionError)
     -> ExtensionVectors
   {
-    let reader = VectorReader(file: file, manifest: manifest)
+    let reader = VectorReader(file: file, manifests: manifests)
     let root: Yams.Node?
     do {
       // Yams reads short strings after they are gone; longer ones live on the heap.
@@ -43,17 +45,13 @@ struct VectorReader {
   private func testCase(_ node: Yams.Node) throws(ExtensionError) -> ExtensionVectors.Case {
     let entries = try mapping(
       node, "a case",
-      ["name", "with", "protocol", "sinks", "family", "hop", "rtp", "packets", "counters", "histogram"])
+      [
+        "name", "chain", "with", "protocol", "sinks", "family", "hop", "rtp", "packets", "counters",
+        "histogram",
+      ])
     guard let name = entries["name"] else { throw fault(node, "a case without a name", "give it one") }
     var result = ExtensionVectors.Case(name: try text(name))
-    if let node = entries["with"] {
-      for (key, value) in try mapping(node, "with", manifest.parameters.map(\.name)) {
-        guard let setting = ParameterValue(try text(value)), let parameter = manifest.parameter(key),
-          parameter.accepts(setting)
-        else { throw fault(value, "is no value of parameter \(key)", "see 'streamrouter extension show'") }
-        result.settings[key] = setting
-      }
-    }
+    result.chain = try chain(node, entries)
     if let node = entries["protocol"] {
       guard let transport = StreamProtocol(rawValue: try text(node)) else {
         throw fault(node, "is no protocol", "write rtp or udp")
@@ -73,6 +71,65 @@ struct VectorReader {
       result.packets += try self.packets(node, place + 1, in: result, common, &arrivalNs)
       guard result.packets.count <= Self.mostPackets else {
         throw fault(node, "more than \(Self.mostPackets) packets", "repeat fewer")
+      }
+    }
+    return result
+  }
+
+  // MARK: Extensions
+
+  /// What a case runs: the extensions that it lists, or the only one that there is.
+  private func chain(
+    _ node: Yams.Node, _ entries: [String: Yams.Node]
+  ) throws(ExtensionError) -> [ExtensionVectors.Use] {
+    let names = manifests.map(\.name)
+    guard let list = entries["chain"] else {
+      guard names.count == 1 else {
+        throw fault(
+          node, "a case without a chain, and there are \(names.count) extensions",
+          "list what it runs, such as 'chain: [\(names.joined(separator: ", "))]'")
+      }
+      return [try use(of: 0, entries)]
+    }
+    for key in ["with", "counters", "histogram"] {
+      if let node = entries[key] {
+        throw fault(node, "\(key) beside a chain", "write it behind the name of an extension of the chain")
+      }
+    }
+    let items = try sequence(list, "chain", "list the names of extensions")
+    guard (1...Limits.extensionsPerRelay).contains(items.count) else {
+      throw fault(list, "a chain of \(items.count)", "list 1 to \(Limits.extensionsPerRelay) extensions")
+    }
+    return try items.map { item throws(ExtensionError) in
+      var entries: [String: Yams.Node] = [:]
+      var name = item
+      if case .mapping = item {
+        entries = try mapping(item, "a use", ["name", "with", "counters", "histogram"])
+        guard let node = entries["name"] else {
+          throw fault(item, "a use without a name", "name the extension")
+        }
+        name = node
+      }
+      guard let object = names.firstIndex(of: try text(name)) else {
+        throw fault(
+          name, "extension \(try text(name)) is not among those tested (\(names.joined(separator: ", ")))",
+          "correct the name, or name its file in the command too")
+      }
+      return try use(of: object, entries)
+    }
+  }
+
+  private func use(
+    of object: Int, _ entries: [String: Yams.Node]
+  ) throws(ExtensionError) -> ExtensionVectors.Use {
+    let manifest = manifests[object]
+    var result = ExtensionVectors.Use(object: object)
+    if let node = entries["with"] {
+      for (key, value) in try mapping(node, "with", manifest.parameters.map(\.name)) {
+        guard let setting = ParameterValue(try text(value)), let parameter = manifest.parameter(key),
+          parameter.accepts(setting)
+        else { throw fault(value, "is no value of parameter \(key)", "see 'streamrouter extension show'") }
+        result.settings[key] = setting
       }
     }
     if let node = entries["counters"] {

@@ -12,7 +12,7 @@ struct ExtensionVectorTests {
     parameterBytes: 4)
 
   private static func read(_ yaml: String) throws -> ExtensionVectors {
-    try VectorReader.read(text: yaml, file: "v.yaml", for: manifest)
+    try VectorReader.read(text: yaml, file: "v.yaml", for: [manifest])
   }
 
   @Test func packetsAreMadeOfFields() throws {
@@ -31,7 +31,7 @@ struct ExtensionVectorTests {
             expect: [{only: [0, 2], rtp: {sequence: 9}, dscp: 46}, drop]
       """
     ).cases[0]
-    #expect(entry.settings == ["rate": .unsigned(5000)])
+    #expect(entry.chain[0].settings == ["rate": .unsigned(5000)])
     #expect(entry.packets.map(\.label) == ["1.1", "1.2"])
     #expect(entry.packets.map(\.arrivalNs) == [20_000_000, 25_000_000])
     let first: [UInt8] = [
@@ -62,10 +62,78 @@ struct ExtensionVectorTests {
     ("- {name: a, packets: [], counters: {miss: 1}}", "counters has no miss; known are hit"),
     ("- {name: a, packets: [], histogram: 1}", "the extension has no histogram; remove the line"),
     ("- {name: a", "v.yaml: is not YAML"),
+    ("- {name: a, packets: [], chain: []}", "v.yaml:1:33: a chain of 0; list 1 to 4 extensions"),
+    ("- {name: a, packets: [], chain: [test, test, test, test, test]}", "a chain of 5; list 1 to 4 extensions"),
+    (
+      "- {name: a, packets: [], chain: [test, tset]}",
+      "v.yaml:1:40: extension tset is not among those tested (test);"
+    ),
+    ("- {name: a, packets: [], chain: [{with: {}}]}", "a use without a name; name the extension"),
+    (
+      "- {name: a, packets: [], chain: [test], counters: {}}",
+      "counters beside a chain; write it behind the name"
+    ),
+    ("- {name: a, packets: [], chain: [{name: test, with: {rat: 1}}]}", "with has no rat; known are rate"),
   ])
   func mistakesAreNamed(_ yaml: String, _ message: String) {
     let error = #expect(throws: ExtensionError.self) { _ = try Self.read(yaml) }
     #expect("\(String(describing: error!))".contains(message), "\(error!)")
+  }
+
+  @Test func chainsNameTheirExtensions() throws {
+    var other = Self.manifest
+    other.name = "other"
+    func read(_ yaml: String) throws -> ExtensionVectors {
+      try VectorReader.read(text: yaml, file: "v.yaml", for: [Self.manifest, other])
+    }
+    let uses = try read(
+      "- {name: a, packets: [], chain: [other, {name: test, with: {rate: 7}, counters: {hit: 3}}, other]}"
+    ).cases[0].chain
+    #expect(uses.map(\.object) == [1, 0, 1])
+    #expect(uses.map(\.settings) == [[:], ["rate": .unsigned(7)], [:]])
+    #expect(uses.map(\.counters) == [nil, ["hit": 3], nil])
+    let error = #expect(throws: ExtensionError.self) { _ = try read("- {name: a, packets: []}") }
+    #expect(
+      "\(error!)".contains("v.yaml:1:3: a case without a chain, and there are 2 extensions; list what it runs"))
+  }
+
+  /// In a chain the account says whose it is; a trap ends it, and what came before is accounted for.
+  @Test(.enabled(if: ExtensionWorkbench.obstacle == nil, "\(ExtensionWorkbench.obstacle ?? "")"))
+  func chainsTrapWhereTheyStand() async throws {
+    let trap = try await ExtensionWorkbench.shared.build(
+      "TrapOnZero",
+      """
+      enum Counter: UInt32, RelayCounter { case seen }
+      func relay(_ packet: inout Packet, _ context: inout Context<Self>) -> Verdict {
+        context.count(.seen)
+        guard let last = packet[packet.length - 1] else { return .drop }
+        packet.store(100 / last, at: packet.length - 1)
+        return .forward
+      }
+      """)
+    let thin = try await ExtensionWorkbench.shared.shipped("Thin")
+    func run(_ seen: Int) throws -> [String] {
+      try ExtensionTest.run(
+        thin, trap,
+        yaml: """
+          - name: trap
+            chain:
+              - {name: thin, with: {dropPayloadType: 97}, counters: {payloadType: 1}}
+              - {name: trap-on-zero, counters: {seen: 3}}
+              - {name: trap-on-zero, counters: {seen: \(seen)}}
+            packets:
+              - {payload: 00, expect: trap}
+              - {payload: 64}
+              - {payload: 65, expect: trap}
+              - {payload: 64, rtp: {payloadType: 97}, expect: drop}
+
+          """
+      ).failures.map(\.description)
+    }
+    #expect(try run(2) == [])
+    #expect(
+      try run(3).contains(
+        "case 'trap', at its end, native: expected counter seen of trap-on-zero (3 of 3) 3, came 2"))
   }
 
   /// A difference is told for each engine, with the field's name.
@@ -132,6 +200,19 @@ struct ExtensionLibraryTests {
     try put(Array(object.image.dropLast()), 0, "sample.srx")
     #expect(library.flaws.count == 2)
     #expect(library.catalog["sample"] == nil)
+    let topology = root.appending(path: "t.yaml")
+    try """
+    {version: 1, name: x, nodes: {a: 10.0.0.1, b: 10.0.0.2}, links: [a -- b], streams: {
+    s: {protocol: udp, from: a:1, to: b:2, extensions: sample}}}
+
+    """.write(to: topology, atomically: true, encoding: .utf8)
+    let error = #expect(throws: TopologyError.self) {
+      _ = try Topology.load(path: topology.path, extensions: library.catalog)
+    }
+    #expect(
+      error!.problems.map(\.description) == [
+        "\(topology.path):2:52: error: extension 'sample' cannot be used: \(places[0].path)/sample.srx was changed or damaged after it was built: its content is not what its hash says; build it anew with 'streamrouter extension build'"
+      ])
     #expect(throws: ExtensionError.self) { try library.object(named: "sample") }
   }
 }

@@ -58,8 +58,8 @@ actor ExtensionWorkbench {
 }
 
 extension ExtensionTest {
-  /// Runs an extension on vectors that a test writes out.
-  static func run(_ object: ExtensionObject, yaml: String) throws -> ExtensionTest {
-    try run(object, VectorReader.read(text: yaml, file: "test.yaml", for: object.manifest))
+  /// Runs extensions on vectors that a test writes out.
+  static func run(_ objects: ExtensionObject..., yaml: String) throws -> ExtensionTest {
+    try run(objects, VectorReader.read(text: yaml, file: "test.yaml", for: objects.map(\.manifest)))
   }
 }

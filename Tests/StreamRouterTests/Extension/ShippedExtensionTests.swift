@@ -20,10 +20,21 @@ struct ShippedExtensionTests {
     #expect(!object.manifest.summary.isEmpty)
     #expect(object.manifest.parameters.allSatisfy { !$0.summary.isEmpty }, "every parameter is explained")
     let test = try ExtensionTest.run(
-      object, vectors: ExtensionWorkbench.sources.appending(path: "\(name).vectors.yaml").path)
+      [object], vectors: ExtensionWorkbench.sources.appending(path: "\(name).vectors.yaml").path)
     #expect(test.failures.map(\.description) == [])
     #expect(test.packets > 15)
     #expect(test.engines.contains("native"))
+  }
+
+  /// Chains of them behave the same in both engines.
+  @Test func chainsHold() async throws {
+    var objects: [ExtensionObject] = []
+    for name in Self.names { objects.append(try await ExtensionWorkbench.shared.shipped(name)) }
+    let test = try ExtensionTest.run(
+      objects, vectors: ExtensionWorkbench.sources.appending(path: "Chains.vectors.yaml").path)
+    #expect(test.failures.map(\.description) == [])
+    #expect(test.packets == 40)
+    #expect(test.engines == ["bpf", "native"] || ExtensionWorkbench.kernelObstacle != nil)
   }
 
   /// Far below the limits: four of them stand in one relay.

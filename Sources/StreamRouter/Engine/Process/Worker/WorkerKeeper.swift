@@ -92,16 +92,10 @@ public struct WorkerKeeper {
       return record
     }
     let chain = UnsafeMutablePointer<sr_chain>.allocate(capacity: 1)
-    chain.initialize(to: sr_chain())
+    chain.initialize(to: sr_chain(plan.relay))
     chain.pointee.shared = shared
     chain.pointee.count = UInt32(plan.extensions.count)
     chain.pointee.stream = plan.stream
-    chain.pointee.ingress = plan.relay.ingress.address.words
-    chain.pointee.hop = UInt16(truncatingIfNeeded: plan.relay.hop)
-    chain.pointee.is_rtp = plan.relay.transport == .rtp ? 1 : 0
-    chain.pointee.is_ipv6 = plan.relay.ingress.address.family == .ipv4 ? 0 : 1
-    chain.pointee.sink_count = UInt8(plan.relay.sinks.count)
-    chain.pointee.dscp = plan.relay.dscp ?? UInt8(SR_DSCP_KEEP)
     relay = .allocate(capacity: 1)
     relay.initialize(
       to: ProcessRelay(
