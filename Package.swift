@@ -77,7 +77,8 @@ let package = Package(
     // What several test targets need.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: ours),
     .testTarget(
-      name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], swiftSettings: ours),
+      name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: ours),
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
