@@ -28,6 +28,33 @@ struct MonitorDocument: Encodable {
     @OrNull var softirqShare: Double?
     var softirqSeconds: Double
     var totalSeconds: Double
+    @OrNull var stealShare: Double?
+    @OrNull var stealSeconds: Double?
+    @OrNull var ksoftirqdShare: Double?
+    @OrNull var ksoftirqdSeconds: Double?
+    /// Of the interval: the share in which a thread waited for a processor; and the kernel's average of ten seconds.
+    @OrNull var cpuPressureShare: Double?
+    @OrNull var cpuPressureTenSecondShare: Double?
+    @OrNull var cpuPressureSeconds: Double?
+    @OrNull var busiestNetRxShare: Double?
+    @OrNull var byProcessor: [NodeLoad.Processor]?
+
+    init(_ load: NodeLoad, _ rates: NodeRates?) {
+      runnableThreads = load.runnableThreads
+      processors = load.processors
+      _softirqShare = OrNull(rates?.softirqShare)
+      softirqSeconds = load.softirqSeconds
+      totalSeconds = load.totalSeconds
+      _stealShare = OrNull(rates?.stealShare)
+      _stealSeconds = OrNull(load.stealSeconds)
+      _ksoftirqdShare = OrNull(rates?.ksoftirqdShare)
+      _ksoftirqdSeconds = OrNull(load.ksoftirqdSeconds)
+      _cpuPressureShare = OrNull(rates?.pressureShare)
+      _cpuPressureTenSecondShare = OrNull(load.pressure?.tenSecondShare)
+      _cpuPressureSeconds = OrNull(load.pressure?.waitingSeconds)
+      _busiestNetRxShare = OrNull(rates?.busiestNetRxShare)
+      _byProcessor = OrNull(load.byProcessor)
+    }
   }
 
   struct Sink: Encodable {
@@ -107,12 +134,7 @@ struct MonitorDocument: Encodable {
 
   private static func node(_ node: MonitorBoard.Node, rows: [MonitorRow]) -> Node {
     let snapshot = node.reading.snapshot
-    let load = snapshot.map {
-      Load(
-        runnableThreads: $0.load.runnableThreads, processors: $0.load.processors,
-        softirqShare: OrNull(node.rates?.softirqShare), softirqSeconds: $0.load.softirqSeconds,
-        totalSeconds: $0.load.totalSeconds)
-    }
+    let load = snapshot.map { Load($0.load, node.rates) }
     return Node(
       node: node.name, state: node.condition.rawValue, staleSeconds: OrNull(node.reading.staleSeconds),
       problem: OrNull(node.reading.problem), time: OrNull(snapshot.map { text(timeNs: $0.timeNs) }),
