@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "StreamRouter", targets: ["StreamRouter"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -40,7 +41,10 @@ let package = Package(
       name: "RelayExtension", exclude: ["Frame"],
       swiftSettings: ours + [.enableExperimentalFeature("Extern"), .strictMemorySafety()]),
     // Arithmetic on arrival times and sequence numbers. Imports no other room.
-    .target(name: "JitterStats", swiftSettings: ours),
+    .target(
+      name: "JitterStats",
+      dependencies: [.product(name: "Histogram", package: "hdrhistogram-swift")],
+      swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.
     .target(name: "Topology", dependencies: ["Yams"], swiftSettings: ours),
     // The node: engines, reconciler, control socket, telemetry; the lab; the monitor.
@@ -77,7 +81,8 @@ let package = Package(
     // What several test targets need.
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: ours),
     .testTarget(
-      name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], swiftSettings: ours),
+      name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: ours),
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
