@@ -23,19 +23,6 @@ public struct Probe: Hashable, Sendable {
   static let numberOffset = 16
   static let departureOffset = 32
 
-  /// nil where the payload, that of RTP or of UDP, does not start with one.
-  init?(_ payload: RawSpan, at offset: Int) {
-    guard payload.byteCount >= offset + Self.bytes, Self.word(payload, offset) == Self.magic else { return nil }
-    run = Self.word(payload, offset + 8)
-    number = Self.word(payload, offset + Self.numberOffset)
-    total = Self.word(payload, offset + 24)
-    departureNs = Self.word(payload, offset + Self.departureOffset)
-  }
-
-  private static func word(_ payload: RawSpan, _ offset: Int) -> UInt64 {
-    UInt64(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-  }
-
   /// Writes what stays the same for the whole run.
   static func begin(_ bytes: UnsafeMutableRawPointer, run: UInt64, total: UInt64) {
     bytes.storeBytes(of: magic.bigEndian, as: UInt64.self)
@@ -49,5 +36,21 @@ public struct Probe: Hashable, Sendable {
 
   static func depart(_ bytes: UnsafeMutableRawPointer, at departureNs: UInt64) {
     bytes.storeBytes(of: departureNs.bigEndian, toByteOffset: departureOffset, as: UInt64.self)
+  }
+}
+
+// In an extension, so that the memberwise initializer stays.
+extension Probe {
+  /// nil where the payload, that of RTP or of UDP, does not start with one.
+  init?(_ payload: RawSpan, at offset: Int) {
+    guard payload.byteCount >= offset + Self.bytes, Self.word(payload, offset) == Self.magic else { return nil }
+    run = Self.word(payload, offset + 8)
+    number = Self.word(payload, offset + Self.numberOffset)
+    total = Self.word(payload, offset + 24)
+    departureNs = Self.word(payload, offset + Self.departureOffset)
+  }
+
+  private static func word(_ payload: RawSpan, _ offset: Int) -> UInt64 {
+    UInt64(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 }

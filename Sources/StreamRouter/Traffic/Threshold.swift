@@ -26,7 +26,6 @@ public struct Threshold: Hashable, Sendable, CustomStringConvertible {
       let figure = Figure(rawValue: text[..<sign].filter { $0 != " " }), figures.contains(figure)
     else { return nil }
     let value = text[text.index(after: sign)...].filter { $0 != " " }
-    guard let first = value.first, first.isNumber else { return nil }
     self.figure = figure
     isRatio = figure == .loss && value.hasSuffix("%")
     description = text
@@ -34,7 +33,7 @@ public struct Threshold: Hashable, Sendable, CustomStringConvertible {
       guard let seconds = TimeText.seconds(value) else { return nil }
       limit = seconds
     } else {
-      guard let number = Double(isRatio ? String(value.dropLast()) : value), number.isFinite else { return nil }
+      guard let number = TimeText.decimal(isRatio ? value.dropLast() : value[...]) else { return nil }
       limit = isRatio ? number / 100 : number
     }
   }
