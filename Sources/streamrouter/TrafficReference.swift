@@ -36,6 +36,9 @@ enum TrafficExit {
     } catch let error as TrafficError {
       Report.error("\(error)")
       throw ExitCode(error.isPermission ? EX_NOPERM : EXIT_FAILURE)
+    } catch let error as CaptureError {
+      Report.error("\(error)")
+      throw ExitCode(error.isPermission ? EX_NOPERM : EXIT_FAILURE)
     } catch let error as LabError {
       Report.error("\(error)")
       throw ExitCode.failure
