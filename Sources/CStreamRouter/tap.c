@@ -66,6 +66,29 @@ failed:
     return NULL;
 }
 
+struct sr_tap *sr_tap_open_file(const char *path, const char *filter, char *error, int capacity) {
+    char reason[PCAP_ERRBUF_SIZE] = "";
+    pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, reason);
+    if (!pcap) {
+        snprintf(error, (size_t)capacity, "%s", reason);
+        return NULL;
+    }
+    struct bpf_program program;
+    int status = pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN);
+    if (!status) {
+        status = pcap_setfilter(pcap, &program);
+        pcap_freecode(&program);
+    }
+    struct sr_tap *tap = status ? NULL : malloc(sizeof(*tap));
+    if (!tap) {
+        snprintf(error, (size_t)capacity, "filter: %s", pcap_geterr(pcap));
+        pcap_close(pcap);
+        return NULL;
+    }
+    tap->pcap = pcap;
+    return tap;
+}
+
 void sr_tap_close(struct sr_tap *tap) {
     pcap_close(tap->pcap);
     free(tap);
@@ -84,7 +107,7 @@ int sr_tap_next(struct sr_tap *tap, struct sr_tapped *packet) {
     const unsigned char *bytes;
     int status = pcap_next_ex(tap->pcap, &header, &bytes);
     if (status <= 0)
-        return status < 0 ? -1 : 0;
+        return status == PCAP_ERROR_BREAK ? -2 : status < 0 ? -1 : 0;
     packet->bytes = bytes;
     packet->length = header->caplen;
     packet->original_length = header->len;

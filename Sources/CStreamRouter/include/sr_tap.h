@@ -1,4 +1,4 @@
-// Live packet capture on one device, by libpcap.
+// Live packet capture on one device, and the packets of a capture file, by libpcap.
 // A shim because libpcap's headers declare struct bpf_insn, which linux/bpf.h, in the same module, declares too.
 #ifndef SR_TAP_H
 #define SR_TAP_H
@@ -14,6 +14,10 @@ enum sr_tap_direction { SR_TAP_IN, SR_TAP_OUT, SR_TAP_BOTH };
 // privileges are missing.
 struct sr_tap *sr_tap_open(const char *device, const char *filter, enum sr_tap_direction direction,
                            int buffer_bytes, char *error, int capacity, int *permission);
+
+// Opens a file in one of the formats that libpcap reads, for packets that the filter matches; "" matches all.
+struct sr_tap *sr_tap_open_file(const char *path, const char *filter, char *error, int capacity);
+
 void sr_tap_close(struct sr_tap *tap);
 
 // To wait on with poll.
@@ -29,7 +33,8 @@ struct sr_tapped {
     __u32 original_length;
 };
 
-// The next packet, valid until the next call: 1, 0 where none waits, or -1 where the device is gone.
+// The next packet, valid until the next call: 1, 0 where none waits, -1 where the device is gone or the file is
+// damaged, -2 at the end of a file.
 int sr_tap_next(struct sr_tap *tap, struct sr_tapped *packet);
 
 // Packets that matched, and those for which there was no room.

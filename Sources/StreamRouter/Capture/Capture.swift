@@ -200,8 +200,8 @@ private struct CaptureRun: ~Copyable {
   }
 
   private mutating func watch(_ frame: UnsafeRawBufferPointer, _ timeNs: UInt64) -> String? {
-    guard let (payload, destination) = Frame.udp(frame), port.contains(destination) else { return nil }
-    let bytes = UnsafeRawBufferPointer(rebasing: frame[payload])
+    guard let datagram = Frame(frame), port.contains(datagram.destination.port) else { return nil }
+    let bytes = UnsafeRawBufferPointer(rebasing: frame[datagram.payload])
     guard case .rtp(let header) = MediaPacket(rtpPort: bytes.bytes) else { return nil }
     return trigger.receive(header, timeNs: timeNs)
   }

@@ -11,7 +11,10 @@ public struct DelayFigures: Hashable, Sendable, Codable {
   public var maxSeconds: Double
 
   init(_ delays: DelayDistribution) {
-    func percentile(_ percentile: Double) -> Double { Double(delays.valueNs(percentile: percentile)) / 1e9 }
+    // Beyond its largest step the histogram knows no more than that: the smallest value is exact.
+    func percentile(_ percentile: Double) -> Double {
+      Double(max(delays.valueNs(percentile: percentile), delays.smallestNs ?? 0)) / 1e9
+    }
     minSeconds = Double(delays.smallestNs ?? 0) / 1e9
     meanSeconds = delays.meanNs / 1e9
     p50Seconds = percentile(50)
