@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "StreamRouter", targets: ["StreamRouter"]),
   ],
   dependencies: [
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -31,14 +32,17 @@ let package = Package(
     .target(
       name: "CStreamRouter",
       cSettings: oursC,
-      linkerSettings: [.linkedLibrary("bpf")]),
+      linkerSettings: [.linkedLibrary("bpf"), .linkedLibrary("pcap")]),
     // What the author of a relay extension imports. Compiled here to be checked and documented; `extension build`
     // compiles it anew, from the copy within the product, for the kernel and for this machine.
     .target(
       name: "RelayExtension", exclude: ["Frame"],
       swiftSettings: ours + [.enableExperimentalFeature("Extern"), .strictMemorySafety()]),
     // Arithmetic on arrival times and sequence numbers. Imports no other room.
-    .target(name: "JitterStats", swiftSettings: ours),
+    .target(
+      name: "JitterStats",
+      dependencies: [.product(name: "Histogram", package: "hdrhistogram-swift")],
+      swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.
     .target(name: "Topology", dependencies: ["Yams"], swiftSettings: ours),
     // The node: engines, reconciler, control socket, telemetry; the lab; the monitor.

@@ -59,9 +59,15 @@ public struct RTPHeader: Hashable, Sendable {
   /// In units of the payload's clock (``PayloadClock``).
   public var timestamp: UInt32
   public var ssrc: UInt32
+  /// The marker bit, whose meaning the payload format gives: most often the last packet of a video frame, or the
+  /// first after silence.
+  public var isMarked: Bool
 
-  public init(payloadType: UInt8 = 96, sequence: UInt16, timestamp: UInt32, ssrc: UInt32) {
+  public init(
+    payloadType: UInt8 = 96, sequence: UInt16, timestamp: UInt32, ssrc: UInt32, isMarked: Bool = false
+  ) {
     self.payloadType = payloadType
+    self.isMarked = isMarked
     self.sequence = sequence
     self.timestamp = timestamp
     self.ssrc = ssrc
@@ -71,7 +77,9 @@ public struct RTPHeader: Hashable, Sendable {
   /// bounds all the same.
   @usableFromInline
   init(longEnough payload: RawSpan) {
-    payloadType = payload.unsafeLoad(fromByteOffset: 1, as: UInt8.self) & 0x7f
+    let second = payload.unsafeLoad(fromByteOffset: 1, as: UInt8.self)
+    payloadType = second & 0x7f
+    isMarked = second & 0x80 != 0
     sequence = UInt16(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 2, as: UInt16.self))
     timestamp = UInt32(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 4, as: UInt32.self))
     ssrc = UInt32(bigEndian: payload.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt32.self))

@@ -153,6 +153,11 @@ struct CaptureTests {
   @Test("a trigger brings the seconds before it onto the disk", .timeLimit(.minutes(2)))
   func trigger() async throws {
     let live = try Self.lab("t-trig")
+    let program = try LabFiles.ownExecutable().removingLastComponent().appending(LiveLab.program).string
+    func impair(_ how: [String]) async throws {
+      try await LabShell.run(
+        "env", [program, "lab", "impair", live.topology.name, "--link", "camera--edge"] + how)
+    }
     try await live.use {
       let report = try await Self.capture(
         live, at: "studio", .before, file: "trigger.pcapng", packets: 8000, rate: 2000
@@ -161,9 +166,9 @@ struct CaptureTests {
         $0.keepSeconds = 0.5
       } meanwhile: {
         try await Task.sleep(for: .milliseconds(1500))
-        _ = try await live.lab.impair(LabImpairmentRequest(link: "camera--edge", lossPercent: 20))
+        try await impair(["--loss", "20"])
         try await Task.sleep(for: .milliseconds(100))
-        _ = try await live.lab.impair(LabImpairmentRequest(link: "camera--edge"))
+        try await impair(["--clear"])
       }
       #expect(report.triggers.count == 1 && report.triggers.first?.text.hasPrefix("loss>0: ") == true)
       #expect(report.packets > 1000 && report.packets < 7500, "neither nothing nor all: \(report.packets)")

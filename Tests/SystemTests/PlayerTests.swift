@@ -32,7 +32,8 @@ struct PlayerTests {
     try await live.use {
       let program = try LabFiles.ownExecutable().removingLastComponent().appending(LiveLab.program).string
       func describe(_ streams: [String]) async throws -> String {
-        let said = try await LabShell.attempt(program, ["sdp"] + streams + ["--topology", live.file.path])
+        let said = try await LabShell.attempt(
+          "env", [program, "sdp"] + streams + ["--topology", live.file.path])
         try #require(said.succeeded, "\(said.errors)")
         let file = live.folder.appending(path: "\(streams[0]).sdp")
         try said.output.write(to: file, atomically: true, encoding: .utf8)
@@ -71,8 +72,8 @@ struct PlayerTests {
     return said.output + (said.succeeded ? "" : said.errors)
   }
 
-  /// 25 s of three streams; the players take part of them.
+  /// 12 s of three streams; the players take part of them.
   private static let ffmpeg =
-    "ffmpeg -nostdin -loglevel error -re -t 25 -f lavfi -i testsrc2=size=320x240:rate=30 -re -t 25 -f lavfi -i sine=frequency=440:sample_rate=48000 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f rtp rtp://10.78.0.1:5004?pkt_size=1200 -map 1:a -c:a libopus -payload_type 97 -f rtp rtp://10.78.0.1:5008 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f mpegts udp://10.78.0.1:5012?pkt_size=1316"
+    "ffmpeg -nostdin -loglevel error -re -t 12 -f lavfi -i testsrc2=size=320x240:rate=30 -re -t 12 -f lavfi -i sine=frequency=440:sample_rate=48000 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f rtp rtp://10.78.0.1:5004?pkt_size=1200 -map 1:a -c:a libopus -payload_type 97 -f rtp rtp://10.78.0.1:5008 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f mpegts udp://10.78.0.1:5012?pkt_size=1316"
     .split(separator: " ").map(String.init)
 }
