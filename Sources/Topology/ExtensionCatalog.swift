@@ -2,8 +2,21 @@
 public struct ExtensionCatalog: Hashable, Sendable {
   /// By the extensions' names.
   public var manifests: [String: ExtensionManifest]
+  /// Extensions whose files are there and cannot be used, by name.
+  public var flaws: [String: Flaw] = [:]
   /// Where the extensions were looked for, for messages.
   public var places: [String]
+
+  /// Why an extension cannot be used, with its file, and what to do about it.
+  public struct Flaw: Hashable, Sendable {
+    public var reason: String
+    public var remedy: String
+
+    public init(reason: String, remedy: String) {
+      self.reason = reason
+      self.remedy = remedy
+    }
+  }
 
   /// Of two manifests of one name the first counts, as the first directory of a path does.
   public init(_ manifests: [ExtensionManifest], places: [String] = []) {

@@ -27,9 +27,13 @@ extension TopologyDecoder {
       checkName(name, "extension", limit: Limits.nameLength, at: value.position)
     else { return nil }
     if let catalog, catalog[name] == nil {
-      report(
-        value.position, "no extension \(Words.quote(name)) is installed",
-        problems.count < Limits.problems ? catalog.remedy(for: name) : "")
+      if let flaw = catalog.flaws[name] {
+        report(value.position, "extension \(Words.quote(name)) cannot be used: \(flaw.reason)", flaw.remedy)
+      } else {
+        report(
+          value.position, "no extension \(Words.quote(name)) is installed",
+          problems.count < Limits.problems ? catalog.remedy(for: name) : "")
+      }
     }
     return name
   }

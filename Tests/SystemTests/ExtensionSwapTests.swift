@@ -6,13 +6,6 @@ import Topology
 
 @testable import StreamRouter
 
-enum ExtensionBuilding {
-  /// Why tests that build extensions and run them in a lab cannot run here; nil where they can.
-  static let obstacle: String? =
-    LabFixture.obstacle
-    ?? ((try? ExtensionToolchain.find()) == nil ? "needs swiftc, clang and llvm-objcopy of one toolchain" : nil)
-}
-
 /// Extensions in a lab: exchanged under load, refused without harm, adopted by the next daemon.
 @Suite(.serialized, .enabled(if: ExtensionBuilding.obstacle == nil, "\(ExtensionBuilding.obstacle ?? "")"))
 struct ExtensionSwapTests {
@@ -37,41 +30,6 @@ struct ExtensionSwapTests {
     """
   }
 
-  private static func build(_ source: String, in folder: URL) async throws -> ExtensionObject {
-    let work = folder.appending(path: "build-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: work, withIntermediateDirectories: true)
-    let file = work.appending(path: "Stamp.swift")
-    try source.write(to: file, atomically: true, encoding: .utf8)
-    return try await ExtensionBuilder().build(source: FilePath(file.path), into: FilePath(work.path)).object
-  }
-
-  /// The same code under another version, which makes it another extension to the node.
-  private static func version(_ number: Int, of object: ExtensionObject) throws -> [UInt8] {
-    let text = Array("\"version\":\"1.0.0\"".utf8)
-    let digits = String(number)
-    let other = Array("\"version\":\"\(String(repeating: "0", count: 5 - digits.count))\(digits)\"".utf8)
-    var bytes = object.image
-    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: text) })
-    bytes.replaceSubrange(place..<place + text.count, with: other)
-    return try ExtensionObject.sealed(bytes)
-  }
-
-  private static func install(_ bytes: [UInt8], in folder: URL) throws {
-    let place = folder.appending(path: "extensions")
-    try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-    try Data(bytes).write(to: place.appending(path: "stamp.srx"), options: .atomic)
-  }
-
-  private static func sockets(_ live: LiveLab) throws -> (source: NamespaceSocket, sink: NamespaceSocket) {
-    let source = try NamespaceSocket(namespace: live.namespace("camera"), family: AF_INET)
-    let sink = try NamespaceSocket(namespace: live.namespace("studio"), family: AF_INET)
-    var bytes: Int32 = 64 << 20
-    setsockopt(
-      sink.descriptor, SOL_SOCKET, Int32(SO_RCVBUFFORCE), &bytes, socklen_t(MemoryLayout<Int32>.size))
-    try sink.bind(try #require(Endpoint("10.78.0.3:7000")))
-    return (source, sink)
-  }
-
   /// `SR_SWAPS=1000 swift test --filter ExtensionSwapTests` takes over two minutes.
   private static let swapCount = ProcessInfo.processInfo.environment["SR_SWAPS"].flatMap { Int($0) } ?? 60
 
@@ -79,25 +37,25 @@ struct ExtensionSwapTests {
   func swaps() async throws {
     let live = try LiveLab("swap", engine: .sandbox, streams: Self.stream)
     let (one, two) = (
-      try await Self.build(Self.stamp("0xa1"), in: live.folder),
-      try await Self.build(Self.stamp("0xb2"), in: live.folder)
+      try await ExtensionBuilding.build(Self.stamp("0xa1"), in: live.folder),
+      try await ExtensionBuilding.build(Self.stamp("0xb2"), in: live.folder)
     )
-    try Self.install(one.image, in: live.folder)
+    try live.install(one.image)
     try await live.use {
-      let (source, sink) = try Self.sockets(live)
+      let (source, sink) = try live.swapSockets()
       let traffic = SwapTraffic(
         from: source, to: try #require(Endpoint("10.78.0.1:5004")), into: sink, perSecond: 100_000,
         most: 40_000_000)
       let daemon = try live.pid("edge")
-      let log = NodePaths(topology: live.topology.name, node: "edge").log
+      let log = live.edgeLog
       let began = ContinuousClock.now
       for swap in 1...Self.swapCount {
-        let bytes = try Self.version(swap, of: swap % 2 == 0 ? one : two)
+        let bytes = try ExtensionBuilding.version(swap, of: swap % 2 == 0 ? one : two)
         let content = try ExtensionObject(bytes: bytes, file: "stamp.srx").content
-        try Self.install(bytes, in: live.folder)
+        try live.install(bytes)
         kill(daemon, SIGHUP)
         let deadline = ContinuousClock.now + .seconds(10)
-        while try await Self.running(live) != content {
+        while try await live.runningExtension() != content {
           try #require(
             ContinuousClock.now < deadline, "swap \(swap) was not carried out: \(LabFiles.tail(log, lines: 20))"
           )
@@ -119,29 +77,29 @@ struct ExtensionSwapTests {
   @Test("an extension that the verifier refuses leaves the former one running, and the log says why")
   func refused() async throws {
     let live = try LiveLab("refused", engine: .sandbox, streams: Self.stream)
-    let good = try await Self.build(Self.stamp("0xa1"), in: live.folder)
-    let endless = try await Self.build(
+    let good = try await ExtensionBuilding.build(Self.stamp("0xa1"), in: live.folder)
+    let endless = try await ExtensionBuilding.build(
       Self.stamp(
         "0xb2",
         "var sum = 0; for i in 0..<50_000_000 { sum &+= Int(packet[i & 63] ?? 1) }; if sum == 7 { return .drop }"
       ),
       in: live.folder)
-    try Self.install(good.image, in: live.folder)
+    try live.install(good.image)
     try await live.use {
-      let (source, sink) = try Self.sockets(live)
+      let (source, sink) = try live.swapSockets()
       let traffic = SwapTraffic(
         from: source, to: try #require(Endpoint("10.78.0.1:5004")), into: sink, perSecond: 5000, most: 1_000_000
       )
-      try Self.install(endless.image, in: live.folder)
+      try live.install(endless.image)
       kill(try live.pid("edge"), SIGHUP)
-      let log = NodePaths(topology: live.topology.name, node: "edge").log
+      let log = live.edgeLog
       let deadline = ContinuousClock.now + .seconds(30)
       while LabFiles.read(log)?.contains("again changed nothing") != true, ContinuousClock.now < deadline {
         try await Task.sleep(for: .milliseconds(20))
       }
       let text = LabFiles.read(log) ?? ""
       #expect(text.contains("the kernel's verifier refuses extension stamp"), "\(LabFiles.tail(log, lines: 9))")
-      #expect(try await Self.running(live) == good.content)
+      #expect(try await live.runningExtension() == good.content)
       let came = traffic.end()
       #expect(came.lost == 0 && came.repeated == 0 && Set(came.stamps.keys) == [0xa1], "\(came)")
     }
@@ -150,10 +108,10 @@ struct ExtensionSwapTests {
   @Test("a killed daemon's extensions go on, and the next daemon takes their account over")
   func adopted() async throws {
     let live = try LiveLab("adopt", engine: .sandbox, streams: Self.stream)
-    let object = try await Self.build(Self.stamp("0xa1"), in: live.folder)
-    try Self.install(object.image, in: live.folder)
+    let object = try await ExtensionBuilding.build(Self.stamp("0xa1"), in: live.folder)
+    try live.install(object.image)
     try await live.use {
-      let (source, sink) = try Self.sockets(live)
+      let (source, sink) = try live.swapSockets()
       let traffic = SwapTraffic(
         from: source, to: try #require(Endpoint("10.78.0.1:5004")), into: sink, perSecond: 5000, most: 1_000_000
       )
@@ -170,10 +128,5 @@ struct ExtensionSwapTests {
       #expect(found.counters["stamped"] == UInt64(traffic.sent))
       #expect(found.runs == UInt64(traffic.sent) && found.forwarded == found.runs && found.meanNs > 0)
     }
-  }
-
-  private static func running(_ live: LiveLab) async throws -> String? {
-    let readings = await ControlSnapshotSource(topology: live.topology.name, nodes: ["edge"]).read()
-    return readings.first?.snapshot?.relays.first?.extensions.first?.content
   }
 }

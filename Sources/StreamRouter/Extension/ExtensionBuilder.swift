@@ -163,13 +163,16 @@ private struct Workshop {
     guard compiled.succeeded else {
       let missing = Set(
         compiled.errors.matches(of: /undefined reference to '([^']+)'/).map { String($0.output.1) })
-      guard missing.isEmpty else { throw ExtensionIR.Failure.runtime(missing.sorted()).error(source.string) }
+      guard missing.isEmpty else {
+        let author = AuthorSource(file: source.string)
+        throw ExtensionIR.Failure.runtime(missing.sorted()).error(author.place(of: missing.sorted()[0]))
+      }
       throw ExtensionError.compiler(readable(compiled.errors))
     }
     let said = try await toolchain.run(FilePath(path("describe")), [])
     if said.output.hasPrefix("error: ") {
       throw ExtensionError.compiler(
-        said.output.split(separator: "\n").map { "\(source): \($0)" }.joined(separator: "\n"))
+        said.output.split(separator: "\n").map { "\(place(ofFlaw: $0)): \($0)" }.joined(separator: "\n"))
     }
     do {
       let description = try JSONDecoder().decode(ExtensionDescription.self, from: Data(said.output.utf8))
@@ -177,6 +180,20 @@ private struct Workshop {
     } catch {
       throw ExtensionError.internalFailure(step: "describing the extension", detail: "\(said.output) \(error)")
     }
+  }
+
+  /// Where stands what the describing program finds wrong (Describe.swift of the SDK).
+  private func place(ofFlaw message: Substring) -> String {
+    let author = AuthorSource(file: source.string)
+    if let property = message.firstMatch(of: /property (\w+) has/) {
+      return author.place(of: "var", String(property.output.1))
+    }
+    if message.contains("error: State ") { return author.place(of: "struct", "State") }
+    if message.contains("error: parameters ") { return author.place(of: "parameters") }
+    if let counter = message.firstMatch(of: /counter (\w+) has/) {
+      return author.place(of: "case", String(counter.output.1))
+    }
+    return author.place(of: "Counter")
   }
 
   private func frameFunctions() throws -> [String] {
@@ -221,10 +238,11 @@ private struct Workshop {
     try await expect(
       "optimising for \(triple)", toolchain.clang, base + ["-S", "-emit-llvm", "-x", "ir", raw, "-o", lean])
     let finished: String
+    let optimised = try String(contentsOfFile: lean, encoding: .utf8)
     do {
-      finished = try ExtensionIR.finish(try String(contentsOfFile: lean, encoding: .utf8))
-    } catch let failure as ExtensionIR.Failure {
-      throw failure.error(source.string)
+      finished = try ExtensionIR.finish(optimised)
+    } catch let failure {
+      throw failure.error(failure.place(in: DebugPlaces(optimised, file: source.string)) ?? source.string)
     }
     let final = path("\(triple).ll")
     try (triple.hasPrefix("bpf") ? KernelArithmetic.lowerFills(finished) : finished).write(
@@ -343,14 +361,37 @@ private struct Workshop {
     }
   }
 
-  /// The compiler's messages without the pages that explain groups of warnings.
+  /// The compiler's messages without the pages that explain groups of warnings, and without the folder of the SDK's
+  /// copy, which is gone when they are read. A parameter without a default is named: the compiler only says that
+  /// `init()` is missing.
   private func readable(_ messages: String) -> String {
-    messages.split(separator: "\n", omittingEmptySubsequences: false)
-      .filter { !$0.hasPrefix("[#") }.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)
+    let author = AuthorSource(file: source.string)
+    var lines: [String] = []
+    if messages.contains("protocol requires initializer 'init()'") {
+      for match in messages.matches(of: /:(\d+):\d+: error: type '[^']+' does not conform to protocol 'Relay/) {
+        guard let property = author.undefaultedProperty(below: Int(match.output.1) ?? 1) else { continue }
+        lines.append(
+          "\(property.place): error: property \(property.name) has no default; give it one, such as 'var \(property.name): \(property.type) = \(property.type == "Bool" ? "false" : "0")'"
+        )
+      }
+    }
+    lines += messages.split(separator: "\n", omittingEmptySubsequences: false).filter { !$0.hasPrefix("[#") }
+      .map { String($0).replacing(folder.string + "/", with: "RelayExtension/") }
+    return lines.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)
   }
 }
 
 extension ExtensionIR.Failure {
+  /// Where the reason stands in the author's file, if the code tells.
+  fileprivate func place(in places: DebugPlaces) -> String? {
+    switch self {
+    case .notInlined(let functions): functions.lazy.compactMap(places.place(ofFunction:)).first
+    case .runtime(let functions): places.place(ofCallTo: functions)
+    case .noEntry: nil
+    }
+  }
+
+  /// - Parameter file: With line and column where they are known.
   fileprivate func error(_ file: String) -> ExtensionError {
     switch self {
     case .notInlined(let functions):

@@ -66,11 +66,16 @@ public struct ExtensionLibrary: Sendable {
     entries.compactMap { if case .failure(let flaw) = $0.found { flaw } else { nil } }
   }
 
-  /// What the names and parameters of a topology are checked against. Damaged files are left out; ``flaws`` has them.
+  /// What the names and parameters of a topology are checked against.
   public var catalog: ExtensionCatalog {
     // As `object(named:)`: what a damaged file hides is not taken in its place.
-    ExtensionCatalog(
-      entries.compactMap { $0.isHidden ? nil : try? $0.found.get().manifest }, places: places)
+    let entries = entries.filter { !$0.isHidden }
+    var catalog = ExtensionCatalog(entries.compactMap { try? $0.found.get().manifest }, places: places)
+    for case .failure(.unreadable(let file, let reason, let remedy)) in entries.map(\.found) {
+      let name = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
+      catalog.flaws[name] = .init(reason: "\(file) \(reason)", remedy: remedy)
+    }
+    return catalog
   }
 
   private static func path(of name: String, in place: String) -> String {

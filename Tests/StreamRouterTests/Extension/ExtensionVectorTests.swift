@@ -200,6 +200,19 @@ struct ExtensionLibraryTests {
     try put(Array(object.image.dropLast()), 0, "sample.srx")
     #expect(library.flaws.count == 2)
     #expect(library.catalog["sample"] == nil)
+    let topology = root.appending(path: "t.yaml")
+    try """
+    {version: 1, name: x, nodes: {a: 10.0.0.1, b: 10.0.0.2}, links: [a -- b], streams: {
+    s: {protocol: udp, from: a:1, to: b:2, extensions: sample}}}
+
+    """.write(to: topology, atomically: true, encoding: .utf8)
+    let error = #expect(throws: TopologyError.self) {
+      _ = try Topology.load(path: topology.path, extensions: library.catalog)
+    }
+    #expect(
+      error!.problems.map(\.description) == [
+        "\(topology.path):2:52: error: extension 'sample' cannot be used: \(places[0].path)/sample.srx was changed or damaged after it was built: its content is not what its hash says; build it anew with 'streamrouter extension build'"
+      ])
     #expect(throws: ExtensionError.self) { try library.object(named: "sample") }
   }
 }

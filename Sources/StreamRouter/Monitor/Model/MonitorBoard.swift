@@ -54,6 +54,29 @@ struct MonitorBoard: Sendable {
       if let name = reading.snapshot?.topology { topology = name }
       take(reading, before: before, rowsBefore: rowsBefore)
     }
+    judgeLinks()
+  }
+
+  /// Follows each stream from hop to hop. Where the hop before is not known to the monitor, what is missing counts as lost
+  /// on the way from there. A repeated answer says nothing new about a link.
+  private mutating func judgeLinks() {
+    var sent: [Hop: LinkLoss.End] = [:]
+    for row in rows where row.staleSeconds == nil {
+      for sink in row.relay.sinks where sink.kind == .node {
+        sent[Hop(stream: row.relay.stream, node: sink.name)] = .init(relay: row.relay, rates: row.rates)
+      }
+    }
+    for index in rows.indices where !rows[index].isRepeated && rows[index].staleSeconds == nil {
+      let row = rows[index]
+      let before = sent[Hop(stream: row.relay.stream, node: row.node)]
+      rows[index].linkLost = rows[index].link.update(
+        received: .init(relay: row.relay, rates: row.rates), sent: before)
+    }
+  }
+
+  private struct Hop: Hashable {
+    var stream: String
+    var node: String
   }
 
   private mutating func take(
@@ -75,6 +98,9 @@ struct MonitorBoard: Sendable {
       var row = MonitorRow(node: reading.node, relay: relay, staleSeconds: reading.staleSeconds)
       if let known = rowsBefore[row.id] {
         row.history = known.history
+        row.link = known.link
+        row.linkLost = known.linkLost
+        row.isRepeated = isRepeated
         if reading.staleSeconds == nil, let last {
           row.rates =
             isRepeated

@@ -86,7 +86,8 @@ extension MonitorColumn {
       name: "engine", title: "ENGINE", key: "engine", text: "where the relay runs",
       format: .text, importance: 10, width: 7...7, value: { .text($0.relay.engine.rawValue) }),
     MonitorColumn(
-      name: "state", title: "STATE", key: "state", text: "ok, idle, loss, drop, new (no rates yet) or stale",
+      name: "state", title: "STATE", key: "state",
+      text: "ok, idle, loss, drop, cut (by an extension), new, stale",
       format: .text, importance: 6, width: 5...5, value: { .text($0.condition.rawValue) }),
   ]
 
@@ -114,6 +115,10 @@ extension MonitorColumn {
     MonitorColumn(
       name: "lost", title: "LOST", key: "packetsLost", text: "RTP packets missing in the interval",
       format: .count, importance: nil, width: 5...5, value: { $0.rates?.rtpLost.map { .integer($0) } }),
+    MonitorColumn(
+      name: "link-lost", title: "LINK", key: "packetsLostOnLink",
+      text: "packets lost between the hop before and here, in the interval",
+      format: .count, importance: nil, width: 5...5, value: { $0.linkLost.map { .integer($0) } }),
     MonitorColumn(
       name: "dropped", title: "DROPS", key: "packetsDropped",
       text: "packets this hop dropped in the interval",

@@ -13,10 +13,12 @@ struct MonitorRow: Sendable, Identifiable {
     case stale
     /// One reading only: no rates yet.
     case new
-    /// This hop dropped packets in the interval.
+    /// This hop dropped packets in the interval that it should have sent on.
     case drop
-    /// RTP packets were missing in the interval.
+    /// Packets were lost on the way from the hop before, or before the stream came here.
     case loss
+    /// An extension dropped packets in the interval, as it is meant to.
+    case cut
     /// No packet in the interval.
     case idle
     case ok
@@ -29,14 +31,20 @@ struct MonitorRow: Sendable, Identifiable {
   /// Seconds since the node's last answer; nil while it answers.
   var staleSeconds: Double?
   var history = JitterHistory()
+  /// Packets that the link to this hop lost in the interval; at hop 0, those missing on arrival. nil: not known.
+  var linkLost: UInt64?
+  var link = LinkLoss()
+  /// The node's latest answer is the one before.
+  var isRepeated = false
 
   var id: ID { ID(stream: relay.stream, hop: relay.hop, node: node) }
 
   var condition: Condition {
     if staleSeconds != nil { return .stale }
     guard let rates else { return .new }
-    if rates.dropped > 0 { return .drop }
-    if rates.rtpLost ?? 0 > 0 { return .loss }
+    if rates.dropped > rates.droppedByExtensions { return .drop }
+    if linkLost ?? 0 > 0 { return .loss }
+    if rates.droppedByExtensions > 0 { return .cut }
     return rates.counters["packets_in"] ?? 0 == 0 ? .idle : .ok
   }
 

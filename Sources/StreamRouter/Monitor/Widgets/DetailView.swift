@@ -85,7 +85,8 @@ struct DetailView {
       ", \(Figure.percent($0))%"
     }
     let interval = row.rates?.rtpLost.map { "; \(Figure.grouped($0)) in the interval" } ?? ""
-    return "\(Figure.grouped(lost)) since deployed\(share ?? "")\(interval)"
+    let link = row.linkLost.map { ", \(Figure.grouped($0)) of them on the way here" } ?? ""
+    return "\(Figure.grouped(lost)) since deployed\(share ?? "")\(interval)\(row.relay.hop > 0 ? link : "")"
   }
 
   private static func flow(_ packets: Double, _ bits: Double) -> String {

@@ -63,7 +63,7 @@ struct TableView {
   static func part(_ condition: MonitorRow.Condition) -> StyledLine.Part {
     switch condition {
     case .ok: .good
-    case .idle, .new: .faint
+    case .idle, .new, .cut: .faint
     case .loss, .stale: .warning
     case .drop: .bad
     }
