@@ -34,20 +34,29 @@ struct ReplayCommand: AsyncParsableCommand {
   @Flag(help: "Again and again, until Ctrl-C.") var loop = false
   @Option(help: "So many times.") var times: UInt64?
   @Option(help: ArgumentHelp("Which packets, as in tcpdump.", valueName: "pcap-filter")) var filter = ""
-  @Option(help: "RTP synchronization source to write, in decimal or as 0x53520001.") var ssrc: Number<UInt32>?
+  @Option(help: "RTP synchronization source to write, in decimal or as 0x53520001.")
+  var ssrc: Number<UInt32>?
   @Option(help: "RTP payload type to write, 0 to 127.") var payloadType: UInt8?
-  @Option(help: "The first RTP sequence number to write; the others keep their distance.") var sequence: UInt16?
+  @Option(help: "The first RTP sequence number to write; the others keep their distance.")
+  var sequence: UInt16?
   @Option(help: "The first RTP timestamp to write; the others keep their distance.") var timestamp: UInt32?
-  @Flag(help: "Send at real-time priority (SCHED_FIFO), for exact times on a busy machine.") var realtime = false
+  @Flag(help: "Send at real-time priority (SCHED_FIFO), for exact times on a busy machine.")
+  var realtime = false
   @Flag(help: "Print the report as one JSON document.") var json = false
 
   func validate() throws {
-    guard (to == nil) != (stream == nil) else { throw ValidationError("give --to ADDRESS:PORT or --stream STREAM") }
+    guard (to == nil) != (stream == nil) else {
+      throw ValidationError("give --to ADDRESS:PORT or --stream STREAM")
+    }
     if stream == nil, from != nil || topology != nil {
       throw ValidationError("--from and --topology belong to --stream")
     }
-    guard speed >= 0.001, speed <= 1e6 else { throw ValidationError("--speed \(speed): give 0.001 to 1000000") }
-    if let payloadType, payloadType > 127 { throw ValidationError("--payload-type \(payloadType): give 0 to 127") }
+    guard speed >= 0.001, speed <= 1e6 else {
+      throw ValidationError("--speed \(speed): give 0.001 to 1000000")
+    }
+    if let payloadType, payloadType > 127 {
+      throw ValidationError("--payload-type \(payloadType): give 0 to 127")
+    }
     if loop, times != nil { throw ValidationError("--loop has no end; leave --times out") }
     if let times, times == 0 { throw ValidationError("--times 0: give 1 or more") }
   }

@@ -9,8 +9,8 @@ struct StreamRouterCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
-      SendCommand.self, ReceiveCommand.self, SDPCommand.self, CaptureCommand.self, ReplayCommand.self, BenchCommand.self,
-      ExtensionCommand.self,
+      SendCommand.self, ReceiveCommand.self, SDPCommand.self, CaptureCommand.self, ReplayCommand.self,
+      BenchCommand.self, ExtensionCommand.self,
     ])
 }
 

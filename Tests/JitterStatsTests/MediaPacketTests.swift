@@ -14,7 +14,8 @@ import Testing
   private static let rtp: [UInt8] = [0x80, 0xe0, 0x12, 0x34, 0xde, 0xad, 0xbe, 0xef, 0x01, 0x02, 0x03, 0x04]
 
   @Test func rtpFieldsAreReadInNetworkOrder() {
-    let header = RTPHeader(payloadType: 96, sequence: 0x1234, timestamp: 0xdead_beef, ssrc: 0x0102_0304)
+    let header = RTPHeader(
+      payloadType: 96, sequence: 0x1234, timestamp: 0xdead_beef, ssrc: 0x0102_0304, isMarked: true)
     #expect(onRTPPort(Self.rtp) == .rtp(header))
     #expect(onRTPPort(Self.rtp + [1, 2, 3]) == .rtp(header))
   }
