@@ -124,6 +124,36 @@ struct CaptureTests {
     }
   }
 
+  /// The extension writes payload type 111 at the camera.
+  @Test(
+    "before an extension packets are as they came, after it as it made them",
+    .enabled(if: ExtensionBuilding.obstacle == nil, "\(ExtensionBuilding.obstacle ?? "")"),
+    .timeLimit(.minutes(2)), arguments: [EngineChoice.sandbox, .process])
+  func aroundExtension(engine: EngineChoice) async throws {
+    let live = try LiveLab(
+      "t-capext", engine: engine,
+      streams: """
+          video:
+            protocol: rtp
+            from: camera:5004
+            to: studio:5004
+            extensions: [{name: rewrite, with: {payloadType: 111}}]
+        """)
+    let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let source = try String(contentsOf: package.appending(path: "Extensions/Rewrite.swift"), encoding: .utf8)
+    try live.install(try await ExtensionBuilding.build(source, in: live.folder).image, as: "rewrite")
+    try await live.use {
+      for (side, payloadType) in [(CapturePoint.Side.before, UInt8(96)), (.after, 111)] {
+        let report = try await Self.capture(live, at: "camera", side, file: "\(side).pcapng", packets: 500)
+        let file = try ReplayFile(path: try #require(report.files.first), filter: "")
+        var types: [UInt8: Int] = [:]
+        while let datagram = try file.next() { types[datagram.payload[1] & 0x7f, default: 0] += 1 }
+        #expect(types == [payloadType: 500], "\(side)")
+      }
+    }
+  }
+
   @Test("a ring keeps the latest files, and what is in them is whole", .timeLimit(.minutes(2)))
   func ring() async throws {
     let live = try Self.lab("t-ring")

@@ -24,6 +24,8 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
   public var displacedSources: UInt64
   /// Each run of `send`; empty where something else sent.
   public var runs: [ProbeReport]
+  /// Runs whose figures had to make room for others.
+  public var displacedRuns: UInt64
 
   /// From the first packet to the last.
   public var seconds: Double { Double(lastNs - firstNs) / 1e9 }
@@ -62,6 +64,9 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     if otherPackets > 0 { lines.append("  \(Figure.grouped(otherPackets)) packets that are no RTP") }
     if displacedSources > 0 {
       lines.append("  \(Figure.grouped(displacedSources)) more SSRCs, whose figures had to make room")
+    }
+    if displacedRuns > 0 {
+      lines.append("  \(Figure.grouped(displacedRuns)) more runs of send, whose figures had to make room")
     }
     return lines.joined(separator: "\n")
   }

@@ -101,6 +101,7 @@ private struct ReceiverAccount {
   private var analysis: RTPAnalysis
   private var runs: [ProbeAccount] = []
   private var run = 0
+  private var displacedRuns: UInt64 = 0
 
   init(_ settings: TestReceiver.Settings) {
     self.settings = settings
@@ -151,6 +152,7 @@ private struct ReceiverAccount {
       let silent = runs.indices.min(by: { runs[$0].lastArrivalNs < runs[$1].lastArrivalNs })
     {
       runs.remove(at: silent)
+      displacedRuns += 1
     }
     runs.append(ProbeAccount(first: probe))
     return runs.count - 1
@@ -168,6 +170,7 @@ private struct ReceiverAccount {
       endpoint: settings.endpoint, transport: settings.transport, packets: packets, bytes: bytes,
       firstNs: firstNs, lastNs: lastNs, queueDrops: queueDrops, senders: senders,
       rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: analysis.reports,
-      displacedSources: analysis.displaced, runs: runs.map(\.report))
+      displacedSources: analysis.displaced, runs: runs.map(\.report),
+      displacedRuns: displacedRuns)
   }
 }
