@@ -51,10 +51,22 @@ public struct DelayDistribution: Sendable {
     count == 0 ? 0 : min(histogram.valueAtPercentile(percentile), largest?.valueNs ?? 0)
   }
 
-  /// Each step of the histogram that holds values: a value within it, and how many there are.
+  /// Each step of the histogram that holds values: a value within it, and how many there are. The smallest and the
+  /// largest value come by themselves, exactly.
   func forEachStep(_ body: (_ valueNs: UInt64, _ count: UInt64) -> Void) {
+    guard let smallestNs, let largestNs = largest?.valueNs else { return }
+    var exact = [smallestNs, largestNs].prefix(Int(min(count, 2)))
     for step in histogram.recordedValues() {
-      body(histogram.medianEquivalentForValue(step.value), step.count)
+      let value = histogram.medianEquivalentForValue(step.value)
+      var rest = step.count
+      while let extreme = exact.first, rest > 0,
+        histogram.valuesAreEquivalent(min(extreme, Self.largestNs), step.value)
+      {
+        body(extreme, 1)
+        exact.removeFirst()
+        rest -= 1
+      }
+      if rest > 0 { body(min(max(value, smallestNs), largestNs), rest) }
     }
   }
 

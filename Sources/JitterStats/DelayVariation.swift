@@ -41,7 +41,9 @@ public struct DelayVariation: Sendable {
   private mutating func chooseReference() {
     guard referenceNs == nil, let smallest = learning.map(\.transitNs).min() else { return }
     referenceNs = smallest
-    for sample in learning { record(distance: sample.transitNs.saturatingSubtract(smallest), atNs: sample.atNs) }
+    for sample in learning {
+      record(distance: sample.transitNs.saturatingSubtract(smallest), atNs: sample.atNs)
+    }
     learning = []
   }
 

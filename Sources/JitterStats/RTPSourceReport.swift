@@ -140,7 +140,9 @@ public struct RTPSourceReport: Codable, Hashable, Sendable {
 
 extension RTPSourceReport.Distribution {
   init(_ distribution: DelayDistribution, originNs: UInt64) {
-    func percentile(_ percentile: Double) -> Double { Double(distribution.valueNs(percentile: percentile)) / 1e9 }
+    func percentile(_ percentile: Double) -> Double {
+      Double(distribution.valueNs(percentile: percentile)) / 1e9
+    }
     count = distribution.count
     minSeconds = Double(distribution.smallestNs ?? 0) / 1e9
     meanSeconds = distribution.meanNs / 1e9
