@@ -1,5 +1,6 @@
 // Live packet capture on one device, and the packets of a capture file, by libpcap.
-// A shim because libpcap's headers declare struct bpf_insn, which linux/bpf.h, in the same module, declares too.
+// A shim because libpcap's headers declare struct bpf_insn, which linux/bpf.h, in the same module, declares
+// too.
 #ifndef SR_TAP_H
 #define SR_TAP_H
 
@@ -9,9 +10,9 @@ struct sr_tap;
 
 enum sr_tap_direction { SR_TAP_IN, SR_TAP_OUT, SR_TAP_BOTH };
 
-// Opens a device of the calling thread's network namespace, for packets that the filter (pcap-filter(7)) matches.
-// Stamps have nanoseconds. NULL on failure: `error`, of `capacity` bytes, then says why, and `permission` whether
-// privileges are missing.
+// Opens a device of the calling thread's network namespace, for packets that the filter (pcap-filter(7))
+// matches. Stamps have nanoseconds. NULL on failure: `error`, of `capacity` bytes, then says why, and
+// `permission` whether privileges are missing.
 struct sr_tap *sr_tap_open(const char *device, const char *filter, enum sr_tap_direction direction,
                            int buffer_bytes, char *error, int capacity, int *permission);
 
@@ -33,8 +34,8 @@ struct sr_tapped {
     __u32 original_length;
 };
 
-// The next packet, valid until the next call: 1, 0 where none waits, -1 where the device is gone or the file is
-// damaged, -2 at the end of a file.
+// The next packet, valid until the next call: 1, 0 where none waits, -1 where the device is gone or the file
+// is damaged, -2 at the end of a file.
 int sr_tap_next(struct sr_tap *tap, struct sr_tapped *packet);
 
 // Packets that matched, and those for which there was no room.
