@@ -62,8 +62,8 @@ static __always_inline void sr_jitter_step(struct sr_source_state *source, __u64
         source->jitter_max_q4_ns = source->jitter_q4_ns;
 }
 
-static __always_inline void sr_measure_jitter(struct sr_source_state *source, __u32 timestamp,
-                                              __u64 arrival_ns) {
+static __always_inline void sr_measure_jitter(struct sr_flow *flow, struct sr_source_state *source,
+                                              __u32 timestamp, __u64 arrival_ns) {
     __s64 arrival_step = (__s64)(arrival_ns - source->last_arrival_ns);
     __s32 ticks = (__s32)(timestamp - source->timestamp);
     __u64 magnitude = ticks < 0 ? -(__s64)ticks : ticks;
@@ -72,8 +72,16 @@ static __always_inline void sr_measure_jitter(struct sr_source_state *source, __
         media_step = -media_step;
     __s64 difference = arrival_step - media_step;
     __u64 distance = difference < 0 ? -difference : difference;
-    if (distance <= SR_DISCONTINUITY_NS)
-        sr_jitter_step(source, distance);
+    if (distance > SR_DISCONTINUITY_NS) {
+        source->variation_ns = 0;
+        return;
+    }
+    sr_jitter_step(source, distance);
+    sr_variation_add(&flow->variations.ipdv, distance, arrival_ns);
+    __s64 drift = arrival_step > 0 ? arrival_step >> SR_VARIATION_DRIFT_LOG2 : 0;
+    __s64 variation = (__s64)source->variation_ns + difference - drift;
+    source->variation_ns = variation > 0 ? variation : 0;
+    sr_variation_add(&flow->variations.pdv, source->variation_ns, arrival_ns);
 }
 
 // Bit `back` of the window: whether the sequence number that many before the highest has arrived.
@@ -151,6 +159,7 @@ static __always_inline struct sr_rtp_effect sr_measure_source(struct sr_flow *fl
         source->jitter_q4_ns = 0;
         source->jitter_max_q4_ns = 0;
         source->restart_pending = 0;
+        source->variation_ns = 0;
         source->timestamp = timestamp;
         source->last_arrival_ns = arrival_ns;
         flow->current = slot;
@@ -168,20 +177,21 @@ static __always_inline struct sr_rtp_effect sr_measure_source(struct sr_flow *fl
         sr_window_shift(source, step);
         source->highest = sequence;
         source->restart_pending = 0;
-        sr_measure_jitter(source, timestamp, arrival_ns);
+        sr_measure_jitter(flow, source, timestamp, arrival_ns);
     } else if (step >= 65536 - SR_MAX_MISORDER) {
         if (sr_window_test_and_set(source, 65536 - step)) {
             effect.duplicate = 1;
             return effect;
         }
         effect.late = 1;
-        sr_measure_jitter(source, timestamp, arrival_ns);
+        sr_measure_jitter(flow, source, timestamp, arrival_ns);
     } else if (source->restart_pending && source->restart == sequence) {
         effect.restart = 1;
         source->highest = sequence;
         source->window[0] = 1;
         source->window[1] = 0;
         source->restart_pending = 0;
+        source->variation_ns = 0;
     } else {
         // Whether the source restarted or one packet is astray, the next packet tells.
         source->restart = sequence + 1;
@@ -202,8 +212,10 @@ static __always_inline void sr_measure_udp(struct sr_flow *flow, __u64 arrival_n
     if (source->packets >= 2) {
         __s64 change = (__s64)(gap - source->last_gap_ns);
         __u64 distance = change < 0 ? -change : change;
-        if (distance <= SR_DISCONTINUITY_NS)
+        if (distance <= SR_DISCONTINUITY_NS) {
             sr_jitter_step(source, distance);
+            sr_variation_add(&flow->variations.ipdv, distance, arrival_ns);
+        }
     }
     source->last_gap_ns = gap;
     source->last_arrival_ns = arrival_ns;

@@ -12,14 +12,22 @@ public struct InterarrivalAccount: Hashable, Sendable {
   /// |gap(i) - gap(i-1)| through the filter of RFC 3550 section 6.4.1.
   public private(set) var jitter = JitterFilter()
 
+  /// |gap(i) - gap(i-1)| of the latest packet, nanoseconds; nil where it tells nothing.
+  public private(set) var changeNs: UInt64?
+
   public init() {}
 
   /// Accounts for one packet that arrived at `arrivalNs`, nanoseconds of any clock that does not change between
   /// calls.
   public mutating func receive(arrivalNs: UInt64) {
+    changeNs = nil
     if packets >= 1 {
       let gapNs = arrivalNs &- lastArrivalNs
-      if packets >= 2 { jitter.update(differenceNs: Int64(bitPattern: gapNs &- lastGapNs).magnitude) }
+      if packets >= 2 {
+        let change = Int64(bitPattern: gapNs &- lastGapNs).magnitude
+        jitter.update(differenceNs: change)
+        if change <= JitterFilter.discontinuityNs { changeNs = change }
+      }
       lastGapNs = gapNs
     }
     lastArrivalNs = arrivalNs

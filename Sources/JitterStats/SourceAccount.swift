@@ -46,6 +46,11 @@ public struct SourceAccount: Hashable, Sendable {
   public private(set) var restart: UInt16?
   /// Interarrival jitter (RFC 3550 section 6.4.1).
   public private(set) var jitter = JitterFilter()
+  /// How the delay of the latest packet differs from others'; nil where it tells nothing: the first packet, duplicates,
+  /// restarts, and pauses longer than ``JitterFilter/discontinuityNs``.
+  public private(set) var variation: DelayDifference?
+  /// How much longer the latest packet took than the quickest, nanoseconds.
+  public private(set) var variationNs: UInt64 = 0
 
   /// The state after the first packet of an SSRC.
   /// - Parameters:
@@ -66,6 +71,7 @@ public struct SourceAccount: Hashable, Sendable {
   /// Accounts for one more packet of this SSRC.
   public mutating func receive(sequence: UInt16, timestamp: UInt32, arrivalNs: UInt64) -> Arrival {
     packets = packets == .max ? 1 : packets + 1
+    variation = nil
     let ahead = sequence &- highest
     if ahead == 0 { return .duplicate }
     if ahead < Self.maxDropout {
@@ -91,6 +97,7 @@ public struct SourceAccount: Hashable, Sendable {
     restart = nil
     highest = sequence
     window = 1
+    variationNs = 0
     lastArrivalNs = arrivalNs
     lastTimestamp = timestamp
     return .restart
@@ -103,6 +110,32 @@ public struct SourceAccount: Hashable, Sendable {
     let sent = Int64(Int32(bitPattern: timestamp &- lastTimestamp)) * 1_000_000_000 / Int64(clockRate)
     lastArrivalNs = arrivalNs
     lastTimestamp = timestamp
-    jitter.update(differenceNs: (received &- sent).magnitude)
+    let difference = received &- sent
+    jitter.update(differenceNs: difference.magnitude)
+    guard difference.magnitude <= JitterFilter.discontinuityNs else {
+      variationNs = 0
+      return
+    }
+    let drift = received > 0 ? received >> DelayDifference.driftLog2 : 0
+    variationNs = UInt64(max(0, Int64(variationNs) &+ difference &- drift))
+    variation = DelayDifference(fromLastNs: difference.magnitude, fromQuickestNs: variationNs)
+  }
+}
+
+/// How the one-way delay of a packet differs from that of others of its source. Differences need no common clock.
+public struct DelayDifference: Hashable, Sendable {
+  /// |D(i-1, i)| of RFC 3550 section 6.4.1, nanoseconds: inter-packet delay variation (RFC 3393) without its sign, of
+  /// packets that arrive one after the other.
+  public var fromLastNs: UInt64
+  /// Packet delay variation, nanoseconds: against the quickest packet (RFC 5481 section 4.2), which is forgotten by
+  /// 1/2^``driftLog2`` of the time that passes, since clocks of two machines drift apart.
+  public var fromQuickestNs: UInt64
+
+  /// Clocks up to 122 millionths apart do not make a delay grow.
+  public static let driftLog2: Int64 = 13
+
+  public init(fromLastNs: UInt64, fromQuickestNs: UInt64) {
+    self.fromLastNs = fromLastNs
+    self.fromQuickestNs = fromQuickestNs
   }
 }

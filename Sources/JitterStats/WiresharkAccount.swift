@@ -1,9 +1,9 @@
 /// The figures of Wireshark's RTP stream analysis, by its rules: so that whoever lays both side by side finds the
-/// same digits. docs/ACCOUNT.md says where these rules and those of the RFCs part.
+/// same digits (those of version 4.0.17). docs/ACCOUNT.md says where these rules and those of the RFCs part.
 ///
 /// What differs from ours: times are floating-point milliseconds; every packet of the source counts, duplicates and
 /// those out of range as well; smallest, mean and largest leave out packets with the marker bit, comfort noise
-/// (payload types 13 and 19) and the packet after it, and timestamps that went back; the mean of what is left is
+/// (payload types 13 and 19) and the packet after it; the mean of what is left is
 /// divided by the count of all packets so far; lost packets are highest minus first number, less what arrived.
 public struct WiresharkAccount: Hashable, Sendable {
   /// One more value in three figures.
@@ -40,7 +40,7 @@ public struct WiresharkAccount: Hashable, Sendable {
 
   private let originNs: UInt64
   private var previousNs: UInt64
-  /// Timestamp of the latest packet in order of time.
+  /// Timestamp of the latest packet.
   private var previousTimestamp: UInt32
   private var previousType: UInt8
   private var jitterMs = 0.0
@@ -70,7 +70,7 @@ public struct WiresharkAccount: Hashable, Sendable {
   }
   /// Below 0 where duplicates outnumber losses.
   public var lost: Int64 { expected - Int64(packets) }
-  /// From the first to the last packet in order of time.
+  /// From the first to the last packet.
   public var durationMs: Double { Double(Int64(bitPattern: previousNs &- originNs)) / 1e6 }
   /// What the sender's clock gained over the stream, milliseconds.
   public var clockDriftMs: Double { fit.slope.map { durationMs * ($0 - 1) } ?? 0 }
@@ -92,14 +92,12 @@ public struct WiresharkAccount: Hashable, Sendable {
     fit.record(arrivalSeconds: arrivalMs / 1_000, sentSeconds: sentMs / 1_000)
 
     let isNoise = Self.isComfortNoise(header.payloadType)
-    if !header.isMarked, isInTime, !isNoise, !Self.isComfortNoise(previousType) {
+    if !header.isMarked, !isNoise, !Self.isComfortNoise(previousType) {
       delta.record(deltaMs, packetsBefore: packets)
       jitter.record(jitterMs, packetsBefore: packets)
     }
-    if isInTime {
-      previousNs = arrivalNs
-      previousTimestamp = header.timestamp
-    }
+    previousNs = arrivalNs
+    previousTimestamp = header.timestamp
     previousType = header.payloadType
     lastSequence = header.sequence
     packets += 1

@@ -35,13 +35,29 @@ struct LabUpCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The topology file.", completion: .file(extensions: ["yaml", "yml"])) var file: String
+  @Option(
+    help: ArgumentHelp(
+      "The first node's daemon answers /metrics on this port of 127.0.0.1, the others on those above.",
+      discussion:
+        "/run/streamrouter/TOPOLOGY.prometheus.json lists them for Prometheus. Left out, there are none.",
+      valueName: "port"))
+  var metrics: UInt16?
+
+  func validate() throws {
+    if metrics == 0 { throw ValidationError("--metrics takes a port from 1 to 65535") }
+  }
 
   func run() async throws {
     try await LabExit.translate {
       let topology = try Topology.loadWithExtensions(path: file)
       let lab = Lab(topology: topology.name, progress: LabExit.afterOneSecond())
-      let outcome = try await lab.up(topology, file: .init(file))
+      let outcome = try await lab.up(topology, file: .init(file), metrics: metrics)
       print(Self.summary(outcome, topology: topology, file: file))
+      if let metrics, case .started = outcome {
+        print(
+          "metrics: http://127.0.0.1:\(metrics)/metrics and the ports above; for Prometheus: \(lab.metricsTargets)"
+        )
+      }
     }
   }
 
@@ -126,15 +142,16 @@ struct LabStatusCommand: AsyncParsableCommand {
   }
 
   static func table(_ status: LabStatus) -> String {
+    let hasMetrics = status.nodes.contains { $0.metrics != nil }
     let rows =
-      [["node", "namespace", "pid", "daemon", "ready"]]
+      [["node", "namespace", "pid", "daemon", "ready"] + (hasMetrics ? ["metrics"] : [])]
       + status.nodes.map { node in
         [
           node.node, node.namespace ?? "-", node.pid.map { String($0) } ?? "-", node.state.rawValue,
           node.ready ? "yes" : "no",
-        ]
+        ] + (hasMetrics ? [node.metrics ?? "-"] : [])
       }
-    let widths = (0..<5).map { column in rows.map { $0[column].count }.max() ?? 0 }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     let lines = rows.map { row in
       zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined(separator: "  ")
     }

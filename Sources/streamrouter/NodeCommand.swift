@@ -29,10 +29,18 @@ struct NodeCommand: AsyncParsableCommand {
       help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
     var logFormat = NodeLog.Format.text
 
+    @Option(
+      help: ArgumentHelp(
+        "Answer /metrics, /healthz and /readyz by HTTP on this port of 127.0.0.1, or on ADDRESS:PORT.",
+        discussion: "Left out, there is no such port. fd:N is a listening socket that is open already.",
+        valueName: "port"))
+    var metrics: MetricsEndpoint?
+
     func validate() throws {
       guard (1...1_000_000).contains(relayCapacity) else {
         throw ValidationError("--relay-capacity takes 1 to 1000000")
       }
+      if let obstacle = metrics?.obstacle { throw ValidationError("--metrics: \(obstacle)") }
     }
 
     func run() async throws {
@@ -40,7 +48,7 @@ struct NodeCommand: AsyncParsableCommand {
       let log = Logger(label: name) { NodeLog(label: $0, format: format) }
       do {
         try await NodeDaemon(
-          configuration: .init(file: file, node: name, relayCapacity: relayCapacity), log: log
+          configuration: .init(file: file, node: name, relayCapacity: relayCapacity, metrics: metrics), log: log
         ).run()
       } catch let error as TopologyError {
         Report.error(error.description)
@@ -84,3 +92,7 @@ struct NodeCommand: AsyncParsableCommand {
 }
 
 extension NodeLog.Format: ExpressibleByArgument {}
+
+extension MetricsEndpoint: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+}

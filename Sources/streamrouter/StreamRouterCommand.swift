@@ -6,7 +6,7 @@ struct StreamRouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "streamrouter",
     abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
-    version: "0.1.0",
+    version: Version.current,
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
       SendCommand.self, ReceiveCommand.self, SDPCommand.self, CaptureCommand.self, ReplayCommand.self,

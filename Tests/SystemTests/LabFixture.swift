@@ -73,7 +73,8 @@ struct LabFixture {
     let pins = NodePaths.pinDirectory(topology: topology.name)
     return LabPrivileges.namespaces().filter { $0.hasPrefix(prefix) }
       + LabProcess.all(marked: Lab.mark(topology: topology.name)).map { "process \($0.pid)" }
-      + [folder, lock, pins].filter { LabFiles.exists($0) }.map(\.string)
+      + [folder, lock, pins, LabMetrics.targetsFile(topology: topology.name)].filter { LabFiles.exists($0) }
+      .map(\.string)
   }
 
   /// Runs a test's body and takes the lab down whatever comes of it.

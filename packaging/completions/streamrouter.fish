@@ -30,7 +30,7 @@ function __streamrouter_parse_tokens -S
             __streamrouter_parse_subcommand 0 'version' 'h/help'
             switch $unparsed_tokens[1]
             case 'up'
-                __streamrouter_parse_subcommand 1 'version' 'h/help'
+                __streamrouter_parse_subcommand 1 'metrics=' 'version' 'h/help'
             case 'down'
                 __streamrouter_parse_subcommand 1 'all' 'version' 'h/help'
             case 'status'
@@ -46,7 +46,7 @@ function __streamrouter_parse_tokens -S
             __streamrouter_parse_subcommand 0 'version' 'h/help'
             switch $unparsed_tokens[1]
             case 'run'
-                __streamrouter_parse_subcommand 1 'name=' 'relay-capacity=' 'log-format=' 'version' 'h/help'
+                __streamrouter_parse_subcommand 1 'name=' 'relay-capacity=' 'log-format=' 'metrics=' 'version' 'h/help'
             case 'remove'
                 __streamrouter_parse_subcommand 1 'name=' 'version' 'h/help'
             end
@@ -167,6 +167,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_posit
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'impair' -d 'Make a link of a lab worse than it is.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab" -eq 1' -fa 'list' -d 'The labs on this machine, each with its state and its file.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter lab up" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab up" metrics' -l 'metrics' -d 'The first node\'s daemon answers /metrics on this port of 127.0.0.1, the others on those above.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab up" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab up" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter lab down" all' -l 'all' -d 'Every lab on this machine.'
@@ -197,6 +198,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_posit
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" name' -l 'name' -d 'The node\'s name in the file.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" relay-capacity' -l 'relay-capacity' -d 'Relays that the tables of engine sandbox hold.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" log-format' -l 'log-format' -d 'The log\'s format on stderr: text or json.' -rfka 'text json'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" metrics' -l 'metrics' -d 'Answer /metrics, /healthz and /readyz by HTTP on this port of 127.0.0.1, or on ADDRESS:PORT.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter node run" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter node remove" -eq 1' -fa '(set -l exts \'yaml\' \'yml\';for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.{$exts};printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
@@ -211,7 +213,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" csv' -l 'csv' -d 'Print comma-separated values.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" interval' -l 'interval' -d 'Time between two readings, 250ms to 60s.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" count' -l 'count' -d 'How many intervals to report; --jsonl goes on without it, all others report one.' -rfka ''
-complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" sort' -l 'sort' -d 'Sort by a column: stream, hop, node, engine, state, pps, pps-out, bits, bits-out, loss, lost, link-lost, dropped, jitter, jitter-max, p50, p99, max.' -rfka 'stream hop node engine state pps pps-out bits bits-out loss lost link-lost dropped jitter jitter-max p50 p99 max'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" sort' -l 'sort' -d 'Sort by a column: stream, hop, node, engine, state, pps, pps-out, bits, bits-out, loss, lost, link-lost, dropped, jitter, jitter-max, ipdv, pdv, p50, p99, max.' -rfka 'stream hop node engine state pps pps-out bits bits-out loss lost link-lost dropped jitter jitter-max ipdv pdv p50 p99 max'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" filter' -l 'filter' -d 'Show relays with this text in their stream, node, engine or state; !text shows the others.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" color' -l 'color' -d 'Colours: auto, always or never. auto obeys NO_COLOR and TERM.' -rfka 'auto always never'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter monitor" ascii' -l 'ascii' -d 'No characters beyond ASCII.'

@@ -9,7 +9,8 @@
 //   1. `relays`    hash: (address, port, protocol) -> struct sr_relay. What is not found is not ours and is
 //                  passed on untouched.
 //   2. the relay's `sources`: a packet from anywhere else is dropped and counted.
-//   3. `flows`     array by relay index: sequence and jitter state for each SSRC, one state however many
+//   3. `flows`     array by relay index: sequence and jitter state for each SSRC and how the delay varies,
+//   one state however many
 //                  processors the stream's packets meet, and so held by one of them at a time.
 //   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
 //   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
@@ -27,7 +28,7 @@
 // All limits, in one place.
 enum sr_limits {
     // Changes whenever a structure or the meaning of a field below changes.
-    SR_ABI_VERSION = 2,
+    SR_ABI_VERSION = 3,
     SR_MAX_SINKS = 16,
     SR_MAX_SOURCES = 16,
     // SSRCs of one relay whose state is kept apart; one more takes the place of the longest silent.
@@ -38,6 +39,8 @@ enum sr_limits {
     // RFC 3550 appendix A.1: larger steps forward or back mean that the source restarted.
     SR_MAX_DROPOUT = 3000,
     SR_MAX_MISORDER = 100,
+    // Clocks up to 122 millionths apart do not make a delay grow.
+    SR_VARIATION_DRIFT_LOG2 = 13,
     // How long an answer of the FIB serves: a changed route or neighbour is obeyed that much later.
     SR_ROUTE_VALID_NS = 10000000,
     // How often a processor tries to take a flow that another one holds.
@@ -203,6 +206,26 @@ struct sr_source_state {
     __u16 restart; // sequence number that would confirm a restart (RFC 3550 appendix A.1, bad_seq)
     __u32 restart_pending;
     __u32 clock_rate; // Hz
+    // How much longer the latest packet took than the quickest so far (RFC 5481 section 4.2). The quickest is
+    // forgotten by 1/2^SR_VARIATION_DRIFT_LOG2 of the time that passes: clocks of two machines drift apart.
+    __u64 variation_ns;
+};
+
+// Durations of one kind, all sources of a relay together.
+struct sr_variation {
+    __u64 max_ns;
+    __u64 max_at_ns; // arrival of that packet
+    __u64 sum_ns;
+    __u64 bucket[SR_RESIDENCE_BUCKETS]; // sr_residence_bucket() says which
+};
+
+// How the delay of packets varies that arrive at a relay.
+struct sr_variations {
+    // Between two packets that arrive one after the other, without its sign: |D(i-1, i)| of RFC 3550 section
+    // 6.4.1, the inter-packet delay variation of RFC 3393. Protocol udp: the change of the interarrival time.
+    struct sr_variation ipdv;
+    // Against the quickest packet (RFC 5481 section 4.2); protocol rtp only.
+    struct sr_variation pdv;
 };
 
 struct sr_flow {
@@ -211,6 +234,7 @@ struct sr_flow {
     __u32 sequence;
     __u32 current; // slot of the packet seen last
     struct sr_source_state source[SR_SSRC_SLOTS];
+    struct sr_variations variations;
 };
 
 // What the FIB said about a sink, kept by each processor for itself.
@@ -286,8 +310,9 @@ SR_ASSERT_SIZE(sr_call, 48);
 SR_ASSERT_SIZE(sr_extension_account, 8 * (1 + 4 + 3 + 16 + 1 + 32));
 SR_ASSERT_SIZE(sr_relay, 24 + 4 * 8 + 16 * 32 + 16 * 40 + 64);
 SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
-SR_ASSERT_SIZE(sr_source_state, 72);
-SR_ASSERT_SIZE(sr_flow, 8 + 4 * 72);
+SR_ASSERT_SIZE(sr_source_state, 80);
+SR_ASSERT_SIZE(sr_variation, 8 * (3 + SR_RESIDENCE_BUCKETS));
+SR_ASSERT_SIZE(sr_flow, 8 + 4 * 80 + 2 * 8 * (3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_kept_route, 32);
 SR_ASSERT_SIZE(sr_settings, 16);
 #undef SR_ASSERT_SIZE
@@ -333,6 +358,21 @@ static inline __attribute__((always_inline)) __u32 sr_residence_bucket(__u64 ns)
     __u32 step = (__u32)(ns >> (log2 - SR_RESIDENCE_STEPS_LOG2)) & (SR_RESIDENCE_STEPS - 1);
     __u32 bucket = (log2 - SR_RESIDENCE_FIRST_LOG2) * SR_RESIDENCE_STEPS + step;
     return bucket < SR_RESIDENCE_BUCKETS ? bucket : SR_RESIDENCE_BUCKETS - 1;
+}
+
+// Puts a duration into an account.
+static inline __attribute__((always_inline)) void sr_variation_add(struct sr_variation *account, __u64 ns,
+                                                                   __u64 at_ns) {
+    account->sum_ns += ns;
+    if (ns > account->max_ns) {
+        account->max_ns = ns;
+        account->max_at_ns = at_ns;
+    }
+    __u64 bucket = sr_residence_bucket(ns);
+    // The compiler knows the bound and would leave the check out; older verifiers do not.
+    asm volatile("" : "+r"(bucket));
+    if (bucket < SR_RESIDENCE_BUCKETS)
+        account->bucket[bucket]++;
 }
 
 #endif

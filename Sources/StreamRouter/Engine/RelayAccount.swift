@@ -59,6 +59,16 @@ extension sr_flow {
   }
 }
 
+extension sr_variation {
+  var histogram: VariationHistogram {
+    withUnsafeBytes(of: bucket) {
+      VariationHistogram(
+        durations: ResidenceHistogram(
+          counts: Array($0.bindMemory(to: UInt64.self)), maxNs: max_ns, sumNs: sum_ns), maxAtNs: max_at_ns)
+    }
+  }
+}
+
 extension sr_source_state {
   var jitterSeconds: Double { Double(jitter_q4_ns) / 16e9 }
   var jitterMaxSeconds: Double { Double(jitter_max_q4_ns) / 16e9 }
@@ -67,14 +77,16 @@ extension sr_source_state {
 extension RelaySnapshot {
   /// The account of `relay` as an engine found it in its counters and flow state.
   init(
-    relay: Relay, engine: EngineChoice, counters: sr_counters, latest: sr_source_state,
+    relay: Relay, engine: EngineChoice, counters: sr_counters, flow: sr_flow,
     extensions: [ExtensionSnapshot] = []
   ) {
+    let latest = flow.latest
     self.init(
       stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
       sinks: relay.sinks, engine: engine, engineReason: nil, counters: counters.named,
       jitterSeconds: latest.jitterSeconds, jitterMaxSeconds: latest.jitterMaxSeconds,
       ssrc: relay.transport == .rtp && latest.packets > 0 ? UInt32(bigEndian: latest.ssrc) : nil,
-      residence: counters.histogram, lastSeenNs: counters.last_seen_ns, extensions: extensions)
+      residence: counters.histogram, ipdv: flow.variations.ipdv.histogram, pdv: flow.variations.pdv.histogram,
+      lastSeenNs: counters.last_seen_ns, extensions: extensions)
   }
 }

@@ -113,7 +113,8 @@ extension ExtensionSnapshot {
     forwarded = account.verdicts.1
     dropped = account.verdicts.2
     faults = account.verdicts.3
-    meanNs = account.timed > 0 ? Double(account.timed_sum_ns) / Double(account.timed) : 0
+    timedRuns = account.timed
+    timedSumNs = account.timed_sum_ns
     maxNs = account.timed_max_ns
     withUnsafeBytes(of: account.counters) { bytes in
       for (counter, value) in zip(manifest.counters, bytes.bindMemory(to: UInt64.self)) {

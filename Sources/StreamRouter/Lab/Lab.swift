@@ -57,10 +57,13 @@ public actor Lab {
   /// - Parameters:
   ///   - topology: What `file` says.
   ///   - file: The topology file, which the daemons read again.
+  ///   - metrics: The first node's daemon answers for metrics on this port of 127.0.0.1, the others on those above; nil
+  ///     opens none, and leaves a lab that runs as it is.
   /// - Throws: ``LabError``. What this call made is gone then.
-  public func up(_ topology: Topology, file: FilePath) async throws -> Outcome {
+  public func up(_ topology: Topology, file: FilePath, metrics: UInt16? = nil) async throws -> Outcome {
     precondition(topology.name == self.topology, "a lab is asked for another lab's topology")
-    let wanted = try wantedState(topology, file: LabFiles.absolute(file))
+    var wanted = try wantedState(topology, file: LabFiles.absolute(file))
+    wanted.metricsPort = metrics
     if wanted.mode == .namespaces {
       try LabPrivileges.demand(
         operation: "lab \(topology.name): making network namespaces")
@@ -146,6 +149,9 @@ public actor Lab {
     guard running.networkFingerprint == wanted.networkFingerprint, running.nodes == wanted.nodes else {
       throw LabError.networkChanged(topology: topology, file: wanted.file)
     }
+    if let asked = wanted.metricsPort, asked != running.metricsPort {
+      throw LabError.metricsChanged(topology: topology, running: running.metricsPort, asked: asked)
+    }
     var state = running
     let dead = state.nodes.filter { state.daemons[$0]?.isRunning != true }
     let changed = state.fileHash != wanted.fileHash
@@ -203,11 +209,23 @@ public actor Lab {
         // Not `ip netns exec`: that mounts /sys anew and hides the pinned maps below /sys/fs/bpf.
         command = ["nsenter", "--net=\(LabPrivileges.namespaceFile(namespace))", "--"] + command
       }
-      state.daemons[node] = try LabProcess.startDetached(
-        command, log: paths.log, mark: Self.mark(topology: topology))
+      state.daemons[node] = try startDaemon(command, of: node, state)
       try state.save()
     }
+    try LabMetrics.writeTargets(state)
     try await waitUntilReady(nodes, state.daemons)
+  }
+
+  private func startDaemon(_ command: [String], of node: String, _ state: LabState) throws -> LabProcess {
+    let log = NodePaths(topology: topology, node: node).log
+    let mark = Self.mark(topology: topology)
+    guard let firstPort = state.metricsPort, let index = state.nodes.firstIndex(of: node) else {
+      return try LabProcess.startDetached(command, log: log, mark: mark)
+    }
+    let socket = try LabMetrics.listen(LabMetrics.endpoint(firstPort, index), node: node)
+    defer { close(socket) }
+    return try LabProcess.startDetached(
+      command + LabMetrics.arguments, log: log, mark: mark, inherited: socket)
   }
 
   /// Looks at all of them in turn, so that a daemon that ended is heard of at once, whichever it is.

@@ -41,6 +41,7 @@ extension Lab {
     for namespace in namespaces { try await remove(namespace) }
     try LabFiles.removeTree(NodePaths.pinDirectory(topology: topology))
     rmdir(NodePaths.pinDirectory(topology: topology).removingLastComponent().string)
+    try LabFiles.removeTree(metricsTargets)
     // The note goes last: until here a crash leaves it to the next `down`.
     try LabFiles.removeTree(folder)
     return found

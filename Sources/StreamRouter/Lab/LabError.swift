@@ -18,6 +18,8 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
   case runsFromOtherFile(topology: String, file: String, asked: String)
   /// What runs cannot become what the file says without making the network anew.
   case networkChanged(topology: String, file: String)
+  /// The daemons of a running lab answer for metrics elsewhere, or nowhere.
+  case metricsChanged(topology: String, running: UInt16?, asked: UInt16)
   /// No lab of this name runs.
   case notRunning(topology: String, running: [String])
   /// The name of the lab was left out and that does not tell which one.
@@ -59,6 +61,9 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
     case .networkChanged(let topology, let file):
       return
         "nodes, links or addresses of lab \(topology) changed in \(file), and a running lab follows changed streams only; run 'streamrouter lab down \(topology)' first"
+    case .metricsChanged(let topology, let running, let asked):
+      return
+        "lab \(topology) runs \(running.map { "with metrics from port \($0) up" } ?? "without metrics"), and sockets are opened as a daemon starts; for port \(asked) run 'streamrouter lab down \(topology)' first"
     case .notRunning(let topology, let running):
       return "no lab '\(topology)' runs; " + Self.say(running)
     case .whichLab(let running):

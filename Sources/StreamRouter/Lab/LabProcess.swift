@@ -82,8 +82,12 @@ public struct LabProcess: Hashable, Sendable, Codable {
   /// Starts a process that outlives this one: a session of its own, nothing on standard input, both outputs
   /// appended to `log`, no other file kept open, all signals at their default.
   ///
-  /// - Parameter mark: `NAME=VALUE`, added to the environment.
-  static func startDetached(_ arguments: [String], log: FilePath, mark: String) throws -> LabProcess {
+  /// - Parameters:
+  ///   - mark: `NAME=VALUE`, added to the environment.
+  ///   - inherited: A descriptor that it gets as ``LabMetrics/descriptor``, the only one besides the standard ones.
+  static func startDetached(
+    _ arguments: [String], log: FilePath, mark: String, inherited: Int32? = nil
+  ) throws -> LabProcess {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -91,8 +95,14 @@ public struct LabProcess: Hashable, Sendable, Codable {
     posix_spawn_file_actions_addopen(&actions, 1, log.string, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // Whoever waits for the end of a pipe that came with us must not wait for the daemon too.
-    for descriptor in LabFiles.list("/proc/self/fd").compactMap({ Int32($0) }) where descriptor > 2 {
+    for descriptor in LabFiles.list("/proc/self/fd").compactMap({ Int32($0) })
+    where descriptor > 2 && descriptor != inherited {
       posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
+    if let inherited {
+      // To its own number too: that is what keeps it open beyond exec.
+      posix_spawn_file_actions_adddup2(&actions, inherited, LabMetrics.descriptor)
+      if inherited != LabMetrics.descriptor { posix_spawn_file_actions_addclose(&actions, inherited) }
     }
 
     var attributes = posix_spawnattr_t()

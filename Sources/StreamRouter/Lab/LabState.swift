@@ -33,6 +33,8 @@ struct LabState: Hashable, Sendable, Codable {
   var impairments: [LabImpairment] = []
   /// False from the beginning of `lab up` until every daemon answered.
   var complete = false
+  /// Where the first node answers for metrics, the others on the ports above (``LabMetrics``); nil: none does.
+  var metricsPort: UInt16?
 
   static func path(topology: String) -> FilePath {
     NodePaths.runtimeDirectory(topology: topology).appending("lab.json")

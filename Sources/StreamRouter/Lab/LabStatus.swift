@@ -19,6 +19,8 @@ public struct LabStatus: Hashable, Sendable, Codable {
     public var state: DaemonState
     /// Whether the control socket accepts: the daemon runs all its relays.
     public var ready: Bool
+    /// Where it answers for metrics, `127.0.0.1:7480`; nil: nowhere.
+    public var metrics: String?
   }
 
   public var topology: String
@@ -62,7 +64,7 @@ extension Lab {
   /// - Throws: ``LabError/notRunning(topology:running:)``, ``LabError/unreadableState(path:topology:reason:)``.
   public func status() async throws -> LabStatus {
     let state = try noted()
-    let nodes = state.nodes.map { node in
+    let nodes = state.nodes.enumerated().map { index, node in
       let namespace = state.namespaces[node]
       let daemon = state.daemons[node]
       let home = namespace.map { LabFiles.exists(LabPrivileges.namespaceFile($0)) } ?? true
@@ -70,7 +72,8 @@ extension Lab {
       return LabStatus.NodeStatus(
         node: node, namespace: namespace, pid: running ? daemon?.pid : nil,
         state: !home || daemon == nil ? .absent : running ? .running : .dead,
-        ready: running && LabSocket.accepts(NodePaths(topology: topology, node: node).controlSocket))
+        ready: running && LabSocket.accepts(NodePaths(topology: topology, node: node).controlSocket),
+        metrics: state.metricsPort.flatMap { try? LabMetrics.endpoint($0, index) }.map(\.description))
     }
     var impairments: [LabImpairment] = []
     for var impairment in state.impairments {

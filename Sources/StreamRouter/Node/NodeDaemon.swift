@@ -15,11 +15,14 @@ public struct NodeDaemon: Sendable {
     public var node: String
     /// Relays that the tables of engine sandbox hold.
     public var relayCapacity: Int
+    /// Where metrics and health are answered; nil: nowhere.
+    public var metrics: MetricsEndpoint?
 
-    public init(file: String, node: String, relayCapacity: Int) {
+    public init(file: String, node: String, relayCapacity: Int, metrics: MetricsEndpoint? = nil) {
       self.file = file
       self.node = node
       self.relayCapacity = relayCapacity
+      self.metrics = metrics
     }
   }
 
@@ -33,6 +36,7 @@ public struct NodeDaemon: Sendable {
 
   /// Runs until SIGTERM or SIGINT. The order of the services is the order of start; they end in reverse.
   public func run() async throws {
+    configuration.metrics?.keepFromChildren()
     let (topology, relays, options) = try Self.read(configuration)
     let paths = NodePaths(topology: topology.name, node: configuration.node)
     // Two daemons of one node would write the same tables, and the later one would take the earlier one's socket.
@@ -44,20 +48,27 @@ public struct NodeDaemon: Sendable {
     let telemetry = Telemetry(topology: topology.name, node: configuration.node, reconciler: reconciler)
     log.info("node \(configuration.node) of \(topology.name) runs \(relays.count) relays")
 
-    let services = ServiceGroup(
+    let health = NodeHealth()
+    var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+      .init(service: RefreshService(reconciler: reconciler, health: health, log: log)),
+      .init(
+        service: ReloadService(
+          configuration: configuration, topology: topology.name, reconciler: reconciler, health: health,
+          log: log)),
+    ]
+    if let endpoint = configuration.metrics {
+      services.append(
+        .init(
+          service: MetricsService(endpoint: endpoint, telemetry: telemetry, health: health, log: log)))
+    }
+    // Last: whoever is answered finds everything running.
+    services.append(
+      .init(service: ControlService(path: paths.controlSocket.string, telemetry: telemetry, log: log)))
+    let group = ServiceGroup(
       configuration: .init(
-        services: [
-          .init(service: RefreshService(reconciler: reconciler, log: log)),
-          .init(
-            service: ReloadService(
-              configuration: configuration, topology: topology.name, reconciler: reconciler, log: log)),
-          // Last: whoever is answered finds everything running.
-          .init(service: ControlService(path: paths.controlSocket.string, telemetry: telemetry, log: log)),
-        ],
-        gracefulShutdownSignals: [.sigterm, .sigint],
-        logger: log))
+        services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
     do {
-      try await services.run()
+      try await group.run()
     } catch {
       await reconciler.stop()
       throw error
@@ -115,6 +126,7 @@ public enum NodeError: Error, Hashable, Sendable, CustomStringConvertible {
 /// Refreshes what the datapath cannot know for itself: clocks and neighbours.
 private struct RefreshService: Service {
   let reconciler: Reconciler
+  let health: NodeHealth
   let log: Logger
 
   func run() async throws {
@@ -123,7 +135,9 @@ private struct RefreshService: Service {
         try await Task.sleep(for: .seconds(5))
         do {
           try await reconciler.refresh()
+          health.refreshed(problem: nil)
         } catch {
+          health.refreshed(problem: "\(error)")
           log.warning("refreshing the datapath: \(error)")
         }
       }
@@ -136,6 +150,7 @@ private struct ReloadService: Service {
   let configuration: NodeDaemon.Configuration
   let topology: String
   let reconciler: Reconciler
+  let health: NodeHealth
   let log: Logger
 
   func run() async throws {
@@ -147,8 +162,10 @@ private struct ReloadService: Service {
           throw NodeError.renamed(file: configuration.file, from: topology, to: read.name)
         }
         let changes = try await reconciler.apply(relays, options: options)
+        health.followed()
         log.info("read \(configuration.file) again: \(changes.count) changes")
       } catch {
+        health.refused("\(error)")
         log.error("reading \(configuration.file) again changed nothing: \(error)")
       }
     }

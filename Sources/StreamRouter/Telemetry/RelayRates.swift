@@ -17,6 +17,9 @@ public struct RelayRates: Hashable, Sendable {
   public var dropped: UInt64
   /// Arrival to transmit over the packets of the interval; nil where there were none.
   public var residence: ResidenceSummary?
+  /// Inter-packet delay variation on arrival over the packets of the interval, and packet delay variation.
+  public var ipdv: ResidenceSummary?
+  public var pdv: ResidenceSummary?
   /// Whether the counters began again in the interval.
   public var restarted: Bool
 
@@ -49,9 +52,14 @@ public struct RelayRates: Hashable, Sendable {
       self.rtpLost = lost
       self.lossRatio = Self.lossRatio(lost: lost, counters: counters)
     }
-    let residence = restarted ? later.residence : later.residence.since(earlier.residence)
-    self.residence = ResidenceSummary(
-      residence, maxNs: residence.intervalMaxNs(maxBeforeNs: restarted ? 0 : earlier.residence.maxNs))
+    func summary(_ of: (RelaySnapshot) -> ResidenceHistogram) -> ResidenceSummary? {
+      let before = restarted ? ResidenceHistogram() : of(earlier)
+      let histogram = of(later).since(before)
+      return ResidenceSummary(histogram, maxNs: histogram.intervalMaxNs(maxBeforeNs: before.maxNs))
+    }
+    residence = summary(\.residence)
+    ipdv = summary(\.ipdv.durations)
+    pdv = summary(\.pdv.durations)
   }
 
   private func rate(_ counter: String) -> Double { Double(counters[counter] ?? 0) / intervalSeconds }
@@ -65,22 +73,26 @@ public struct RelayRates: Hashable, Sendable {
   }
 }
 
-/// The residence of some packets in three figures. Bounds of the histogram's buckets: at most 25 % too high.
+/// The residence, or another duration, of some packets in a few figures. Bounds of the histogram's buckets: at most 25 % too high.
 public struct ResidenceSummary: Hashable, Sendable {
   /// How many packets it is about; above zero.
   public var packets: UInt64
   public var p50Seconds: Double
   public var p99Seconds: Double
+  public var p999Seconds: Double
   public var maxSeconds: Double
 
   /// nil for an empty histogram. `maxNs` replaces the histogram's own maximum.
   public init?(_ histogram: ResidenceHistogram, maxNs: UInt64? = nil) {
     var histogram = histogram
     if let maxNs { histogram.maxNs = maxNs }
-    guard let p50 = histogram.quantileNs(0.5), let p99 = histogram.quantileNs(0.99) else { return nil }
+    guard let p50 = histogram.quantileNs(0.5), let p99 = histogram.quantileNs(0.99),
+      let p999 = histogram.quantileNs(0.999)
+    else { return nil }
     self.packets = histogram.total
     self.p50Seconds = Double(p50) / 1e9
     self.p99Seconds = Double(p99) / 1e9
+    self.p999Seconds = Double(p999) / 1e9
     self.maxSeconds = Double(histogram.maxNs) / 1e9
   }
 }

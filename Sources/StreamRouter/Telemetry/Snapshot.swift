@@ -32,23 +32,6 @@ public struct NodeSnapshot: Hashable, Sendable, Codable {
   }
 }
 
-/// How busy the machine is: what jitter must be read beside.
-public struct NodeLoad: Hashable, Sendable, Codable {
-  /// Threads running or ready to run, the reader excluded (/proc/stat, procs_running).
-  public var runnableThreads: Int
-  public var processors: Int
-  /// Cumulative processor time in softirq, and in all, in seconds over all processors (/proc/stat).
-  public var softirqSeconds: Double
-  public var totalSeconds: Double
-
-  public init(runnableThreads: Int, processors: Int, softirqSeconds: Double, totalSeconds: Double) {
-    self.runnableThreads = runnableThreads
-    self.processors = processors
-    self.softirqSeconds = softirqSeconds
-    self.totalSeconds = totalSeconds
-  }
-}
-
 /// One relay's account since it was first deployed.
 public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var stream: String
@@ -72,6 +55,12 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var ssrc: UInt32?
   /// Arrival (the kernel's receive timestamp) to transmit.
   public var residence: ResidenceHistogram
+  /// Inter-packet delay variation on arrival, without its sign (RFC 3393; |D| of RFC 3550 section 6.4.1). For protocol
+  /// udp the change of the interarrival time.
+  public var ipdv: VariationHistogram
+  /// Packet delay variation on arrival: how much longer than the quickest packet each took (RFC 5481 section 4.2);
+  /// empty for protocol udp.
+  public var pdv: VariationHistogram
   /// Arrival of the latest packet, nanoseconds since 1970; 0 before the first.
   public var lastSeenNs: UInt64
   /// The account of each extension of the relay, in the order of the chain.
@@ -82,7 +71,9 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],
     engine: EngineChoice, engineReason: String?, counters: [String: UInt64], jitterSeconds: Double,
-    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram, lastSeenNs: UInt64,
+    jitterMaxSeconds: Double, ssrc: UInt32?, residence: ResidenceHistogram,
+    ipdv: VariationHistogram = VariationHistogram(), pdv: VariationHistogram = VariationHistogram(),
+    lastSeenNs: UInt64,
     extensions: [ExtensionSnapshot] = []
   ) {
     self.stream = stream
@@ -97,6 +88,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
     self.jitterMaxSeconds = jitterMaxSeconds
     self.ssrc = ssrc
     self.residence = residence
+    self.ipdv = ipdv
+    self.pdv = pdv
     self.lastSeenNs = lastSeenNs
     self.extensions = extensions
   }
@@ -125,8 +118,10 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
   public var forwarded: UInt64
   public var dropped: UInt64
   public var faults: UInt64
-  /// Nanoseconds of a run, by the clock, over every 256th run; 0 before the first.
-  public var meanNs: Double
+  /// Every 256th run is timed: how many were, and their nanoseconds by the clock together.
+  public var timedRuns: UInt64
+  public var timedSumNs: UInt64
+  /// The longest timed run.
   public var maxNs: UInt64
   /// The author's counters by their names.
   public var counters: [String: UInt64]
@@ -136,7 +131,8 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
   public init(
     name: String, version: String, content: String, runs: UInt64 = 0, forwarded: UInt64 = 0,
     dropped: UInt64 = 0,
-    faults: UInt64 = 0, meanNs: Double = 0, maxNs: UInt64 = 0, counters: [String: UInt64] = [:],
+    faults: UInt64 = 0, timedRuns: UInt64 = 0, timedSumNs: UInt64 = 0, maxNs: UInt64 = 0,
+    counters: [String: UInt64] = [:],
     histogram: ExtensionHistogram? = nil
   ) {
     self.name = name
@@ -146,11 +142,15 @@ public struct ExtensionSnapshot: Hashable, Sendable, Codable {
     self.forwarded = forwarded
     self.dropped = dropped
     self.faults = faults
-    self.meanNs = meanNs
+    self.timedRuns = timedRuns
+    self.timedSumNs = timedSumNs
     self.maxNs = maxNs
     self.counters = counters
     self.histogram = histogram
   }
+
+  /// Nanoseconds of a timed run; 0 before the first.
+  public var meanNs: Double { timedRuns > 0 ? Double(timedSumNs) / Double(timedRuns) : 0 }
 }
 
 /// Values that an extension recorded: bucket i counts those below 2^i that no earlier bucket holds; the last one holds
@@ -252,5 +252,17 @@ public struct ResidenceHistogram: Hashable, Sendable, Codable {
     ResidenceHistogram(
       counts: zip(counts, earlier.counts).map { $0 >= $1 ? $0 - $1 : $0 }, maxNs: maxNs,
       sumNs: sumNs >= earlier.sumNs ? sumNs - earlier.sumNs : sumNs)
+  }
+}
+
+/// How the delay of packets varies, and when it varied most.
+public struct VariationHistogram: Hashable, Sendable, Codable {
+  public var durations: ResidenceHistogram
+  /// Arrival of the packet with the largest value, nanoseconds since 1970; 0 before the first.
+  public var maxAtNs: UInt64
+
+  public init(durations: ResidenceHistogram = ResidenceHistogram(), maxAtNs: UInt64 = 0) {
+    self.durations = durations
+    self.maxAtNs = maxAtNs
   }
 }

@@ -70,6 +70,7 @@ private struct ModelAccount {
   private var flow = FlowAccount()
   private var interarrival = InterarrivalAccount()
   private var lastSeenNs: UInt64 = 0
+  private var variations = sr_variations()
 
   init(transport: StreamProtocol, clockRate: UInt32?) {
     self.transport = transport
@@ -90,6 +91,7 @@ private struct ModelAccount {
     if transport == .udp {
       // A GSO packet is one arrival: its datagrams came together.
       interarrival.receive(arrivalNs: arrival.atNs)
+      if let change = interarrival.changeNs { sr_variation_add(&variations.ipdv, change, arrival.atNs) }
     } else {
       for datagram in arrival.datagrams {
         if let cause = measure(datagram, arrival) {
@@ -116,6 +118,10 @@ private struct ModelAccount {
         header, arrivalNs: arrival.atNs,
         clockRate: clockRate ?? PayloadClock.rate(payloadType: header.payloadType))
       self[SR_RTP_PACKETS] += 1
+      if let variation = flow.current?.variation {
+        sr_variation_add(&variations.ipdv, variation.fromLastNs, arrival.atNs)
+        sr_variation_add(&variations.pdv, variation.fromQuickestNs, arrival.atNs)
+      }
       if outcome.isRestart { self[SR_RTP_RESTARTS] += 1 }
       switch outcome.arrival {
       case .gap(let missing): self[SR_RTP_MISSING] += UInt64(missing)
@@ -147,6 +153,11 @@ private struct ModelAccount {
     func compare<T: Equatable>(_ name: String, _ theirs: T, _ ours: T) {
       if theirs != ours { differences.append("\(name): kernel \(theirs), model \(ours)") }
     }
+    for (name, theirs, ours) in [
+      ("ipdv", kernel.variations.ipdv, variations.ipdv), ("pdv", kernel.variations.pdv, variations.pdv),
+    ] {
+      compare(name, theirs.histogram, ours.histogram)
+    }
     if kernel.sequence & 1 == 1 { differences.append("the kernel kept the flow for itself") }
     guard transport == .rtp else {
       compare("jitter_q4", latest.jitter_q4_ns, interarrival.jitter.q4Ns)
@@ -161,6 +172,7 @@ private struct ModelAccount {
     }
     compare("jitter_q4", latest.jitter_q4_ns, source.jitter.q4Ns)
     compare("jitter_max_q4", latest.jitter_max_q4_ns, source.jitter.maxQ4Ns)
+    compare("variation", latest.variation_ns, source.variationNs)
     compare("ssrc", UInt32(bigEndian: latest.ssrc), source.ssrc)
     compare("clock rate", latest.clock_rate, source.clockRate)
     compare("last arrival", latest.last_arrival_ns, source.lastArrivalNs)

@@ -185,6 +185,9 @@ struct ProcessLoop {
     let account = relay.pointee.account
     guard relay.pointee.settings.isRTP else {
       relay.pointee.flow.pointee.interarrival.receive(arrivalNs: arrivalNs)
+      if let change = relay.pointee.flow.pointee.interarrival.changeNs {
+        sr_variation_add(&relay.pointee.variations.pointee.ipdv, change, arrivalNs)
+      }
       return true
     }
     let packet =
@@ -218,6 +221,10 @@ struct ProcessLoop {
     case .first, .inOrder, .suspect, .restart: break
     }
     if outcome.isRestart { account.add(SR_RTP_RESTARTS) }
+    if let variation = relay.pointee.flow.pointee.media.current?.variation {
+      sr_variation_add(&relay.pointee.variations.pointee.ipdv, variation.fromLastNs, arrivalNs)
+      sr_variation_add(&relay.pointee.variations.pointee.pdv, variation.fromQuickestNs, arrivalNs)
+    }
   }
 }
 

@@ -10,6 +10,7 @@ struct ProcessRelay {
   var settings: ProcessRelaySettings
   let account: ProcessAccount
   let flow: UnsafeMutablePointer<ProcessFlow>
+  let variations: UnsafeMutablePointer<sr_variations>
   /// In a worker: the extensions. The engine's own thread runs none.
   var chain: ProcessChain?
 

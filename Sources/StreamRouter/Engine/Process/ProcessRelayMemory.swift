@@ -22,8 +22,11 @@ struct ProcessRelayMemory: @unchecked Sendable {
     let memory = UnsafeMutablePointer<ProcessRelay>.allocate(capacity: 1)
     let flow = UnsafeMutablePointer<ProcessFlow>.allocate(capacity: 1)
     flow.initialize(to: ProcessFlow())
+    let variations = UnsafeMutablePointer<sr_variations>.allocate(capacity: 1)
+    variations.initialize(to: sr_variations())
     memory.initialize(
-      to: ProcessRelay(settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow))
+      to: ProcessRelay(
+        settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow, variations: variations))
     do throws(EngineError) {
       media = try Self.open(relay, companion: false, memory)
     } catch {
@@ -62,6 +65,7 @@ struct ProcessRelayMemory: @unchecked Sendable {
     memory.pointee.settings.deallocate()
     memory.pointee.account.deallocate()
     memory.pointee.flow.deallocate()
+    memory.pointee.variations.deallocate()
     memory.deallocate()
   }
 }
@@ -105,7 +109,10 @@ struct ProcessExchange: @unchecked Sendable {
   func carryOut() -> ProcessExchange {
     let outdated = ProcessExchange(relay: relay, settings: relay.pointee.settings, restartsFlow: false)
     relay.pointee.settings = settings
-    if restartsFlow { relay.pointee.flow.pointee = ProcessFlow() }
+    if restartsFlow {
+      relay.pointee.flow.pointee = ProcessFlow()
+      relay.pointee.variations.pointee = sr_variations()
+    }
     return outdated
   }
 }
@@ -121,6 +128,7 @@ struct ProcessReading: Sendable {
   let jitterSeconds: Double
   let jitterMaxSeconds: Double
   let ssrc: UInt32?
+  let variations: sr_variations
 
   /// On the engine's thread.
   init(_ memory: ProcessRelayMemory) {
@@ -133,13 +141,18 @@ struct ProcessReading: Sendable {
     let jitter = relay.pointee.jitter
     (jitterSeconds, jitterMaxSeconds) = (jitter.seconds, jitter.maxSeconds)
     ssrc = relay.pointee.ssrc
+    variations = relay.pointee.variations.pointee
   }
 
-  init(counters: sr_counters, jitterSeconds: Double, jitterMaxSeconds: Double, ssrc: UInt32?) {
+  init(
+    counters: sr_counters, jitterSeconds: Double, jitterMaxSeconds: Double, ssrc: UInt32?,
+    variations: sr_variations
+  ) {
     self.counters = counters
     self.jitterSeconds = jitterSeconds
     self.jitterMaxSeconds = jitterMaxSeconds
     self.ssrc = ssrc
+    self.variations = variations
   }
 
   func snapshot(of relay: Relay) -> RelaySnapshot {
@@ -147,6 +160,7 @@ struct ProcessReading: Sendable {
       stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
       sinks: relay.sinks, engine: .process, engineReason: nil, counters: counters.named,
       jitterSeconds: jitterSeconds, jitterMaxSeconds: jitterMaxSeconds, ssrc: ssrc,
-      residence: counters.histogram, lastSeenNs: counters.last_seen_ns)
+      residence: counters.histogram, ipdv: variations.ipdv.histogram, pdv: variations.pdv.histogram,
+      lastSeenNs: counters.last_seen_ns)
   }
 }

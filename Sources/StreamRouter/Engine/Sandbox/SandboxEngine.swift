@@ -116,7 +116,7 @@ public actor SandboxEngine: Engine {
       guard let relay = entry.relay else { return nil }
       return RelaySnapshot(
         relay: relay, engine: choice, counters: try tables.counters(at: entry.index),
-        latest: try tables.flow(at: entry.index).latest, extensions: try accounts(of: entry.uses))
+        flow: try tables.flow(at: entry.index), extensions: try accounts(of: entry.uses))
     }
   }
 

@@ -31,7 +31,7 @@ public struct MonitorColumn: Sendable {
   let value: @Sendable (MonitorRow) -> Value?
 
   /// In the order in which they stand.
-  static let all: [MonitorColumn] = identity + flow + quality + residence
+  static let all: [MonitorColumn] = identity + flow + quality + variation + residence
 
   /// Names that `--sort` takes.
   public static let sortable: [String] = all.filter { $0.format != .sparkline }.map(\.name)
@@ -131,6 +131,19 @@ extension MonitorColumn {
       name: "jitter-max", title: "JITMAX", key: "jitterMaxSeconds", text: "the largest that jitter ever was",
       format: .duration, importance: nil, width: 6...6,
       value: { $0.jitterSeconds == nil ? nil : .number($0.relay.jitterMaxSeconds) }),
+  ]
+
+  private static let variation: [MonitorColumn] = [
+    MonitorColumn(
+      name: "ipdv", title: "IPDV99", key: "ipdvP99Seconds",
+      text: "change of delay from packet to packet on arrival (RFC 3393), 99 of 100 packets",
+      format: .duration, importance: nil, width: 6...6,
+      value: { $0.rates?.ipdv.map { .number($0.p99Seconds) } }),
+    MonitorColumn(
+      name: "pdv", title: "PDV99", key: "pdvP99Seconds",
+      text: "delay over the quickest packet's on arrival (RFC 5481), 99 of 100 packets",
+      format: .duration, importance: nil, width: 6...6,
+      value: { $0.rates?.pdv.map { .number($0.p99Seconds) } }),
   ]
 
   private static let residence: [MonitorColumn] = [

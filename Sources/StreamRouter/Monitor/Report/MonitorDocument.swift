@@ -28,6 +28,33 @@ struct MonitorDocument: Encodable {
     @OrNull var softirqShare: Double?
     var softirqSeconds: Double
     var totalSeconds: Double
+    @OrNull var stealShare: Double?
+    @OrNull var stealSeconds: Double?
+    @OrNull var ksoftirqdShare: Double?
+    @OrNull var ksoftirqdSeconds: Double?
+    /// Of the interval: the share in which a thread waited for a processor; and the kernel's average of ten seconds.
+    @OrNull var cpuPressureShare: Double?
+    @OrNull var cpuPressureTenSecondShare: Double?
+    @OrNull var cpuPressureSeconds: Double?
+    @OrNull var busiestNetRxShare: Double?
+    @OrNull var byProcessor: [NodeLoad.Processor]?
+
+    init(_ load: NodeLoad, _ rates: NodeRates?) {
+      runnableThreads = load.runnableThreads
+      processors = load.processors
+      _softirqShare = OrNull(rates?.softirqShare)
+      softirqSeconds = load.softirqSeconds
+      totalSeconds = load.totalSeconds
+      _stealShare = OrNull(rates?.stealShare)
+      _stealSeconds = OrNull(load.stealSeconds)
+      _ksoftirqdShare = OrNull(rates?.ksoftirqdShare)
+      _ksoftirqdSeconds = OrNull(load.ksoftirqdSeconds)
+      _cpuPressureShare = OrNull(rates?.pressureShare)
+      _cpuPressureTenSecondShare = OrNull(load.pressure?.tenSecondShare)
+      _cpuPressureSeconds = OrNull(load.pressure?.waitingSeconds)
+      _busiestNetRxShare = OrNull(rates?.busiestNetRxShare)
+      _byProcessor = OrNull(load.byProcessor)
+    }
   }
 
   struct Sink: Encodable {
@@ -41,13 +68,29 @@ struct MonitorDocument: Encodable {
     var packets: UInt64
     var p50Seconds: Double
     var p99Seconds: Double
+    var p999Seconds: Double
     var maxSeconds: Double
 
     init(_ summary: ResidenceSummary) {
       packets = summary.packets
       p50Seconds = summary.p50Seconds
       p99Seconds = summary.p99Seconds
+      p999Seconds = summary.p999Seconds
       maxSeconds = summary.maxSeconds
+    }
+  }
+
+  /// How the delay varied on arrival.
+  struct Variation: Encodable {
+    @OrNull var interval: Residence?
+    @OrNull var total: Residence?
+    /// When the largest value of all came.
+    @OrNull var maxTime: String?
+
+    init(_ histogram: VariationHistogram, _ interval: ResidenceSummary?) {
+      _interval = OrNull(interval.map(Residence.init))
+      _total = OrNull(ResidenceSummary(histogram.durations).map(Residence.init))
+      _maxTime = OrNull(histogram.maxAtNs > 0 ? MonitorDocument.text(timeNs: histogram.maxAtNs) : nil)
     }
   }
 
@@ -107,12 +150,7 @@ struct MonitorDocument: Encodable {
 
   private static func node(_ node: MonitorBoard.Node, rows: [MonitorRow]) -> Node {
     let snapshot = node.reading.snapshot
-    let load = snapshot.map {
-      Load(
-        runnableThreads: $0.load.runnableThreads, processors: $0.load.processors,
-        softirqShare: OrNull(node.rates?.softirqShare), softirqSeconds: $0.load.softirqSeconds,
-        totalSeconds: $0.load.totalSeconds)
-    }
+    let load = snapshot.map { Load($0.load, node.rates) }
     return Node(
       node: node.name, state: node.condition.rawValue, staleSeconds: OrNull(node.reading.staleSeconds),
       problem: OrNull(node.reading.problem), time: OrNull(snapshot.map { text(timeNs: $0.timeNs) }),
@@ -194,6 +232,8 @@ extension MonitorDocument.Relay {
         belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
     }
     try container.encode(buckets, forKey: "residenceBuckets")
+    try container.encode(MonitorDocument.Variation(relay.ipdv, row.rates?.ipdv), forKey: "ipdv")
+    try container.encode(MonitorDocument.Variation(relay.pdv, row.rates?.pdv), forKey: "pdv")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
     try container.encode(OrNull(relay.worker), forKey: "worker")
   }

@@ -64,6 +64,7 @@ struct DetailView {
       let bars = Sparkline.text(minute, cells: max(10, min(60, columns - 40)), unicode: style.unicode)
       lines.append(field("", "\(bars) 60s, up to \(Figure.duration(seconds: most))"))
     }
+    lines += variation(row)
     if let rates = row.rates {
       lines.append(field("in", Self.flow(rates.packetsPerSecond, rates.bitsPerSecond)))
       lines.append(field("out", Self.flow(rates.packetsOutPerSecond, rates.bitsOutPerSecond)))
@@ -71,6 +72,19 @@ struct DetailView {
     }
     if relay.transport == .rtp { lines.append(field("lost", loss(row))) }
     return lines
+  }
+
+  /// What the smoothed jitter hides: the largest of many differences, and when it was.
+  private func variation(_ row: MonitorRow) -> [StyledLine] {
+    [("ipdv", row.relay.ipdv, row.rates?.ipdv), ("pdv", row.relay.pdv, row.rates?.pdv)].compactMap {
+      name, histogram, interval in
+      guard let all = ResidenceSummary(histogram.durations) else { return nil }
+      return field(
+        name,
+        Self.summary(interval ?? all)
+          + "; since deployed max \(Figure.duration(seconds: all.maxSeconds)) at \(Figure.clock(timeNs: histogram.maxAtNs))"
+      )
+    }
   }
 
   private func lastSeen(_ relay: RelaySnapshot) -> String {

@@ -101,7 +101,7 @@ public struct WorkerKeeper {
       to: ProcessRelay(
         settings: ProcessRelaySettings(plan.relay),
         account: ProcessAccount(at: shared.counters),
-        flow: sr_worker_flow(shared).assumingMemoryBound(to: ProcessFlow.self),
+        flow: sr_worker_flow(shared).assumingMemoryBound(to: ProcessFlow.self), variations: shared.variations,
         chain: ProcessChain(extensions: chain, shared: shared)))
     var sockets = ProcessSockets()
     for isCompanion in plan.relay.transport == .rtp ? [false, true] : [false] {
@@ -292,6 +292,11 @@ extension UnsafeMutablePointer where Pointee == sr_worker_shared {
   var counters: UnsafeMutablePointer<sr_counters> {
     let offset = MemoryLayout<sr_worker_shared>.offset(of: \.counters)!
     return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_counters.self)
+  }
+
+  var variations: UnsafeMutablePointer<sr_variations> {
+    let offset = MemoryLayout<sr_worker_shared>.offset(of: \.variations)!
+    return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_variations.self)
   }
 
   func account(_ place: Int) -> UnsafeMutablePointer<sr_extension_account> {

@@ -56,7 +56,8 @@ final class WorkerMemory: @unchecked Sendable {
     return ProcessReading(
       counters: counters, jitterSeconds: Double(shared.pointee.jitter_q4_ns) / 16e9,
       jitterMaxSeconds: Double(shared.pointee.jitter_max_q4_ns) / 16e9,
-      ssrc: shared.pointee.has_ssrc == 0 ? nil : shared.pointee.ssrc)
+      ssrc: shared.pointee.has_ssrc == 0 ? nil : shared.pointee.ssrc,
+      variations: shared.pointee.variations)
   }
 
   /// The accounts of so many extensions.
@@ -87,6 +88,7 @@ final class WorkerMemory: @unchecked Sendable {
     shared.pointee.counters = other.shared.pointee.counters
     shared.pointee.queue_drops = other.shared.pointee.queue_drops
     guard keepsFlow else { return }
+    shared.pointee.variations = other.shared.pointee.variations
     shared.pointee.flow_is_kept = other.shared.pointee.flow_is_kept
     shared.pointee.jitter_q4_ns = other.shared.pointee.jitter_q4_ns
     shared.pointee.jitter_max_q4_ns = other.shared.pointee.jitter_max_q4_ns
@@ -115,6 +117,7 @@ final class WorkerMemory: @unchecked Sendable {
       }
     }
     guard keepsFlow else { return }
+    shared.pointee.variations = relay.pointee.variations.pointee
     sr_worker_flow(shared).assumingMemoryBound(to: ProcessFlow.self).initialize(to: relay.pointee.flow.pointee)
     shared.pointee.flow_is_kept = 1
     let jitter = relay.pointee.jitter
