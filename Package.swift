@@ -34,7 +34,7 @@ let package = Package(
     .target(
       name: "CStreamRouter",
       cSettings: oursC,
-      linkerSettings: [.linkedLibrary("bpf")]),
+      linkerSettings: [.linkedLibrary("bpf"), .linkedLibrary("pcap")]),
     // What the author of a relay extension imports. Compiled here to be checked and documented; `extension build`
     // compiles it anew, from the copy within the product, for the kernel and for this machine.
     .target(

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -361,4 +362,8 @@ int sr_thread_begin(const char *name, int cpu) {
         return -EINVAL;
     CPU_SET(cpu, &processors);
     return sched_setaffinity(0, sizeof(processors), &processors) ? -errno : 0;
+}
+
+void sr_thread_timer_slack(unsigned long nanoseconds) {
+    prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0);
 }

@@ -114,4 +114,8 @@ int sr_watch_wait(const struct sr_watch *watch, void **contexts, int capacity);
 // shim because the affinity macros do not reach Swift. 0, or a negative errno.
 int sr_thread_begin(const char *name, int cpu);
 
+// How much later than asked the calling thread's sleeps may end, where it is of ordinary priority. A shim
+// because prctl takes variable arguments.
+void sr_thread_timer_slack(unsigned long nanoseconds);
+
 #endif

@@ -123,13 +123,13 @@ final class BenchTransit: Sendable {
       let results = Results()
       let received = DispatchSemaphore(value: 0)
       Thread.detachNewThread {
-        results.realtime = becomeFIFO(priority: 50)
+        results.realtime = TrafficThread.becomeFIFO(priority: 50)
         results.values = receive(back, expected: count, stop: stop)
         received.signal()
       }
       Thread.detachNewThread {
         sr_thread_begin("sr-pace", 0)
-        _ = becomeFIFO(priority: 40)
+        _ = TrafficThread.becomeFIFO(priority: 40)
         send(out, to: destination, interval: 1_000_000_000 / UInt64(packetsPerSecond), count: count)
         // What is still under way gets a second.
         Thread.sleep(forTimeInterval: 1)
@@ -155,15 +155,6 @@ final class BenchTransit: Sendable {
   private final class Results: @unchecked Sendable {
     var values: [UInt64] = []
     var realtime = false
-  }
-
-  /// For the calling thread alone: what it starts, be it a worker that takes up a continuation, is of normal priority
-  /// (SCHED_RESET_ON_FORK). Without, the busy threads of the next figure would run at SCHED_FIFO too.
-  private static func becomeFIFO(priority: Int32) -> Bool {
-    let resetOnFork: Int32 = 0x4000_0000
-    var parameters = sched_param()
-    parameters.sched_priority = priority
-    return sched_setscheduler(0, SCHED_FIFO | resetOnFork, &parameters) == 0
   }
 
   private static func send(_ descriptor: Int32, to destination: Endpoint, interval: UInt64, count: Int) {

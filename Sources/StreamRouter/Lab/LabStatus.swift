@@ -1,4 +1,5 @@
 import SystemPackage
+import Topology
 
 /// What a lab looks like at one moment.
 public struct LabStatus: Hashable, Sendable, Codable {
@@ -41,6 +42,14 @@ extension Lab {
   public static func running(file: FilePath) -> String? {
     let path = LabFiles.absolute(file).string
     return LabState.topologies().first { (try? LabState.load(topology: $0))?.file == path }
+  }
+
+  /// The topology of a lab that runs, from the file that it runs from.
+  public static func topology(of lab: String) throws -> Topology {
+    guard let state = try LabState.load(topology: lab) else {
+      throw LabError.notRunning(topology: lab, running: LabState.topologies())
+    }
+    return try Topology.load(path: state.file)
   }
 
   /// The only lab that runs.

@@ -304,9 +304,3 @@ extension UnsafeMutablePointer where Pointee == sr_worker_shared {
     return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_extension_account.self) + place
   }
 }
-
-private func monotonicNs() -> UInt64 {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
-}
