@@ -125,7 +125,7 @@ struct LimitJudgeTests {
   }
 
   @Test func strangersAndExtensionsAreNoLoss() {
-    let hops = [Hop(drops: ["drop_source": 900, "drop_extension": 100]), Hop(lost: 100), Hop(lost: 100)]
+    let hops = [Hop(drops: ["drop_source": 300, "drop_extension": 100]), Hop(lost: 100), Hop(lost: 100)]
     #expect(Self.board([StreamLimit(.loss, atMost: 0)], hops).breaches == [])
   }
 

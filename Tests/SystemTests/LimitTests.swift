@@ -152,10 +152,8 @@ private final class BusyProcesses {
   }
 
   func stop() {
-    for process in running {
-      process.terminate()
-      process.waitUntilExit()
-    }
+    // Not waited for: waitUntilExit can wait for ever on a thread without a run loop, and Foundation reaps them.
+    for process in running { process.terminate() }
     running = []
   }
 
