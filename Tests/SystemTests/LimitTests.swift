@@ -152,8 +152,9 @@ private final class BusyProcesses {
   }
 
   func stop() {
-    // Not waited for: waitUntilExit can wait for ever on a thread without a run loop, and Foundation reaps them.
-    for process in running { process.terminate() }
+    // SIGKILL: they inherit a signal mask that blocks SIGTERM from the thread that starts them. Foundation reaps them;
+    // waitUntilExit could wait for ever on a thread without a run loop.
+    for process in running { kill(process.processIdentifier, SIGKILL) }
     running = []
   }
 
