@@ -83,7 +83,7 @@ struct LimitJudgeTests {
     #expect(board.breaches.map(\.node) == ["edge"])
     let breach = try #require(board.breaches.first)
     #expect(breach.place == .link(from: "camera", to: "edge") && abs(breach.measured - 0.1) < 0.01)
-    #expect(breach.description == "loss is 10%, expected at most 1.00%: lost on link camera -> edge")
+    #expect(breach.description == "loss is 10.0%, expected at most 1.00%: lost on link camera -> edge")
     #expect(board.rows.map(\.condition) == [.ok, .limit, .ok])
   }
 

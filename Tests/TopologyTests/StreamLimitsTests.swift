@@ -52,21 +52,21 @@ import Testing
     #expect(try JSONDecoder().decode(StreamLimits.self, from: try JSONEncoder().encode(limits)) == limits)
   }
 
-  /// In column 55 of line 8 the value begins.
+  /// In column 55 of line 9 the value begins.
   @Test(arguments: [
-    ("5", "8:", "expectation belongs"), ("{}", "8:", "expect is empty"),
-    ("[loss]", "8:", "expectation belongs"),
-    ("{jiter: 5ms}", "8:55", "did you mean 'jitter'?"), ("{jitter-p99: 5ms}", "8:55", "unknown key"),
-    ("{jitter: 5}", "8:63", "jitter is '5'; write a time with its unit"),
-    ("{jitter: 5m}", "8:63", "write a time"), ("{jitter: -5ms}", "8:63", "write a time"),
-    ("{jitter: 5 ms}", "8:63", "write a time"), ("{jitter: 1e3ms}", "8:63", "write a time"),
-    ("{jitter: .5ms}", "8:63", "write a time"), ("{jitter: 3601s}", "8:63", "at most 3600s"),
-    ("{jitter: [5ms]}", "8:63", "jitter is a list"), ("{jitter: }", "8:", "jitter is nothing"),
-    ("{loss: 1}", "8:61", "write 0, or a share"), ("{loss: 101%}", "8:61", "loss is '101%'"),
-    ("{loss: '0'}", "8:61", "write 0"), ("{loss: 0.0.1%}", "8:61", "write 0"),
-    ("{rate: 5M}", "8:61", "write bits a second as 1M..8M"), ("{rate: 8M..1M}", "8:61", "rate is"),
-    ("{rate: '..'}", "8:61", "rate is"), ("{rate: 1M...8M}", "8:61", "rate is"),
-    ("{rate: 1T..}", "8:61", "rate is"), ("{rate: 99999999999999999999..}", "8:61", "rate is"),
+    ("5", "9:", "expectation belongs"), ("{}", "9:", "expect is empty"),
+    ("[loss]", "9:", "expectation belongs"),
+    ("{jiter: 5ms}", "9:55", "did you mean 'jitter'?"), ("{jitter-p99: 5ms}", "9:55", "unknown key"),
+    ("{jitter: 5}", "9:63", "jitter is '5'; write a time with its unit"),
+    ("{jitter: 5m}", "9:63", "write a time"), ("{jitter: -5ms}", "9:63", "write a time"),
+    ("{jitter: 5 ms}", "9:63", "write a time"), ("{jitter: 1e3ms}", "9:63", "write a time"),
+    ("{jitter: .5ms}", "9:63", "write a time"), ("{jitter: 3601s}", "9:63", "at most 3600s"),
+    ("{jitter: [5ms]}", "9:63", "jitter is a list"), ("{jitter: }", "9:", "jitter is nothing"),
+    ("{loss: 1}", "9:61", "write 0, or a share"), ("{loss: 101%}", "9:61", "loss is '101%'"),
+    ("{loss: '0'}", "9:61", "write 0"), ("{loss: 0.0.1%}", "9:61", "write 0"),
+    ("{rate: 5M}", "9:61", "write bits a second as 1M..8M"), ("{rate: 8M..1M}", "9:61", "rate is"),
+    ("{rate: '..'}", "9:61", "rate is"), ("{rate: 1M...8M}", "9:61", "rate is"),
+    ("{rate: 1T..}", "9:61", "rate is"), ("{rate: 99999999999999999999..}", "9:61", "rate is"),
   ])
   func wrongOnesAreReported(_ expect: String, place: String, part: String) {
     let problems = Topology.problems(Self.yaml(expect))

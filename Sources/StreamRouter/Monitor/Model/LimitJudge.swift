@@ -100,7 +100,7 @@ struct LimitJudge {
     var passed = before[index].flatMap { gone[$0] } ?? 0
     var found: [LimitBreach] = []
     func add(_ own: Double, _ place: LimitBreach.Place, _ cause: String) {
-      let sum = 1 - (1 - passed) * (1 - own)
+      let sum = passed + (1 - passed) * own
       if own > 0, sum > allowed, passed <= allowed || own > allowed {
         found.append(breach(limit, passed <= allowed ? sum : own, at: index, place, cause))
       }
