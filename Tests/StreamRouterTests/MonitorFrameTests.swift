@@ -199,7 +199,7 @@ import Testing
           HOP          place on the stream's way, 0 where it enters
           NODE         the node that runs the relay
           ENGINE       where the relay runs
-          STATE        ok, idle, limit (broken), loss, drop, cut (by an extension), ne…
+          STATE        ok, idle, limit, loss, drop, cut (by an extension), new, stale
           PKT/S        datagrams a second that arrived
           BIT/S        bits a second of payload that arrived
           LOSS%        RTP packets missing on arrival, of those expected in the interval

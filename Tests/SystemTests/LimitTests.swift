@@ -127,12 +127,12 @@ struct LimitTests {
       #expect(none.status == "exited(64)")
       // The nodes still go by the file that they read.
       let known = try await LabShell.attempt(
-        program, ["check", "--topology", live.topology.name, "--for", "500ms"])
+        "env", [program, "check", "--topology", live.topology.name, "--for", "500ms"])
       #expect(known.status == "exited(2)", "nothing is sent, and a rate is expected: \(known)")
     }
     let program = try LabFiles.ownExecutable().removingLastComponent().appending("streamrouter").string
     let gone = try await LabShell.attempt(
-      program, ["check", "--topology", live.topology.name, "--for", "500ms"])
+      "env", [program, "check", "--topology", live.topology.name, "--for", "500ms"])
     #expect(gone.status == "exited(69)")
   }
 }
