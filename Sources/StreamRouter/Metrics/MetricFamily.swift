@@ -83,11 +83,11 @@ struct MetricFamily: Hashable, Sendable {
     "relay_residence_seconds", .histogram, "From a packet's arrival at the hop to its hand-over, in seconds",
     labels: relayLabels)
   static let ipdv = MetricFamily(
-    "relay_packet_delay_variation_seconds", .histogram,
+    "relay_inter_packet_delay_variation_seconds", .histogram,
     "Change of delay from packet to packet on arrival (RFC 3393), without its sign, in seconds",
     labels: relayLabels)
   static let pdv = MetricFamily(
-    "relay_delay_variation_seconds", .histogram,
+    "relay_packet_delay_variation_seconds", .histogram,
     "Delay over that of the quickest packet on arrival (RFC 5481); streams of protocol rtp, in seconds",
     labels: relayLabels)
   static let workerRestarts = MetricFamily(
