@@ -63,7 +63,7 @@ function __streamrouter_parse_tokens -S
         case 'replay'
             __streamrouter_parse_subcommand 1 'to=' 'stream=' 'topology=' 'from=' 'speed=' 'loop' 'times=' 'filter=' 'ssrc=' 'payload-type=' 'sequence=' 'timestamp=' 'realtime' 'json' 'version' 'h/help'
         case 'bench'
-            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'only=+' 'extension=+' 'json' 'version' 'h/help'
+            __streamrouter_parse_subcommand 0 'repetitions=' 'seconds=' 'busy-threads=' 'transit-packets=' 'only=+' 'extension=+' 'without-account' 'json' 'version' 'h/help'
         case 'extension'
             __streamrouter_parse_subcommand 0 'version' 'h/help'
             switch $unparsed_tokens[1]
@@ -297,6 +297,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" transit-packets' -l 'transit-packets' -d 'Packets of each transit figure, at 5,000 a second.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'only' -d 'Measure only this: cost, throughput, transit. Repeatable.' -rfka 'cost throughput transit'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench"' -l 'extension' -d 'Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.' -rfa '(for p in (string match -e -- \'*/\' (commandline -t);or printf \n)*.\'srx\';printf %s\n $p;end;__fish_complete_directories (commandline -t) \'\')'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" without-account' -l 'without-account' -d 'Also measure costs with the account left out.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" json' -l 'json' -d 'Print the results as one JSON document.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter bench" h help' -s 'h' -l 'help' -d 'Show help information.'
