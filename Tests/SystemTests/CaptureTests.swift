@@ -146,7 +146,7 @@ struct CaptureTests {
     try await live.use {
       for (side, payloadType) in [(CapturePoint.Side.before, UInt8(96)), (.after, 111)] {
         let report = try await Self.capture(live, at: "camera", side, file: "\(side).pcapng", packets: 500)
-        let file = try ReplayFile(path: try #require(report.files.first), filter: "")
+        let file = try CaptureFile(path: try #require(report.files.first), filter: "")
         var types: [UInt8: Int] = [:]
         while let datagram = try file.next() { types[datagram.payload[1] & 0x7f, default: 0] += 1 }
         #expect(types == [payloadType: 500], "\(side)")
@@ -168,7 +168,7 @@ struct CaptureTests {
       #expect(left.first?.hasPrefix("ring-000") == true)
       var count = 0
       for file in report.files {
-        let survey = try ReplayFile.survey(path: file, filter: "")
+        let survey = try ReplaySurvey.of(path: file, filter: "")
         #expect(survey.largest == 200 && survey.left == 0)
         count += Int(survey.packets)
       }
