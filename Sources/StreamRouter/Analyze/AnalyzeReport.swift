@@ -127,22 +127,22 @@ extension AnalyzeReport {
     var lines = ["\(stream.source) -> \(stream.destination)", ReceiveReport.text(figures)]
     if stream.clockRateFrom == .assumed {
       lines.append(
-        "      \(figures.clockRate) Hz is assumed: give --sdp, or --clock-rate \(figures.payloadTypes.first ?? 0)=HZ"
+        "    \(figures.clockRate) Hz is assumed: give --sdp, or --clock-rate \(figures.payloadTypes.first ?? 0)=HZ"
       )
     }
     lines.append(
-      "      change of delay (IPDV)  p50 \(duration(figures.ipdv.p50Seconds))  p99 \(duration(figures.ipdv.p99Seconds))  "
+      "    change of delay (IPDV)  p50 \(duration(figures.ipdv.p50Seconds))  p99 \(duration(figures.ipdv.p99Seconds))  "
         + "max \(duration(figures.ipdv.maxSeconds)) at \(duration(figures.ipdv.maxAtSeconds))")
     if bursts.bursts > 0 || figures.loss.lost > 0 {
       lines.append(
-        "      losses  most in a row \(Figure.grouped(bursts.longestRun))  bursts \(Figure.grouped(bursts.bursts))  "
+        "    losses  most in a row \(Figure.grouped(bursts.longestRun))  bursts \(Figure.grouped(bursts.bursts))  "
           + "in bursts \(Figure.percent(bursts.density)) %  between \(Figure.percent(bursts.gapDensity)) %")
     }
     if let drift = figures.clock.driftPpm, abs(drift) < 1e6 {
-      lines.append("      sender's clock  \(Int(drift.rounded())) ppm fast")
+      lines.append("    sender's clock  \(Int(abs(drift).rounded())) ppm \(drift < 0 ? "slow" : "fast")")
     }
     lines.append(
-      "      as Wireshark counts, ms  lost \(wireshark.lost)  delta \(milliseconds(wireshark.minDeltaSeconds)) "
+      "    as Wireshark counts, ms  lost \(wireshark.lost)  delta \(milliseconds(wireshark.minDeltaSeconds)) "
         + "\(milliseconds(wireshark.meanDeltaSeconds)) \(milliseconds(wireshark.maxDeltaSeconds))  jitter "
         + "\(milliseconds(wireshark.minJitterSeconds)) \(milliseconds(wireshark.meanJitterSeconds)) "
         + "\(milliseconds(wireshark.maxJitterSeconds))  (least, mean, most)")
