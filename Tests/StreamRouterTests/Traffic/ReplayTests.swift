@@ -106,17 +106,17 @@ import Topology
 
   @Test("files that are none, or damaged anywhere, are refused or read, and never trap")
   func hostile() async throws {
-    #expect(throws: TrafficError.self) { try ReplayFile.survey(path: "/nonexistent", filter: "") }
+    #expect(throws: CaptureError.self) { try ReplaySurvey.of(path: "/nonexistent", filter: "") }
     let path = try Self.file()
     defer { try? FileManager.default.removeItem(atPath: path) }
-    #expect(throws: TrafficError.self) { try ReplayFile.survey(path: path, filter: "nonsense and") }
+    #expect(throws: CaptureError.self) { try ReplaySurvey.of(path: path, filter: "nonsense and") }
     let good = try #require(FileManager.default.contents(atPath: path))
     for place in stride(from: 0, to: good.count, by: 3) {
       var bad = good
       bad[place] ^= 0xff
       if place % 2 == 0 { bad.removeLast(place / 2) }
       try bad.write(to: URL(filePath: path))
-      _ = try? ReplayFile.survey(path: path, filter: "")
+      _ = try? ReplaySurvey.of(path: path, filter: "")
     }
   }
 }
