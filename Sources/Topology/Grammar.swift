@@ -20,8 +20,9 @@ enum Grammar {
   static let link = Form(name: "link", required: ["between"], optional: ["addresses", "mtu"])
   static let stream = Form(
     name: "stream", required: ["protocol", "from", "to"],
-    optional: ["via", "sources", "family", "dscp", "clockRate", "extensions"])
+    optional: ["via", "sources", "family", "dscp", "clockRate", "extensions", "expect"])
   static let `extension` = Form(name: "extension", required: ["name"], optional: ["with", "at"])
+  static let expectation = Form(name: "expectation", required: [], optional: StreamLimit.names)
 
   static let engines = EngineChoice.allCases.map(\.rawValue)
   static let protocols = StreamProtocol.allCases.map(\.rawValue)

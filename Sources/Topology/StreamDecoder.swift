@@ -16,11 +16,12 @@ extension TopologyDecoder {
     let dscp = keys["dscp"].flatMap { decodeDscp($0) }
     let clockRate = keys["clockRate"].flatMap { decodeClockRate($0, transport: transport) }
     let extensions = keys["extensions"].map { decodeExtensions($0, stream: index) } ?? []
+    let limits = keys["expect"].flatMap { decodeLimits($0, transport: transport) }
     // What is wrong is reported by now; without its two ends nothing more can be said of the stream.
     guard let transport, let from, let to, let via, let sources else { return nil }
     return Stream(
       name: name, transport: transport, from: from, via: via, to: to, sources: sources, family: family,
-      dscp: dscp, clockRate: clockRate, extensions: extensions)
+      dscp: dscp, clockRate: clockRate, extensions: extensions, limits: limits)
   }
 
   private mutating func decodeFrom(_ value: YAMLValue, transport: StreamProtocol?, stream: Int) -> NodePort? {

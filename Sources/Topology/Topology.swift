@@ -21,6 +21,13 @@ public struct Topology: Hashable, Sendable {
   }
 
   public func node(_ name: String) -> Node? { nodes.first { $0.name == name } }
+
+  /// What is expected of the streams, by name; streams without limits are not in it.
+  public var limits: [String: StreamLimits] {
+    Dictionary(
+      streams.compactMap { stream in stream.limits.map { (stream.name, $0) } },
+      uniquingKeysWith: { first, _ in first })
+  }
 }
 
 /// A machine that runs `streamrouter node`.
@@ -100,11 +107,13 @@ public struct Stream: Hashable, Sendable {
   public var clockRate: UInt32?
   /// What hops run on each packet, in the order in which they run it.
   public var extensions: [ExtensionUse]
+  /// What is expected of it at every hop; nil: nothing is. Relays do not depend on it.
+  public var limits: StreamLimits?
 
   public init(
     name: String, transport: StreamProtocol, from: NodePort, via: [String] = [], to: [Sink],
     sources: [AddressPrefix] = [], family: IPAddress.Family? = nil, dscp: UInt8? = nil,
-    clockRate: UInt32? = nil, extensions: [ExtensionUse] = []
+    clockRate: UInt32? = nil, extensions: [ExtensionUse] = [], limits: StreamLimits? = nil
   ) {
     self.name = name
     self.transport = transport
@@ -116,6 +125,7 @@ public struct Stream: Hashable, Sendable {
     self.dscp = dscp
     self.clockRate = clockRate
     self.extensions = extensions
+    self.limits = limits
   }
 }
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Foundation
 import StreamRouter
-import Topology
 
 /// `streamrouter monitor`: chooses between the live view and a report, and maps how they end to exit codes.
 struct MonitorCommand: AsyncParsableCommand {
@@ -75,7 +74,7 @@ struct MonitorCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let source = try self.source()
+    let source = try NodeReference(file: file, topology: topology).source
     let environment = ProcessInfo.processInfo.environment
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let style = MonitorStyle(environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii)
@@ -83,30 +82,6 @@ struct MonitorCommand: AsyncParsableCommand {
       format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
       && !MonitorStyle.isDumb(environment)
     if isLive { try await live(source, style) } else { try await report(source, style) }
-  }
-
-  /// Where readings come from: the nodes that the file names, else those of the one topology that runs here.
-  func source() throws -> any SnapshotSource {
-    if let file {
-      do {
-        let read = try Topology.load(path: file)
-        return ControlSnapshotSource(topology: read.name, nodes: read.nodes.map(\.name))
-      } catch {
-        Report.note("\(error)")
-        throw ExitCode(64)
-      }
-    }
-    if let topology { return ControlSnapshotSource(running: topology) }
-    let running = ControlSnapshotSource.runningTopologies()
-    guard running.count < 2 else {
-      throw ValidationError(
-        "several topologies run here (\(running.joined(separator: ", "))): give --topology NAME")
-    }
-    guard let only = running.first else {
-      Report.error("no node runs here; bring a lab up with 'streamrouter lab up FILE'")
-      throw ExitCode(69)
-    }
-    return ControlSnapshotSource(running: only)
   }
 
   /// nil where none was asked for.
@@ -137,12 +112,7 @@ struct MonitorCommand: AsyncParsableCommand {
   }
 
   private func noNodeAnswers(_ readings: [NodeReading]) -> ExitCode {
-    var message = "streamrouter monitor: no node answers\n"
-    for reading in readings { message += "  \(reading.node): \(reading.problem ?? "no answer")\n" }
-    message += "bring the lab up with 'streamrouter lab up \(file ?? "FILE")', "
-    message += "or start each node with 'streamrouter node'\n"
-    FileHandle.standardError.write(Data(message.utf8))
-    return ExitCode(69)
+    NodeReference.noNodeAnswers(readings, command: "monitor", file: file)
   }
 }
 

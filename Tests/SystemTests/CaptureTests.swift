@@ -226,7 +226,7 @@ struct CaptureTests {
     }
     try await live.use {
       let report = try await Self.capture(
-        live, at: "studio", .before, file: "trigger.pcapng", packets: 8000, rate: 2000
+        live, at: "studio", .before, file: "trigger.pcapng", packets: 12_000, rate: 2000
       ) {
         $0.triggers = [Threshold("loss>0")!]
         $0.keepSeconds = 0.5
@@ -236,14 +236,14 @@ struct CaptureTests {
         try await Task.sleep(for: .milliseconds(100))
         try await impair(["--clear"])
       }
-      #expect(report.triggers.count == 1 && report.triggers.first?.text.hasPrefix("loss>0: ") == true)
-      #expect(report.packets > 1000 && report.packets < 7500, "neither nothing nor all: \(report.packets)")
+      #expect(!report.triggers.isEmpty && report.triggers.first?.text.hasPrefix("loss>0: ") == true)
+      #expect(report.packets > 1000 && report.packets < 11_500, "neither nothing nor all: \(report.packets)")
       let file = try #require(report.files.first)
       guard let rows = try await Self.tshark(file, ["frame.time_relative", "frame.comment"]) else { return }
       let place = try #require(rows.firstIndex { $0[1].contains("trigger loss>0: ") })
       let seconds = try #require(Double(rows[place][0]))
-      #expect(abs(seconds - 0.5) < 0.1, "what came half a second before it is there")
-      #expect(place > 500)
+      #expect(seconds > 0.2 && seconds <= 0.5, "what came half a second before it is there")
+      #expect(place > 200)
     }
   }
 

@@ -97,7 +97,8 @@ public struct NodeDaemon: Sendable {
     }
     let options = Reconciler.Options(
       engine: node.engine, scheduling: node.scheduling, pins: paths.pins.string,
-      relayCapacity: configuration.relayCapacity, extensions: objects, extensionStore: paths.extensions.string)
+      relayCapacity: configuration.relayCapacity, extensions: objects, extensionStore: paths.extensions.string,
+      limits: topology.limits)
     return (topology, relays, options)
   }
 }

@@ -17,11 +17,14 @@ public actor Reconciler {
     public var extensions: [String: ExtensionObject]
     /// Where copies of those that run are kept for the next daemon.
     public var extensionStore: String?
+    /// What is expected of the streams, by name. It changes nothing about how a relay runs, so a new limit makes no
+    /// change to carry out.
+    public var limits: [String: StreamLimits]
 
     public init(
       engine: EngineChoice, scheduling: Scheduling = .other, pins: String,
       relayCapacity: Int = Int(SR_DEFAULT_RELAYS.rawValue), extensions: [String: ExtensionObject] = [:],
-      extensionStore: String? = nil
+      extensionStore: String? = nil, limits: [String: StreamLimits] = [:]
     ) {
       self.engine = engine
       self.scheduling = scheduling
@@ -29,6 +32,7 @@ public actor Reconciler {
       self.relayCapacity = relayCapacity
       self.extensions = extensions
       self.extensionStore = extensionStore
+      self.limits = limits
     }
   }
 
@@ -48,6 +52,8 @@ public actor Reconciler {
   private var sandboxObstacle: EngineError?
   private var running: [String: Running] = [:]
   private var adopted = false
+  /// Those of the file that runs: a file that was refused says nothing about it.
+  private var limits: [String: StreamLimits] = [:]
 
   public init(options: Options, log: Logger) {
     self.options = options
@@ -81,6 +87,7 @@ public actor Reconciler {
         throw error
       }
     }
+    limits = self.options.limits
     try await settle()
     shelf.keepOnly(usedBy: wanted)
     return done
@@ -92,6 +99,7 @@ public actor Reconciler {
     return found.map { found in
       var found = found
       found.engineReason = running[found.stream]?.reason
+      found.limits = limits[found.stream]
       return found
     }.sorted { ($0.stream, $0.hop) < ($1.stream, $1.hop) }
   }

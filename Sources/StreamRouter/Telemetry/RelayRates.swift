@@ -20,6 +20,9 @@ public struct RelayRates: Hashable, Sendable {
   /// Inter-packet delay variation on arrival over the packets of the interval, and packet delay variation.
   public var ipdv: ResidenceSummary?
   public var pdv: ResidenceSummary?
+  /// The highest interarrival jitter (RFC 3550) that is known of the interval, in seconds: that at its end, or the
+  /// maximum since the relay was deployed where that rose in it. nil where no packet came.
+  public var jitterSeconds: Double?
   /// Whether the counters began again in the interval.
   public var restarted: Bool
 
@@ -56,6 +59,10 @@ public struct RelayRates: Hashable, Sendable {
       let before = restarted ? ResidenceHistogram() : of(earlier)
       let histogram = of(later).since(before)
       return ResidenceSummary(histogram, maxNs: histogram.intervalMaxNs(maxBeforeNs: before.maxNs))
+    }
+    if counters["packets_in"] ?? 0 > 0 {
+      let rose = !restarted && later.jitterMaxSeconds > earlier.jitterMaxSeconds
+      jitterSeconds = rose ? later.jitterMaxSeconds : later.jitterSeconds
     }
     residence = summary(\.residence)
     ipdv = summary(\.ipdv.durations)

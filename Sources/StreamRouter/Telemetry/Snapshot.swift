@@ -67,6 +67,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var extensions: [ExtensionSnapshot]
   /// Engine process, relays with extensions: how the process that runs them fared.
   public var worker: RelayWorkerSnapshot?
+  /// What the node's topology expects of the stream, for whoever reads the node without the file; nil: nothing.
+  public var limits: StreamLimits?
 
   public init(
     stream: String, hop: Int, transport: StreamProtocol, ingress: Endpoint, sinks: [RelaySink],

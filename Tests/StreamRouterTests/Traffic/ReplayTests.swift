@@ -59,10 +59,13 @@ import Topology
 
   @Test("every byte in its order, in the file's own time", .timeLimit(.minutes(1)))
   func asItIs() async throws {
+    let begin = ContinuousClock.now
     let (report, datagrams) = try await Self.run(Self.file([[1, 2, 3]])) { _ in }
+    // Packets may be late on a busy machine, and none is early.
+    #expect(begin.duration(to: .now) >= .milliseconds(120))
     #expect(datagrams == Self.sequences.map(Self.packet))
     #expect(report.packets == 7 && report.rounds == 1 && report.left == 1)
-    #expect(report.seconds >= 0.1199 && abs(report.fileSeconds - 0.12) < 1e-6)
+    #expect(abs(report.fileSeconds - 0.12) < 1e-6)
   }
 
   @Test("numbers go on over the rounds, with the same gap and disorder in each", .timeLimit(.minutes(1)))

@@ -1,3 +1,5 @@
+import Topology
+
 /// All that the readings so far tell: the nodes and their relays, with rates over the last interval.
 ///
 /// A value without clock or terminal: readings and the time come in, rows come out. Live view and reports share
@@ -32,6 +34,14 @@ struct MonitorBoard: Sendable {
   /// In the order of the nodes, then as each node reports them.
   private(set) var rows: [MonitorRow] = []
 
+  /// Which limits were broken in the latest interval, in the order of the streams' names, hops and limits.
+  private(set) var breaches: [LimitBreach] = []
+
+  /// What streams are judged by instead of what the nodes say of them; nil: what the nodes say.
+  var limits: [String: StreamLimits]?
+
+  init(limits: [String: StreamLimits]? = nil) { self.limits = limits }
+
   /// Whether any node gave an answer in the latest readings.
   var anyNodeUp: Bool { nodes.contains { $0.condition == .up } }
 
@@ -55,6 +65,11 @@ struct MonitorBoard: Sendable {
       take(reading, before: before, rowsBefore: rowsBefore)
     }
     judgeLinks()
+    breaches = LimitJudge(rows: rows, nodes: nodes).breaches()
+    for breach in breaches {
+      guard let row = rows.firstIndex(where: { $0.id == breach.row }) else { continue }
+      rows[row].breaches.append(breach)
+    }
   }
 
   /// Follows each stream from hop to hop. Where the hop before is not known to the monitor, what is missing counts as lost
@@ -94,7 +109,8 @@ struct MonitorBoard: Sendable {
       node.rates = isRepeated ? before?.rates : NodeRates(from: last, to: snapshot)
     }
     nodes.append(node)
-    for relay in snapshot.relays {
+    for var relay in snapshot.relays {
+      if let limits { relay.limits = limits[relay.stream] }
       var row = MonitorRow(node: reading.node, relay: relay, staleSeconds: reading.staleSeconds)
       if let known = rowsBefore[row.id] {
         row.history = known.history

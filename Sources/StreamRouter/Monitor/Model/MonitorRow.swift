@@ -13,6 +13,8 @@ struct MonitorRow: Sendable, Identifiable {
     case stale
     /// One reading only: no rates yet.
     case new
+    /// A limit that the topology puts on the stream was broken in the interval, and by this hop or on the way to it.
+    case limit
     /// This hop dropped packets in the interval that it should have sent on.
     case drop
     /// Packets were lost on the way from the hop before, or before the stream came here.
@@ -34,6 +36,8 @@ struct MonitorRow: Sendable, Identifiable {
   /// Packets that the link to this hop lost in the interval; at hop 0, those missing on arrival. nil: not known.
   var linkLost: UInt64?
   var link = LinkLoss()
+  /// Limits that were broken in the interval, by this hop or on the way to it.
+  var breaches: [LimitBreach] = []
   /// The node's latest answer is the one before.
   var isRepeated = false
 
@@ -42,6 +46,7 @@ struct MonitorRow: Sendable, Identifiable {
   var condition: Condition {
     if staleSeconds != nil { return .stale }
     guard let rates else { return .new }
+    if !breaches.isEmpty { return .limit }
     if rates.dropped > rates.droppedByExtensions { return .drop }
     if linkLost ?? 0 > 0 { return .loss }
     if rates.droppedByExtensions > 0 { return .cut }

@@ -38,6 +38,14 @@ struct DetailView {
       field("ingress", "\(relay.ingress) \(relay.transport.rawValue)"),
       field("engine", relay.engine.rawValue),
     ]
+    if let limits = relay.limits {
+      lines.append(field("expected", limits.limits.map(\.description).joined(separator: ", ")))
+      for (index, breach) in row.breaches.enumerated() {
+        var line = field(index == 0 ? "broken" : "", "")
+        line.append(breach.description, .warning)
+        lines.append(line)
+      }
+    }
     if let reason = relay.engineReason { lines.append(field("", reason)) }
     if let worker = relay.worker, worker.restarts > 0 {
       var line = field("worker", "")

@@ -64,7 +64,7 @@ struct TableView {
     switch condition {
     case .ok: .good
     case .idle, .new, .cut: .faint
-    case .loss, .stale: .warning
+    case .limit, .loss, .stale: .warning
     case .drop: .bad
     }
   }

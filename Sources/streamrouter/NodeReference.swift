@@ -1,0 +1,50 @@
+import ArgumentParser
+import Foundation
+import StreamRouter
+import Topology
+
+/// The nodes that monitor and check read: those of a file, of a topology by its name, or of the one that runs here.
+struct NodeReference {
+  let source: any SnapshotSource
+  /// nil where no file was given.
+  let topology: Topology?
+
+  init(file: String?, topology name: String?) throws {
+    if let file {
+      do {
+        let read = try Topology.load(path: file)
+        topology = read
+        source = ControlSnapshotSource(topology: read.name, nodes: read.nodes.map(\.name))
+        return
+      } catch {
+        Report.note("\(error)")
+        throw ExitCode(64)
+      }
+    }
+    topology = nil
+    if let name {
+      source = ControlSnapshotSource(running: name)
+      return
+    }
+    let running = ControlSnapshotSource.runningTopologies()
+    guard running.count < 2 else {
+      throw ValidationError(
+        "several topologies run here (\(running.joined(separator: ", "))): give --topology NAME")
+    }
+    guard let only = running.first else {
+      Report.error("no node runs here; bring a lab up with 'streamrouter lab up FILE'")
+      throw ExitCode(69)
+    }
+    source = ControlSnapshotSource(running: only)
+  }
+
+  /// Says on standard error why, and what to do.
+  static func noNodeAnswers(_ readings: [NodeReading], command: String, file: String?) -> ExitCode {
+    var message = "streamrouter \(command): no node answers\n"
+    for reading in readings { message += "  \(reading.node): \(reading.problem ?? "no answer")\n" }
+    message += "bring the lab up with 'streamrouter lab up \(file ?? "FILE")', "
+    message += "or start each node with 'streamrouter node'\n"
+    FileHandle.standardError.write(Data(message.utf8))
+    return ExitCode(69)
+  }
+}
