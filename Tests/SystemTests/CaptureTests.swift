@@ -176,7 +176,7 @@ struct CaptureTests {
       let report = try CaptureAnalysis.run(.init(file: try #require(captured.files.first)))
       let ours = try #require(report.streams.first)
       let theirs = try #require(received.sources.first)
-      #expect(report.streams.count == 1 && ours.destination.port == 5004)
+      #expect(report.streams.count == 1)
       #expect(report.packets == received.packets && report.bytes == received.bytes && report.rest.isEmpty)
       let (a, b) = (ours.figures, theirs)
       #expect(a.ssrc == b.ssrc && a.payloadTypes == b.payloadTypes && a.clockRate == b.clockRate)

@@ -61,11 +61,11 @@ struct ExtensionCaptureTests {
   /// The arrival times of the capture count: 50 packets a second are within a limit of 60, and not of 20.
   @Test func timesAreThoseOfTheCapture() async throws {
     let police = try await ExtensionWorkbench.shared.shipped("Police")
-    let filter = "udp[20:4] = 0x11111111"
+    let filter = "udp[16:4] = 0x11111111"
     let within = try Self.run("two", on: [police], filter: filter, with: ["packetsPerSecond": "60"])
     #expect(within.packets == 150 && within.dropped == 0)
     let above = try Self.run("two", on: [police], filter: filter, with: ["packetsPerSecond": "20"])
-    #expect(above.dropped > 0 && above.forwarded >= 60)
+    #expect((50...80).contains(above.forwarded), "\(above.forwarded)")
   }
 
   @Test func nothingToRun() async throws {
