@@ -53,7 +53,7 @@ public struct StreamLimit: Hashable, Sendable, Codable {
   public var name: String { figure.rawValue + (share.map { "-" + $0.rawValue } ?? "") }
 
   /// All limits that there are, without bounds, in the order of their figures.
-  static let all: [StreamLimit] = Figure.allCases.flatMap { figure in
+  public static let all: [StreamLimit] = Figure.allCases.flatMap { figure in
     figure.isDistribution ? Share.allCases.map { StreamLimit(figure, $0) } : [StreamLimit(figure)]
   }
 

@@ -32,6 +32,7 @@ import Testing
             family: ipv4
             dscp: ef
             clockRate: 48000
+            expect: {loss: 0}
           t: {protocol: udp, from: a:7001, to: "[2001:db8::1]:7000", dscp: 10, family: ipv6}
         """, file: "full.yaml")
     #expect(
@@ -54,7 +55,7 @@ import Testing
                 .node(NodePort(node: "c", port: 5004)), .host(Endpoint(address: ip("192.0.2.7"), port: 6000)),
               ],
               sources: [AddressPrefix(ip("10.0.0.2")), AddressPrefix("192.0.2.0/24")!], family: .ipv4, dscp: 46,
-              clockRate: 48000),
+              clockRate: 48000, limits: StreamLimits([StreamLimit(.loss, atMost: 0)])),
             Stream(
               name: "t", transport: .udp, from: NodePort(node: "a", port: 7001),
               to: [.host(Endpoint(address: ip("2001:db8::1"), port: 7000))], family: .ipv6, dscp: 10),

@@ -16,6 +16,7 @@ import Testing
       (schema.root, Grammar.topology), (schema.definition("node"), Grammar.node),
       (schema.definition("scheduling"), Grammar.scheduling), (schema.definition("link"), Grammar.link),
       (schema.definition("stream"), Grammar.stream), (schema.definition("extension"), Grammar.extension),
+      (schema.definition("expectation"), Grammar.expectation),
     ]
     for (object, form) in forms {
       #expect(object["type"] as? String == "object", "\(form.name)")
@@ -27,7 +28,7 @@ import Testing
     let definitions = schema.root["definitions"] as? [String: [String: Any]] ?? [:]
     #expect(
       Set(definitions.filter { $0.value["properties"] != nil }.keys) == [
-        "node", "scheduling", "link", "stream", "extension",
+        "node", "scheduling", "link", "stream", "extension", "expectation",
       ])
   }
 
@@ -102,6 +103,31 @@ import Testing
     #expect(Topology.problems(yaml).isEmpty == matches)
   }
 
+  @Test func limitsHaveTheSamePatterns() {
+    let fields = properties(schema.definition("expectation"))
+    #expect(schema.definition("duration")["pattern"] as? String == StreamLimit.timePattern)
+    #expect((fields["rate"] as? [String: Any])?["pattern"] as? String == StreamLimit.ratePattern)
+    let loss = alternatives(fields["loss"])
+    #expect((loss.last as? [String: Any])?["pattern"] as? String == StreamLimit.lossPattern)
+    #expect(range(loss.first) == 0...0)
+  }
+
+  @Test(arguments: [
+    "1ms", "1.5us", "0ns", "1", "1m", ".5s", "1.s", "1 s", "-1s", "0%", "1.5%", "%", "-1%", "1..", "..1", "..",
+    "1..2",
+    "1k..2.5Mbit", "1kb..", "1...2", "..2bit", "1M", "",
+  ])
+  func thePatternsOfLimitsMeanWhatTheDecoderReads(_ text: String) {
+    let patterns: [(StreamLimit, String)] = [
+      (StreamLimit(.jitter), StreamLimit.timePattern), (StreamLimit(.loss), StreamLimit.lossPattern),
+      (StreamLimit(.rate), StreamLimit.ratePattern),
+    ]
+    for (limit, pattern) in patterns {
+      let matches = text.range(of: pattern, options: .regularExpression) != nil
+      #expect((limit.bounded(by: text, plain: false) != nil) == matches, "\(limit.name)")
+    }
+  }
+
   @Test(arguments: ["a", "A", "aB_9", "9a", "_a", "", "a-b", "é", "a b"])
   func thePatternOfParametersMeansWhatTheDecoderChecks(_ name: String) {
     let matches = name.range(of: Grammar.parameterNamePattern, options: .regularExpression) != nil
@@ -146,6 +172,8 @@ import Testing
     use("[]"), use("Police"), use("{with: {a: 1}}"), use("{name: p, with: {}}"), use("{name: p, with: {a: x}}"),
     use("{name: p, with: {a: [1]}}"), use("{name: p, with: {a: 'true'}}"), use("{name: p, with: {a-b: 1}}"),
     use("{name: p, at: []}"), use("{name: p, when: 1}"), use("[p, [p]]"),
+    expect("{}"), expect("5ms"), expect("{jitter: 5}"), expect("{jitter: 5m}"), expect("{loss: 1}"),
+    expect("{loss: '0'}"), expect("{rate: 5M}"), expect("{jitter-p99: 1ms}"), expect("{ipdv: 1ms}"),
   ])
   func bothRefuse(_ body: String) throws {
     let yaml = "version: 1\nname: x\n" + body
@@ -159,6 +187,8 @@ import Testing
   @Test(arguments: [
     use("police"), use("[police]"), use("[police, {name: police, at: all}]"), use("{name: p, at: [a]}"),
     use("{name: p, with: {a: true, b: 5, c: -5, d: 5M, e: '5M', f: 0x60}}"),
+    expect("{jitter: 5ms, ipdv-max: 1s, residence-p99.9: 200us, loss: 0}"),
+    expect("{loss: 0.1%, rate: 1M..8M}"),
   ])
   func bothAccept(_ body: String) throws {
     let yaml = "version: 1\nname: x\n" + body
@@ -166,6 +196,11 @@ import Testing
     let read = reader.read()
     #expect(schema.errors(try #require(read)) == [])
     #expect(Topology.problems(yaml) == [])
+  }
+
+  /// A stream with these limits.
+  private static func expect(_ limits: String) -> String {
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, expect: \(limits)}}"
   }
 
   /// A stream with these extensions.
