@@ -95,6 +95,7 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
+      exclude: ["Fixtures"],
       swiftSettings: ours),
     .testTarget(
       name: "SystemTests",

@@ -267,13 +267,21 @@ __noinline __u32 sr_measure_segment(struct __sk_buff *skb, struct sr_packet *pac
     if (!packet || !relay || !account || !flow)
         return SR_DROP_SEND;
     __u32 length = packet->left < packet->segment_length ? packet->left : packet->segment_length;
-    // The header may lie behind the linear part: copied out, not pointed to. 8 bytes is the shortest RTCP
-    // packet (RFC 3550 section 6.4.2).
+    // 8 bytes is the shortest RTCP packet (RFC 3550 section 6.4.2).
     struct sr_rtp_header header = {};
     if (length < 8)
         return SR_DROP_NOT_RTP;
-    if (length < sizeof(header) ? bpf_skb_load_bytes(skb, packet->segment_offset, &header, 8)
-                                : bpf_skb_load_bytes(skb, packet->segment_offset, &header, sizeof(header)))
+    // The verifier wants a bound below the longest packet.
+    __u64 offset = packet->segment_offset & 0x7fff;
+    void *data = (void *)(long)skb->data;
+    void *end = (void *)(long)skb->data_end;
+    struct sr_rtp_header *linear = data + offset;
+    if (offset == packet->segment_offset && length >= sizeof(header) && (void *)(linear + 1) <= end)
+        header = *linear;
+    // It may lie behind the linear part: copied out, not pointed to.
+    else if (length < sizeof(header)
+                 ? bpf_skb_load_bytes(skb, packet->segment_offset, &header, 8)
+                 : bpf_skb_load_bytes(skb, packet->segment_offset, &header, sizeof(header)))
         return SR_DROP_MALFORMED;
     packet->segment_offset += length;
     packet->left -= length;

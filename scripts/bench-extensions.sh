@@ -38,3 +38,7 @@ for name in Forward Police Dedup; do
     done
 done
 "$streamrouter" bench --only cost "${arguments[@]}"
+
+printf '\nWhat the account costs: sequence numbers, jitter and delay variation of a stream that goes on (Advance.swift)\n'
+"$streamrouter" extension build Benchmarks/extensions/Advance.swift --output-dir "$work" >/dev/null
+"$streamrouter" bench --only cost --without-account --extension "$work/advance.srx"

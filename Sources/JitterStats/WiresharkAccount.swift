@@ -3,8 +3,10 @@
 ///
 /// What differs from ours: times are floating-point milliseconds; every packet of the source counts, duplicates and
 /// those out of range as well; smallest, mean and largest leave out packets with the marker bit, comfort noise
-/// (payload types 13 and 19) and the packet after it; the mean of what is left is
-/// divided by the count of all packets so far; lost packets are highest minus first number, less what arrived.
+/// (payload types 13 and 19) and the packet after it; the mean of what is left is divided by the count of all packets
+/// so far; lost packets are last minus first number, less what arrived. A packet whose timestamp is before that of
+/// the first one to arrive takes no part in anything but that count. A timestamp that goes back, but not so far, is
+/// one like any other: its step is negative.
 public struct WiresharkAccount: Hashable, Sendable {
   /// One more value in three figures.
   public struct Range: Hashable, Sendable {
@@ -39,13 +41,16 @@ public struct WiresharkAccount: Hashable, Sendable {
   public private(set) var fit = ClockFit()
 
   private let originNs: UInt64
+  private var firstTimestamp: UInt32
+  /// Above 0 where parts were joined: what the timestamps of the latest one count from.
+  private var sentOffsetMs = 0.0
+  /// Arrival of the latest packet that is not before the first one.
   private var previousNs: UInt64
-  /// Timestamp of the latest packet.
-  private var previousTimestamp: UInt32
+  private var lastNs: UInt64
   private var previousType: UInt8
   private var jitterMs = 0.0
+  /// By the timestamp of the latest packet that is not before the first one.
   private var sentMs = 0.0
-  private var arrivalMs = 0.0
   private let firstSequence: UInt16
   private var lastSequence: UInt16
   private var expectedSequence: UInt16
@@ -55,8 +60,9 @@ public struct WiresharkAccount: Hashable, Sendable {
   /// The account after the first packet.
   public init(_ header: RTPHeader, arrivalNs: UInt64) {
     originNs = arrivalNs
+    firstTimestamp = header.timestamp
     previousNs = arrivalNs
-    previousTimestamp = header.timestamp
+    lastNs = arrivalNs
     previousType = header.payloadType
     firstSequence = header.sequence
     lastSequence = header.sequence
@@ -71,22 +77,31 @@ public struct WiresharkAccount: Hashable, Sendable {
   /// Below 0 where duplicates outnumber losses.
   public var lost: Int64 { expected - Int64(packets) }
   /// From the first to the last packet.
-  public var durationMs: Double { Double(Int64(bitPattern: previousNs &- originNs)) / 1e6 }
+  public var durationMs: Double { Double(Int64(bitPattern: lastNs &- originNs)) / 1e6 }
   /// What the sender's clock gained over the stream, milliseconds.
   public var clockDriftMs: Double { fit.slope.map { durationMs * ($0 - 1) } ?? 0 }
 
   /// Accounts for one more packet. `clockRate` in Hz.
   public mutating func receive(_ header: RTPHeader, arrivalNs: UInt64, clockRate: UInt32) {
-    let units = Int64(Int32(bitPattern: header.timestamp &- previousTimestamp))
-    let isInTime = units >= 0
+    let units = header.timestamp &- firstTimestamp
+    let isInTime = units < 0x8000_0000
     let isInSequence = judge(header.sequence, isInTime: isInTime)
     if !isInTime || !isInSequence { problems += 1 }
+    defer {
+      previousType = header.payloadType
+      lastSequence = header.sequence
+      lastNs = arrivalNs
+      packets += 1
+    }
+    guard isInTime else { return }
 
-    let sentStepMs = Double(units) / (Double(clockRate) / 1_000)
+    // Whole kHz: 44 for 44,100 Hz. Clocks below 1 kHz, by which it would divide by 0, are taken as they are.
+    let kHz = clockRate >= 1_000 ? Double(clockRate / 1_000) : Double(clockRate) / 1_000
+    let formerSentMs = sentMs
+    sentMs = sentOffsetMs + Double(units) / kHz
     let deltaMs = Double(Int64(bitPattern: arrivalNs &- previousNs)) / 1e6
-    jitterMs = (15 * jitterMs + abs(deltaMs - sentStepMs)) / 16
-    sentMs += sentStepMs
-    arrivalMs += deltaMs
+    jitterMs = (15 * jitterMs + abs(deltaMs - (sentMs - formerSentMs))) / 16
+    let arrivalMs = Double(Int64(bitPattern: arrivalNs &- originNs)) / 1e6
     let skewMs = sentMs - arrivalMs
     if abs(skewMs) > abs(largestSkewMs) { largestSkewMs = skewMs }
     fit.record(arrivalSeconds: arrivalMs / 1_000, sentSeconds: sentMs / 1_000)
@@ -97,10 +112,6 @@ public struct WiresharkAccount: Hashable, Sendable {
       jitter.record(jitterMs, packetsBefore: packets)
     }
     previousNs = arrivalNs
-    previousTimestamp = header.timestamp
-    previousType = header.payloadType
-    lastSequence = header.sequence
-    packets += 1
   }
 
   private static func isComfortNoise(_ payloadType: UInt8) -> Bool { payloadType == 13 || payloadType == 19 }
@@ -128,13 +139,14 @@ public struct WiresharkAccount: Hashable, Sendable {
   public mutating func merge(_ later: WiresharkAccount) {
     var merged = self
     let apartMs = Double(Int64(bitPattern: later.originNs &- originNs)) / 1e6
+    let arrivalMs = Double(Int64(bitPattern: previousNs &- originNs)) / 1e6
+    let joinMs = sentMs + apartMs - arrivalMs
     merged.delta.merge(later.delta, ours: packets, theirs: later.packets)
     merged.jitter.merge(later.jitter, ours: packets, theirs: later.packets)
     if abs(later.largestSkewMs) > abs(largestSkewMs) { merged.largestSkewMs = later.largestSkewMs }
     merged.problems += later.problems
     // The two parts' clocks are joined where the first ended: no drift is known across the border.
-    merged.fit.merge(
-      later.fit, arrivalOffset: apartMs / 1_000, sentOffset: (sentMs + apartMs - arrivalMs) / 1_000)
+    merged.fit.merge(later.fit, arrivalOffset: apartMs / 1_000, sentOffset: joinMs / 1_000)
     merged.packets += later.packets
     let step = Int64(Int16(bitPattern: later.firstSequence &- lastSequence))
     let lastNumber = Int64(firstSequence) + expected - 1 + step + later.expected - 1
@@ -143,11 +155,12 @@ public struct WiresharkAccount: Hashable, Sendable {
     merged.expectedSequence = later.expectedSequence
     merged.isBelowFirst = later.lastSequence < firstSequence
     merged.previousNs = later.previousNs
-    merged.previousTimestamp = later.previousTimestamp
+    merged.lastNs = later.lastNs
     merged.previousType = later.previousType
     merged.jitterMs = later.jitterMs
-    merged.sentMs = sentMs + apartMs - arrivalMs + later.sentMs
-    merged.arrivalMs = apartMs + later.arrivalMs
+    merged.firstTimestamp = later.firstTimestamp
+    merged.sentOffsetMs = joinMs + later.sentOffsetMs
+    merged.sentMs = joinMs + later.sentMs
     self = merged
   }
 }

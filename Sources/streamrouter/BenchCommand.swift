@@ -28,6 +28,8 @@ struct BenchCommand: AsyncParsableCommand {
     help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
     completion: .file(extensions: ["srx"]))
   var extensions: [String] = []
+  @Flag(help: "Also measure costs with the account left out.")
+  var withoutAccount = false
   @Flag(help: "Print the results as one JSON document.")
   var json = false
 
@@ -43,6 +45,7 @@ struct BenchCommand: AsyncParsableCommand {
       repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
     if !only.isEmpty { settings.parts = Set(only) }
     settings.extensions = extensions
+    settings.withoutAccount = withoutAccount
     let bench = Bench(
       settings: settings,
       progress: { Report.note($0) })

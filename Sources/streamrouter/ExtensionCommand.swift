@@ -151,9 +151,14 @@ struct ExtensionCommand: AsyncParsableCommand {
             chain: [{name: thin, with: {everyNth: 2}, counters: {nth: 2}}, police]
             packets: [{rtp: {sequence: 1}, repeat: 4, expect: [forward, drop]}]
 
+        With --pcap the UDP datagrams of a capture take the place of vectors, with their times, through all extensions \
+        in their order: verdicts, counters and how many packets were changed are printed, and both engines must agree \
+        on every packet. At most 100000 datagrams of at most 1452 bytes are run.
+
         Exit status: 0 all is as expected, 1 something is not, 65 a file is damaged or the verifier refuses.
 
         Examples:
+          sudo streamrouter extension test thin.srx --pcap camera.pcapng --param everyNth=2
           sudo streamrouter extension test .build/extensions/*.srx --vectors Extensions
           sudo streamrouter extension test thin.srx police.srx --vectors Chains.vectors.yaml
         """)
@@ -163,8 +168,29 @@ struct ExtensionCommand: AsyncParsableCommand {
       help: "A file of vectors, or the folder where they are, if not beside the extensions.",
       completion: .file(extensions: ["yaml"]))
     var vectors: String?
+    @Option(
+      help: "A capture whose datagrams are run instead of vectors.",
+      completion: .file(extensions: ["pcap", "pcapng"]))
+    var pcap: String?
+    @Option(help: ArgumentHelp("Which packets of the capture, as in tcpdump.", valueName: "pcap-filter"))
+    var filter: String?
+    @Option(
+      help: ArgumentHelp(
+        "A parameter, with --pcap; extension.name=value where several have it. Repeatable.",
+        valueName: "name=value"))
+    var param: [ParameterSetting] = []
+    @Flag(help: "Print the report as one JSON document, with --pcap.") var json = false
+
+    func validate() throws {
+      if pcap == nil, filter != nil || !param.isEmpty || json {
+        throw ValidationError("--filter, --param and --json belong to --pcap")
+      }
+      if pcap != nil, vectors != nil { throw ValidationError("give --pcap or --vectors") }
+      if pcap != nil, files.count > 4 { throw ValidationError("a relay runs at most four extensions") }
+    }
 
     func run() throws {
+      if let pcap { return try run(on: pcap) }
       var failed = false
       do {
         for part in try ExtensionTest.parts(of: files, vectors: vectors) {
@@ -184,6 +210,30 @@ struct ExtensionCommand: AsyncParsableCommand {
         throw fail(error)
       }
       if failed { throw ExitCode(1) }
+    }
+
+    private func run(on capture: String) throws {
+      let report: ExtensionCaptureReport
+      do {
+        var settings = ExtensionCaptureTest.Settings(file: capture)
+        settings.filter = filter ?? ""
+        settings.parameters = param.map { ($0.name, $0.value) }
+        let objects = try files.map { file throws(ExtensionError) in try ExtensionObject(path: file) }
+        report = try ExtensionCaptureTest(objects, settings).run()
+      } catch let error as CaptureError {
+        Report.error("\(error)")
+        throw ExitCode(CaptureExit.status(error) ?? EXIT_FAILURE)
+      } catch {
+        throw fail(error)
+      }
+      guard report.packets > 0 else {
+        Report.error(
+          "\(capture) has no datagram that can be run; see 'streamrouter analyze \(capture)' for what is in it")
+        throw ExitCode.failure
+      }
+      if json { try LabExit.printJSON(report) } else { print(report.text) }
+      if let skipped = report.skipped { Report.note("\(capture): \(skipped)") }
+      if report.disagreements > 0 { throw ExitCode.failure }
     }
   }
 
@@ -239,5 +289,19 @@ struct ExtensionCommand: AsyncParsableCommand {
         throw fail(error)
       }
     }
+  }
+}
+
+/// A parameter of the command line: `everyNth=2`, `police.packetsPerSecond=1k`.
+struct ParameterSetting: ExpressibleByArgument {
+  let name: String
+  let value: ParameterValue
+
+  init?(argument: String) {
+    guard let equals = argument.firstIndex(of: "="), equals > argument.startIndex,
+      let value = ParameterValue(String(argument[argument.index(after: equals)...]))
+    else { return nil }
+    name = String(argument[..<equals])
+    self.value = value
   }
 }

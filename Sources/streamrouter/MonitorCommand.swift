@@ -13,6 +13,7 @@ struct MonitorCommand: AsyncParsableCommand {
 
         streamrouter monitor topologies/three-hop.yaml
         streamrouter monitor --once --sort loss
+        streamrouter monitor --events
         streamrouter monitor --jsonl --interval 1s --count 60 | jq '.nodes[].relays[].jitterSeconds'
 
       Exit codes: 0 done, 64 wrong usage, 69 no node answers, 128 + n ended by signal n.
@@ -35,13 +36,19 @@ struct MonitorCommand: AsyncParsableCommand {
   @Flag(help: "Print one JSON object a line for each interval.")
   var jsonl = false
 
+  @Flag(
+    help:
+      "Print a line for each event: streams that start, stop, lose or restart, broken limits, silent nodes. With --jsonl, objects."
+  )
+  var events = false
+
   @Flag(help: "Print comma-separated values.")
   var csv = false
 
   @Option(help: "Time between two readings, 250ms to 60s.")
   var interval = Interval(.seconds(1))
 
-  @Option(help: "How many intervals to report; --jsonl goes on without it, all others report one.")
+  @Option(help: "How many intervals to report; --jsonl and --events go on without it, all others report one.")
   var count: Int?
 
   @Option(
@@ -61,6 +68,9 @@ struct MonitorCommand: AsyncParsableCommand {
 
   func validate() throws {
     let formats = [once, json, jsonl, csv].count { $0 }
+    if events, once || json || csv {
+      throw ValidationError("--events is a report of its own; --jsonl alone goes with it")
+    }
     if formats > 1 { throw ValidationError("--once, --json, --jsonl and --csv exclude each other; give one") }
     if let count, count < 1 { throw ValidationError("--count \(count): give 1 or more") }
     if count ?? 1 != 1, once || json {
@@ -86,7 +96,8 @@ struct MonitorCommand: AsyncParsableCommand {
 
   /// nil where none was asked for.
   private var format: MonitorReport.Format? {
-    json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
+    events
+      ? (jsonl ? .eventObjects : .events) : json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
   }
 
   private func live(_ source: any SnapshotSource, _ style: MonitorStyle) async throws {

@@ -10,7 +10,7 @@ struct StreamRouterCommand: AsyncParsableCommand {
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
       CheckCommand.self, SendCommand.self, ReceiveCommand.self, SDPCommand.self, CaptureCommand.self,
-      ReplayCommand.self,
+      ReplayCommand.self, AnalyzeCommand.self,
       BenchCommand.self, ExtensionCommand.self,
     ])
 }

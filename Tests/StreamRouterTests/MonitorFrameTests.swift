@@ -19,7 +19,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  / filter  space freeze
+        q quit  ? help  enter detail  e events  / filter
         """)
   }
 
@@ -40,7 +40,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  / filter  space freeze  < > sort: stream
+        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream
         """)
   }
 
@@ -63,7 +63,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  / filter  space freeze  < > sort: stream  r reverse  j k select
+        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream  r reverse  j k select
         """)
   }
 
@@ -84,7 +84,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  / filter  space freeze  < > sort: stream  r reverse  j k select
+        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream  r reverse  j k select
         """)
   }
 
@@ -110,7 +110,7 @@ import Testing
         edge         stale  last answer 13s ago: timed out after 1s
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  / filter  space freeze  < > sort: stream
+        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream
         """)
   }
 
@@ -189,6 +189,7 @@ import Testing
           g  G         first, last
           PgUp  PgDn   a screen up, down
           enter        all about the selected relay
+          e            what happened: streams start, stop, lose; limits; silent nodes
           /            filter by stream, node, engine or state; !text shows the others
           <  >         sort by the column to the left, to the right
           r            reverse the order
@@ -199,7 +200,7 @@ import Testing
           HOP          place on the stream's way, 0 where it enters
           NODE         the node that runs the relay
           ENGINE       where the relay runs
-          STATE        ok, idle, limit, loss, drop, cut (by an extension), new, stale
+          STATE        ok, idle, loss, drop, limit broken, cut by extension, new, stale
           PKT/S        datagrams a second that arrived
           BIT/S        bits a second of payload that arrived
           LOSS%        RTP packets missing on arrival, of those expected in the interval
@@ -215,7 +216,6 @@ import Testing
           -            not known: one reading only, no packets, or the node is stale
           p50 p99 max  upper bounds of histogram steps, up to 25% too high
           softirq      share of all processor time; relays of engine sandbox run there
-
 
 
         q quit  esc back  j k scroll  space freeze

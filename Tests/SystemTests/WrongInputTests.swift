@@ -17,6 +17,7 @@ import Topology
   private static let threeHop = repository.appending(path: "topologies/three-hop.yaml").path
   private static let tenMistakes = repository.appending(path: "Tests/TopologyTests/Fixtures/ten-mistakes.yaml")
     .path
+  private static let twoSources = repository.appending(path: "Tests/StreamRouterTests/Fixtures/two.pcap").path
   /// No lab and no topology of this name runs anywhere.
   private static let nobody = "t-nobody-\(getpid())"
 
@@ -73,6 +74,14 @@ import Topology
     Mistake(64, ["monitor", "--once", "--count", "3"], says: "--count 3", "--jsonl"),
     Mistake(64, ["monitor", "--count", "0"], says: "--count 0"),
     Mistake(69, ["monitor", "--once", "--topology", nobody], says: "no node answers", "lab up"),
+    Mistake(1, ["analyze", "/nowhere/a.pcap"], says: "/nowhere/a.pcap", "No such file", "pcapng"),
+    Mistake(65, ["analyze", threeHop], says: threeHop, "pcapng"),
+    Mistake(64, ["analyze", twoSources, "--filter", "nonsense and"], says: "nonsense and", "pcap-filter(7)"),
+    Mistake(64, ["analyze", twoSources, "--clock-rate", "200=8000"], says: "200=8000"),
+    Mistake(1, ["analyze", twoSources, "--filter", "udp[8] = 0"], says: "no RTP stream", "no UDP datagram"),
+    Mistake(1, ["analyze", twoSources, "--sdp", "/nowhere/a.sdp"], says: "/nowhere/a.sdp", "encoder"),
+    Mistake(64, ["extension", "test", "a.srx", "--param", "a=1"], says: "--pcap"),
+    Mistake(64, ["extension", "test", "a.srx", "--pcap", twoSources, "--param", "a"], says: "name=value"),
     Mistake(64, ["bench", "--only", "nothing"], says: "nothing", "throughput"),
     Mistake(64, ["bench", "--repetitions", "0"], says: "above 0"),
   ]

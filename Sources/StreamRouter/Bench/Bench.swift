@@ -18,6 +18,8 @@ public struct Bench: Sendable {
     public var transitPackets: Int
     /// Built extensions whose cost is measured.
     public var extensions: [String] = []
+    /// Whether costs are measured once more without the account.
+    public var withoutAccount = false
 
     public init(repetitions: Int = 3, seconds: Double = 1, busyThreads: Int = 8, transitPackets: Int = 50_000) {
       self.repetitions = repetitions
@@ -62,10 +64,17 @@ public struct Bench: Sendable {
       progress("cost of the relay path (BPF_PROG_TEST_RUN)")
       for (transport, relays) in [(StreamProtocol.udp, 2), (.rtp, 2), (.udp, 10_000)] {
         results.costs.append(try BenchCost.measure(transport, relays: relays))
+        if settings.withoutAccount, relays == 2 {
+          results.costs.append(try BenchCost.measure(transport, relays: relays, accounting: false))
+        }
       }
       for text in settings.extensions {
         let entry = try Self.extensionUse(text)
         results.extensionCosts.append(try BenchCost.measure(.rtp, relays: 2, extensions: [entry]))
+        if settings.withoutAccount {
+          results.extensionCosts.append(
+            try BenchCost.measure(.rtp, relays: 2, extensions: [entry], accounting: false))
+        }
       }
     }
     guard settings.parts != [.cost] else { return results }

@@ -74,6 +74,10 @@ public struct BenchResults: Codable, Sendable {
   public struct Cost: Codable, Sendable {
     public var what: String
     public var nanoseconds: Double
+    /// Whether the relays kept their account.
+    public var accounting = true
+
+    var label: String { what + (accounting ? "" : ", no account") }
   }
 
   public var machine: Machine
@@ -101,17 +105,22 @@ public struct BenchResults: Codable, Sendable {
   }
 
   private var costText: [String] {
-    var lines = ["Cost of the relay path a packet (BPF_PROG_TEST_RUN, one sink, with accounting)"]
-    for cost in costs { lines.append("  \(pad(cost.what, 34)) \(number(cost.nanoseconds, 1)) ns") }
-    if let one = costs.first, let many = costs.last, one.nanoseconds > 0 {
+    var lines = ["Cost of the relay path a packet (BPF_PROG_TEST_RUN, one sink)"]
+    let kept = costs.filter(\.accounting)
+    for cost in costs { lines.append("  \(pad(cost.label, 40)) \(number(cost.nanoseconds, 1)) ns") }
+    if let one = kept.first, let many = kept.last, one.nanoseconds > 0 {
       lines.append(
         "  many relays cost \(number(many.nanoseconds / one.nanoseconds, 2)) times what one pair costs")
     }
-    if let plain = costs.first(where: { $0.what.hasPrefix("rtp") }) {
-      for cost in extensionCosts {
+    for cost in extensionCosts {
+      let plain = costs.first { $0.what.hasPrefix("rtp") && $0.accounting == cost.accounting }
+      let more = plain.map { ", \(number(cost.nanoseconds - $0.nanoseconds, 1)) ns more than without" } ?? ""
+      lines.append("  \(cost.label)  \(number(cost.nanoseconds, 1)) ns\(more)")
+    }
+    for cost in costs + extensionCosts where cost.accounting {
+      if let without = (costs + extensionCosts).first(where: { $0.what == cost.what && !$0.accounting }) {
         lines.append(
-          "  \(cost.what)  \(number(cost.nanoseconds, 1)) ns, \(number(cost.nanoseconds - plain.nanoseconds, 1)) ns more than without"
-        )
+          "  the account costs \(number(cost.nanoseconds - without.nanoseconds, 1)) ns of it: \(cost.what)")
       }
     }
     return lines

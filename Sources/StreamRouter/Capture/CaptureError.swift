@@ -1,4 +1,4 @@
-/// Why a capture could not be made.
+/// Why a capture could not be made, or read.
 public enum CaptureError: Error, Hashable, Sendable, CustomStringConvertible {
   case cannotWrite(file: String, reason: String)
   case cannotOpen(device: String, node: String, reason: String, isPermission: Bool)
@@ -6,6 +6,10 @@ public enum CaptureError: Error, Hashable, Sendable, CustomStringConvertible {
   case noRelay(stream: String, node: String, known: [String])
   case severalHops(stream: String, nodes: [String])
   case noDeviceAfter(stream: String, node: String)
+  case cannotRead(file: String, reason: String)
+  /// It is no capture, or damaged.
+  case badFile(String, reason: String, remedy: String)
+  case badFilter(String, reason: String)
   case unsupported(what: String, reason: String, remedy: String)
 
   public var description: String {
@@ -23,6 +27,10 @@ public enum CaptureError: Error, Hashable, Sendable, CustomStringConvertible {
       "stream \(stream) has hops at \(nodes.joined(separator: ", ")); choose one as \(stream)@\(nodes[0])"
     case .noDeviceAfter(let stream, let node):
       "behind the last hop of stream \(stream) at \(node) there is no device: engine sandbox hands packets up the stack; capture before the extensions, or receive with 'streamrouter receive'"
+    case .cannotRead(let file, let reason):
+      "\(file) cannot be read: \(reason); name a capture in pcap or pcapng format"
+    case .badFile(let file, let reason, let remedy): "\(file): \(reason); \(remedy)"
+    case .badFilter(let filter, let reason): "'\(filter)' is no filter: \(reason); see pcap-filter(7)"
     case .unsupported(let what, let reason, let remedy): "\(what) is not possible here: \(reason); \(remedy)"
     }
   }

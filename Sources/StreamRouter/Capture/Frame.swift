@@ -8,6 +8,8 @@ struct Frame: Hashable {
   var isWhole: Bool
   var source: Endpoint
   var destination: Endpoint
+  /// Differentiated services code point (RFC 2474), 0 to 63.
+  var dscp: UInt8
 
   /// LINKTYPE_ values of libpcap.
   enum Link {
@@ -46,10 +48,12 @@ struct Frame: Hashable {
         // RFC 791: neither a first part nor a later one.
         let fragment = word(offset + 6), fragment & 0x3fff == 0
       else { return nil }
+      dscp = packet[offset + 1] >> 2
       addresses = (Self.v4(packet, offset + 12), Self.v4(packet, offset + 16))
       offset += max(20, Int(packet[offset] & 0x0f) * 4)
     case 6:
       guard offset + 40 <= packet.count, packet[offset + 6] == 17 else { return nil }
+      dscp = (packet[offset] & 15) << 2 | packet[offset + 1] >> 6
       addresses = (Self.v6(packet, offset + 8), Self.v6(packet, offset + 24))
       offset += 40
     default: return nil

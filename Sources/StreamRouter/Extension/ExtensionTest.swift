@@ -106,7 +106,7 @@ public struct ExtensionTest: Sendable {
       if let (expected, found) = Self.difference(packet.expected, came, isRTP: packet.isRTP) {
         failures.append(
           Failure(
-            case: entry.name, packet: "packet \(packet.label) (line \(packet.line))", engine: engine,
+            case: entry.name, packet: packet.place, engine: engine,
             expected: expected, came: found))
       }
     }
@@ -173,7 +173,7 @@ public struct ExtensionTest: Sendable {
 
   // MARK: With each other
 
-  private mutating func compare(
+  mutating func compare(
     _ sandbox: VectorCaseOutcome, _ native: VectorCaseOutcome, _ entry: ExtensionVectors.Case,
     _ manifests: [ExtensionManifest]
   ) {
@@ -187,7 +187,7 @@ public struct ExtensionTest: Sendable {
       if let (one, other) = Self.difference(
         sandbox.packets[place], native.packets[place], isRTP: packet.isRTP)
       {
-        disagree("packet \(packet.label) (line \(packet.line))", one, other)
+        disagree(packet.place, one, other)
       }
     }
     for (place, (sandbox, native)) in zip(sandbox.accounts, native.accounts).enumerated() {

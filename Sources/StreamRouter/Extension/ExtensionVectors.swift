@@ -148,3 +148,8 @@ extension VectorOutcome.Verdict: CustomStringConvertible {
     }
   }
 }
+
+extension ExtensionVectors.Packet {
+  /// How messages name it: with its line, where it stands in a file of vectors and not in a capture.
+  var place: String { line > 0 ? "packet \(label) (line \(line))" : "packet \(label)" }
+}

@@ -8,6 +8,13 @@ public struct MonitorReport: Sendable {
     /// One JSON object a line for each interval.
     case jsonl
     case csv
+    /// One line for each event, as it is seen.
+    case events
+    /// One JSON object a line for each event.
+    case eventObjects
+
+    /// Whether it goes on until it is ended.
+    var hasNoEnd: Bool { self == .jsonl || self == .events || self == .eventObjects }
   }
 
   /// How it ended.
@@ -27,7 +34,7 @@ public struct MonitorReport: Sendable {
   private let style: MonitorStyle
   private let order: MonitorOrder
 
-  /// `count` intervals are reported, without one: jsonl has no end, all others one. `sort` is one of
+  /// `count` intervals are reported, without one: jsonl and events have no end, all others one. `sort` is one of
   /// ``MonitorColumn/sortable``.
   public init(
     source: any SnapshotSource, format: Format, interval: Duration, count: Int? = nil, style: MonitorStyle,
@@ -36,7 +43,7 @@ public struct MonitorReport: Sendable {
     self.source = source
     self.format = format
     self.interval = interval
-    self.count = count ?? (format == .jsonl ? nil : 1)
+    self.count = count ?? (format.hasNoEnd ? nil : 1)
     self.style = style
     var order = MonitorOrder()
     if let sort { order.sort(by: sort) }
@@ -70,6 +77,14 @@ public struct MonitorReport: Sendable {
     case .table: (index > 0 ? "\n" : "") + TableReport.text(board, order: order, style: style)
     case .json: try MonitorDocument(board, order: order).json(pretty: true) + "\n"
     case .jsonl: try MonitorDocument(board, order: order).json(pretty: false) + "\n"
+    case .events:
+      board.events.suffix(board.newEvents).map {
+        "\(MonitorDocument.text(timeNs: $0.timeNs))  \($0.kind.rawValue)  \($0.place): \($0.text)\n"
+      }.joined()
+    case .eventObjects:
+      try board.events.suffix(board.newEvents).map {
+        try MonitorDocument.json(MonitorEvent.Document($0), pretty: false) + "\n"
+      }.joined()
     case .csv: (index == 0 ? CSVReport.header : "") + CSVReport.body(board, order: order)
     }
   }

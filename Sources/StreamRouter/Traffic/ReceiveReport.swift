@@ -77,7 +77,8 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
       : "\n  \(Figure.grouped(queueDrops)) packets found this socket's queue full: receive was too slow for them"
   }
 
-  private static func text(_ source: RTPSourceReport) -> String {
+  /// The lines of one SSRC.
+  static func text(_ source: RTPSourceReport) -> String {
     func time(_ seconds: Double) -> String { Figure.duration(seconds: seconds) }
     let loss = source.loss
     let types = source.payloadTypes.map(String.init).joined(separator: ", ")

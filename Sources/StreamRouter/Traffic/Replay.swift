@@ -43,7 +43,7 @@ public struct Replay: Sendable {
   }
 
   func run(until stop: StopFlag) async throws -> ReplayReport {
-    let survey = try ReplayFile.survey(path: settings.file, filter: settings.filter)
+    let survey = try ReplaySurvey.of(path: settings.file, filter: settings.filter)
     let unspecified = IPAddress(settings.destination.address.family == .ipv4 ? "0.0.0.0" : "::")!
     let socket = try TrafficSocket(in: settings.namespace, at: settings.source ?? unspecified, port: 0)
     return try await TrafficThread.run("sr-replay", realtime: settings.isRealtime ? 40 : nil) {
@@ -52,7 +52,7 @@ public struct Replay: Sendable {
   }
 
   private func replay(
-    _ socket: TrafficSocket, _ survey: ReplayFile.Survey, _ stop: StopFlag
+    _ socket: TrafficSocket, _ survey: ReplaySurvey, _ stop: StopFlag
   ) throws -> ReplayReport {
     var sender = PacedSender(socket, to: settings.destination, largest: max(1, survey.largest))
     let spanNs = survey.lastNs - survey.firstNs
@@ -62,7 +62,7 @@ public struct Replay: Sendable {
     var rounds: UInt64 = 0
     var isOver = false
     while !isOver, !stop.isSet, rounds < settings.rounds ?? .max {
-      let file = try ReplayFile(path: settings.file, filter: settings.filter)
+      let file = try CaptureFile(path: settings.file, filter: settings.filter)
       let rewrite = RTPRewrite(settings, survey, round: rounds)
       var next = try file.next()
       var lastNs: UInt64 = 0
@@ -106,7 +106,7 @@ struct RTPRewrite {
   /// By SSRC: added to sequence numbers and time stamps.
   private var shifts: [UInt32: (sequence: UInt16, timestamp: UInt32)] = [:]
 
-  init(_ settings: Replay.Settings, _ survey: ReplayFile.Survey, round: UInt64) {
+  init(_ settings: Replay.Settings, _ survey: ReplaySurvey, round: UInt64) {
     self.settings = settings
     for (ssrc, source) in survey.sources {
       let round = UInt32(truncatingIfNeeded: round)
@@ -154,7 +154,7 @@ public struct ReplayReport: Hashable, Sendable, Codable {
   public var timingError: DelayFigures
 
   init(
-    _ settings: Replay.Settings, _ survey: ReplayFile.Survey, from source: Endpoint, rounds: UInt64,
+    _ settings: Replay.Settings, _ survey: ReplaySurvey, from source: Endpoint, rounds: UInt64,
     _ sender: borrowing PacedSender
   ) {
     file = settings.file

@@ -59,10 +59,13 @@ import Topology
 
   @Test("every byte in its order, in the file's own time", .timeLimit(.minutes(1)))
   func asItIs() async throws {
+    let begin = ContinuousClock.now
     let (report, datagrams) = try await Self.run(Self.file([[1, 2, 3]])) { _ in }
+    // Packets may be late on a busy machine, and none is early.
+    #expect(begin.duration(to: .now) >= .milliseconds(120))
     #expect(datagrams == Self.sequences.map(Self.packet))
     #expect(report.packets == 7 && report.rounds == 1 && report.left == 1)
-    #expect(report.seconds >= 0.1199 && abs(report.fileSeconds - 0.12) < 1e-6)
+    #expect(abs(report.fileSeconds - 0.12) < 1e-6)
   }
 
   @Test("numbers go on over the rounds, with the same gap and disorder in each", .timeLimit(.minutes(1)))
@@ -103,17 +106,17 @@ import Topology
 
   @Test("files that are none, or damaged anywhere, are refused or read, and never trap")
   func hostile() async throws {
-    #expect(throws: TrafficError.self) { try ReplayFile.survey(path: "/nonexistent", filter: "") }
+    #expect(throws: CaptureError.self) { try ReplaySurvey.of(path: "/nonexistent", filter: "") }
     let path = try Self.file()
     defer { try? FileManager.default.removeItem(atPath: path) }
-    #expect(throws: TrafficError.self) { try ReplayFile.survey(path: path, filter: "nonsense and") }
+    #expect(throws: CaptureError.self) { try ReplaySurvey.of(path: path, filter: "nonsense and") }
     let good = try #require(FileManager.default.contents(atPath: path))
     for place in stride(from: 0, to: good.count, by: 3) {
       var bad = good
       bad[place] ^= 0xff
       if place % 2 == 0 { bad.removeLast(place / 2) }
       try bad.write(to: URL(filePath: path))
-      _ = try? ReplayFile.survey(path: path, filter: "")
+      _ = try? ReplaySurvey.of(path: path, filter: "")
     }
   }
 }

@@ -46,8 +46,6 @@ import Topology
     #expect(received.sources.count == 1 && source.ssrc == 0xfeed && source.payloadTypes == [34])
     #expect(source.packets == 5000 && source.loss.lost == 0 && source.clockRate == 90_000)
     #expect(received.senders.map(\.port) == [sent.source.port])
-    // The time stamps are of the plan: five packets of a burst have one, and the next are 90 ticks on.
-    #expect(abs(source.interarrival.meanSeconds - 0.0002) < 0.00002)
     #expect(!received.exceeds(try #require(Threshold("loss>0"))))
     #expect(sent.text.contains("5 000") && received.text.contains("5 000 received of 5 000"))
   }

@@ -31,9 +31,10 @@ final class SandboxDatapath {
   ///   - pins: A folder on a bpffs, made where absent; nil pins nothing (tests, benchmarks).
   ///   - capacity: Relays that the tables hold; ignored where pinned maps are taken over.
   ///   - extensions: What is linked in.
+  ///   - accounting: false in a benchmark that shows what the account costs.
   init(
     pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
-    extensions placements: [ExtensionPlacement] = []
+    extensions placements: [ExtensionPlacement] = [], accounting: Bool = true
   ) throws {
     _ = Self.keepLog
     let image = try DatapathLinker.link(Self.image, placements)
@@ -45,6 +46,7 @@ final class SandboxDatapath {
     defer { if !finished { bpf_object__close(object) } }
     do {
       try Self.size(object, capacity: capacity)
+      if !accounting { try Self.leaveOutAccounting(object) }
       let adopted = try pins.map { try Self.pin(object, to: $0) } ?? false
       for placement in placements { try Self.prepare(placement, in: object, pins: pins) }
       let result = bpf_object__load(object)
@@ -277,6 +279,13 @@ final class SandboxDatapath {
     guard let image = Data(base64Encoded: text) else { preconditionFailure("bpfembed wrote invalid base64") }
     return image
   }()
+
+  private static func leaveOutAccounting(_ object: OpaquePointer) throws {
+    var no: UInt32 = 0
+    let constants = bpf_object__find_map_by_name(object, ".rodata.accounting")
+    let result = bpf_map__set_initial_value(constants, &no, MemoryLayout<UInt32>.size)
+    guard result == 0 else { throw failure("setting", "constant sr_accounting", -result) }
+  }
 
   private static func size(_ object: OpaquePointer, capacity: Int) throws {
     for (name, entries) in [

@@ -42,6 +42,12 @@ struct MonitorBoard: Sendable {
 
   init(limits: [String: StreamLimits]? = nil) { self.limits = limits }
 
+  /// What happened so far, the oldest first; of more than ``mostEvents`` the latest.
+  private(set) var events: [MonitorEvent] = []
+  /// How many of ``events`` the latest readings told.
+  private(set) var newEvents = 0
+  static let mostEvents = 1000
+
   /// Whether any node gave an answer in the latest readings.
   var anyNodeUp: Bool { nodes.contains { $0.condition == .up } }
 
@@ -49,6 +55,14 @@ struct MonitorBoard: Sendable {
 
   /// Takes one reading of every node; `timeNs` is when, in nanoseconds since 1970.
   mutating func take(_ readings: [NodeReading], timeNs: UInt64) {
+    let before = self
+    update(readings, timeNs: timeNs)
+    let news = MonitorEvent.between(before, self)
+    events = (events + news).suffix(Self.mostEvents)
+    newEvents = min(news.count, Self.mostEvents)
+  }
+
+  private mutating func update(_ readings: [NodeReading], timeNs: UInt64) {
     let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let rowsBefore = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.timeNs = timeNs

@@ -87,7 +87,7 @@ extension MonitorColumn {
       format: .text, importance: 10, width: 7...7, value: { .text($0.relay.engine.rawValue) }),
     MonitorColumn(
       name: "state", title: "STATE", key: "state",
-      text: "ok, idle, limit, loss, drop, cut (by an extension), new, stale",
+      text: "ok, idle, loss, drop, limit broken, cut by extension, new, stale",
       format: .text, importance: 6, width: 5...5, value: { .text($0.condition.rawValue) }),
   ]
 

@@ -4,6 +4,7 @@ struct MonitorState: Sendable {
   enum Page: Hashable, Sendable {
     case table
     case detail(MonitorRow.ID)
+    case events
     case help
   }
 
@@ -33,7 +34,7 @@ struct MonitorState: Sendable {
   private(set) var rows: [MonitorRow] = []
   /// Index of the first row on the screen.
   private(set) var top = 0
-  /// First line on the screen of the pages detail and help.
+  /// First line on the screen of the pages detail, events and help.
   private(set) var scroll = 0
   private var selectedID: MonitorRow.ID?
   private var live = MonitorBoard()
@@ -74,6 +75,7 @@ struct MonitorState: Sendable {
     case .character("q"): return .quit(keepScreen: false)
     case .character("Q"): return .quit(keepScreen: true)
     case .character("?"), .character("h"): turn(to: page == .help ? .table : .help)
+    case .character("e"): turn(to: page == .events ? .table : .events)
     case .character(" "): freeze()
     case .escape: back()
     default: page == .table ? pressInTable(key) : pressInText(key)
@@ -119,7 +121,7 @@ struct MonitorState: Sendable {
     }
   }
 
-  /// Keys of the pages detail and help.
+  /// Keys of the pages detail, events and help.
   private mutating func pressInText(_ key: Key) {
     switch key {
     case .up, .character("k"): scroll -= 1

@@ -165,11 +165,13 @@ struct MonitorDocument: Encodable {
   }
 
   /// UTF-8 JSON with sorted members, on one line or for people.
-  func json(pretty: Bool) throws -> String {
+  func json(pretty: Bool) throws -> String { try Self.json(self, pretty: pretty) }
+
+  static func json(_ value: some Encodable, pretty: Bool) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting =
       pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 }
 

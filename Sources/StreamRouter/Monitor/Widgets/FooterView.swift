@@ -27,11 +27,11 @@ struct FooterView {
     switch state.page {
     case .table:
       [
-        ("q", "quit"), ("?", "help"), ("enter", "detail"), ("/", "filter"),
+        ("q", "quit"), ("?", "help"), ("enter", "detail"), ("e", "events"), ("/", "filter"),
         ("space", state.isFrozen ? "go on" : "freeze"), ("< >", "sort: \(state.order.column)"),
         ("r", "reverse"), ("j k", "select"),
       ]
-    case .detail, .help:
+    case .detail, .events, .help:
       [("q", "quit"), ("esc", "back"), ("j k", "scroll"), ("space", state.isFrozen ? "go on" : "freeze")]
     }
   }

@@ -9,6 +9,7 @@ enum HelpView {
     ("g  G", "first, last"),
     ("PgUp  PgDn", "a screen up, down"),
     ("enter", "all about the selected relay"),
+    ("e", "what happened: streams start, stop, lose; limits; silent nodes"),
     ("/", "filter by stream, node, engine or state; !text shows the others"),
     ("<  >", "sort by the column to the left, to the right"),
     ("r", "reverse the order"),

@@ -11,7 +11,7 @@ struct MonitorView {
     case .table:
       lines += TableView(state: state, style: style).lines()
       lines += NodesView(board: state.board, style: style).lines(atMost: state.layout.nodeLines)
-    case .detail, .help:
+    case .detail, .events, .help:
       lines += Self.text(state, style).dropFirst(state.scroll).prefix(Self.textRows(state.size))
       lines += repeatElement(StyledLine(), count: max(0, state.size.rows - 1 - lines.count))
     }
@@ -28,10 +28,10 @@ struct MonitorView {
     return lines + repeatElement(StyledLine(), count: max(0, state.size.rows - lines.count))
   }
 
-  /// Lines on the screen for the pages detail and help.
+  /// Lines on the screen for the pages detail, events and help.
   static func textRows(_ size: MonitorState.Size) -> Int { max(1, size.rows - 2) }
 
-  /// Lines that the page detail or help has in all.
+  /// Lines that such a page has in all.
   static func textLength(_ state: MonitorState) -> Int {
     text(state, MonitorStyle(colour: false, unicode: false)).count
   }
@@ -40,6 +40,7 @@ struct MonitorView {
     switch state.page {
     case .table: []
     case .help: HelpView.lines()
+    case .events: EventsView(events: state.board.events, style: style).lines()
     case .detail(let id):
       DetailView(
         id: id, row: state.board.rows.first { $0.id == id },

@@ -1,0 +1,171 @@
+/// Something that happened between two readings and is worth a line: for the event log of the live view, and for
+/// `monitor --events`.
+struct MonitorEvent: Hashable, Sendable {
+  enum Kind: String, Sendable {
+    case nodeSilent = "node-silent"
+    case nodeAnswers = "node-answers"
+    case nodeRestarted = "node-restarted"
+    case relayAppeared = "relay-appeared"
+    case relayRemoved = "relay-removed"
+    case streamStarted = "stream-started"
+    case streamStopped = "stream-stopped"
+    case sourceRestarted = "source-restarted"
+    case lossBegan = "loss-began"
+    case lossEnded = "loss-ended"
+    case dropsBegan = "drops-began"
+    case dropsEnded = "drops-ended"
+    case limitBroken = "limit-broken"
+    case limitKept = "limit-kept"
+    case engineChanged = "engine-changed"
+    case extensionsChanged = "extensions-changed"
+    case workerRestarted = "worker-restarted"
+
+    /// How it is coloured.
+    var part: StyledLine.Part {
+      switch self {
+      case .nodeSilent, .dropsBegan, .workerRestarted: .bad
+      case .lossBegan, .limitBroken, .streamStopped, .sourceRestarted, .relayRemoved: .warning
+      case .nodeAnswers, .streamStarted, .lossEnded, .dropsEnded, .limitKept: .good
+      case .nodeRestarted, .relayAppeared, .engineChanged, .extensionsChanged: .plain
+      }
+    }
+  }
+
+  /// When it was seen, nanoseconds since 1970: at most one interval after it happened.
+  var timeNs: UInt64
+  var kind: Kind
+  var node: String
+  /// nil where the node as a whole is meant.
+  var stream: String?
+  var hop: Int?
+  /// What happened, in words.
+  var text: String
+
+  /// What two boards that follow each other tell.
+  static func between(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
+    // What stands there when the monitor starts is no event.
+    guard !before.nodes.isEmpty else { return [] }
+    return nodes(before, after) + relays(before, after)
+  }
+
+  private static func nodes(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
+    let known = Dictionary(before.nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    return after.nodes.flatMap { node -> [MonitorEvent] in
+      guard let former = known[node.name] else { return [] }
+      func event(_ kind: Kind, _ text: String) -> MonitorEvent {
+        MonitorEvent(timeNs: after.timeNs, kind: kind, node: node.name, text: text)
+      }
+      var events: [MonitorEvent] = []
+      if node.condition == .up, former.condition != .up { events.append(event(.nodeAnswers, "answers")) }
+      if node.condition != .up, former.condition == .up {
+        events.append(
+          event(.nodeSilent, "does not answer" + (node.reading.problem.map { ": \($0)" } ?? "")))
+      }
+      if let now = node.reading.snapshot, let then = former.reading.snapshot, now.startedNs != then.startedNs {
+        events.append(event(.nodeRestarted, "has a new daemon, process \(now.pid)"))
+      }
+      return events
+    }
+  }
+
+  private static func relays(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
+    let known = Dictionary(before.rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    let present = Set(after.rows.map(\.id))
+    func event(_ row: MonitorRow, _ kind: Kind, _ text: String) -> MonitorEvent {
+      MonitorEvent(
+        timeNs: after.timeNs, kind: kind, node: row.node, stream: row.relay.stream, hop: row.relay.hop,
+        text: text)
+    }
+    let removed = before.rows.filter { !present.contains($0.id) }.map {
+      event($0, .relayRemoved, "is no longer relayed")
+    }
+    return removed
+      + after.rows.flatMap { row -> [MonitorEvent] in
+        guard let former = known[row.id] else {
+          return [event(row, .relayAppeared, "is relayed by engine \(row.relay.engine.rawValue)")]
+        }
+        // A repeated answer, and one that is old, tell nothing new.
+        guard !row.isRepeated, row.staleSeconds == nil else { return [] }
+        return changes(former, row).map { event(row, $0.0, $0.1) }
+      }
+  }
+
+  /// From one interval of a relay to the next.
+  private static func changes(_ former: MonitorRow, _ row: MonitorRow) -> [(Kind, String)] {
+    var found: [(Kind, String)] = []
+    let (then, now) = (former.relay, row.relay)
+    if then.engine != now.engine {
+      found.append((.engineChanged, "engine \(then.engine.rawValue) became \(now.engine.rawValue)"))
+    }
+    if then.extensions.map(\.content) != now.extensions.map(\.content) {
+      let names = now.extensions.map { "\($0.name) \($0.version) [\($0.content.prefix(12))]" }
+      found.append(
+        (.extensionsChanged, names.isEmpty ? "no extension any more" : names.joined(separator: ", ")))
+    }
+    if let worker = now.worker, worker.restarts > then.worker?.restarts ?? worker.restarts {
+      found.append((.workerRestarted, worker.latest ?? "the process that runs its extensions ended"))
+    }
+    guard let rates = row.rates, !rates.restarted else { return found }
+    let packets = rates.counters["packets_in"] ?? 0
+    let packetsBefore = former.rates.map { $0.counters["packets_in"] ?? 0 }
+    if packets > 0, packetsBefore == 0 {
+      found.append((.streamStarted, "packets arrive"))
+    } else if packets == 0, packetsBefore ?? 0 > 0 {
+      found.append((.streamStopped, "no packet arrives"))
+    }
+    if let restarts = rates.counters["rtp_restarts"], restarts > 0 {
+      found.append((.sourceRestarted, "a new source, or one that began to number anew"))
+    }
+    let (lost, lostBefore) = (row.linkLost ?? 0, former.linkLost ?? 0)
+    if lost > 0, lostBefore == 0 {
+      let place = now.hop == 0 ? "before the stream comes here" : "on the way here"
+      found.append((.lossBegan, "\(lost) packets lost \(place)"))
+    } else if lost == 0, lostBefore > 0 {
+      found.append((.lossEnded, "no packet lost on the way here"))
+    }
+    found += drops(former, rates)
+    let (broken, brokenBefore) = (row.breaches.map(\.limit), Set(former.breaches.map(\.limit)))
+    for breach in row.breaches where !brokenBefore.contains(breach.limit) {
+      found.append((.limitBroken, "\(breach)"))
+    }
+    for limit in former.breaches.map(\.limit) where !broken.contains(limit) {
+      found.append((.limitKept, "\(limit) is kept again"))
+    }
+    return found
+  }
+
+  private static func drops(_ former: MonitorRow, _ rates: RelayRates) -> [(Kind, String)] {
+    let dropped = rates.dropped - rates.droppedByExtensions
+    let before = former.rates.map { $0.dropped - $0.droppedByExtensions } ?? 0
+    if dropped > 0, before == 0 {
+      let causes = Counter.drops.filter { $0.name != "drop_extension" && rates.counters[$0.name] ?? 0 > 0 }
+      let words = causes.map { "\(rates.counters[$0.name] ?? 0) \($0.name) (\($0.text))" }
+      return [(.dropsBegan, words.joined(separator: ", "))]
+    }
+    return dropped == 0 && before > 0 ? [(.dropsEnded, "drops nothing any more")] : []
+  }
+}
+
+extension MonitorEvent {
+  /// Whom it is about.
+  var place: String { stream.map { "\($0) at \(node)" } ?? "node \(node)" }
+
+  /// One object of `monitor --events --jsonl`.
+  struct Document: Encodable {
+    var time: String
+    var event: String
+    var node: String
+    @OrNull var stream: String?
+    @OrNull var hop: Int?
+    var text: String
+
+    init(_ event: MonitorEvent) {
+      time = MonitorDocument.text(timeNs: event.timeNs)
+      self.event = event.kind.rawValue
+      node = event.node
+      _stream = OrNull(event.stream)
+      _hop = OrNull(event.hop)
+      text = event.text
+    }
+  }
+}

@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Makes the captures of CaptureAnalysisTests anew, in a network namespace of its own, and what tshark says of them.
+# Needs root, ffmpeg, GStreamer, tcpdump, tshark and python3. Numbers differ each time, as the streams are real; the
+# tests hold for any.
+#
+#   h264    ffmpeg, H.264, dynamic payload type, with RTCP
+#   dtx     GStreamer, Opus with discontinuous transmission: two seconds of sound, then silence
+#   two     GStreamer, two sources with one pair of socket addresses
+#   ts      ffmpeg, MPEG-TS, static payload type
+#   edited  h264 with loss, reordering (also of the first packets), duplicates, and both numbers wrapping
+#
+# Before the streams with dynamic payload types stands their session description in a SAP packet (RFC 2974), from
+# which tshark takes clock rates and ports.
+set -euo pipefail
+
+fixtures=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+chmod 755 "$work"
+space=sranalyze$$
+ip netns add "$space"
+trap 'ip netns del "$space"; rm -rf "$work"' EXIT
+ip -n "$space" link set lo up
+
+begin() {
+    ip netns exec "$space" tcpdump -q -i lo -Z root -w "$work/$1.pcap" udp portrange 5004-5099 2>/dev/null &
+    capture=$!
+    sleep 1
+}
+end() {
+    sleep 1
+    kill -INT "$capture"
+    wait "$capture"
+}
+inside() { ip netns exec "$space" "$@" </dev/null; }
+
+begin h264
+inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -t 8 -c:v libx264 -g 25 -b:v 100k \
+    -pix_fmt yuv420p -f rtp -sdp_file "$work/h264.sdp" rtp://127.0.0.1:5004
+end
+begin dtx
+# The mixer goes on after its sources have ended: timeout ends it.
+inside timeout -s INT 12 gst-launch-1.0 -q audiomixer name=m ! audioconvert ! audioresample \
+    ! opusenc dtx=true audio-type=voice bitrate=16000 ! rtpopuspay pt=97 dtx=true \
+    ! udpsink host=127.0.0.1 port=5006 \
+    audiotestsrc is-live=true wave=sine num-buffers=100 ! audio/x-raw,rate=48000,channels=1 ! m. \
+    audiotestsrc is-live=true wave=silence num-buffers=400 ! audio/x-raw,rate=48000,channels=1 ! m. || true
+end
+begin two
+telephone() {
+    inside gst-launch-1.0 -q audiotestsrc is-live=true num-buffers="$1" samplesperbuffer=160 \
+        ! audio/x-raw,rate=8000,channels=1 ! "$2" ! "$3" ssrc="$4" min-ptime=20000000 max-ptime=20000000 \
+        ! udpsink host=127.0.0.1 port=5008 bind-port=5090 &
+}
+telephone 150 mulawenc rtppcmupay 0x11111111
+first=$!
+telephone 120 alawenc rtppcmapay 0x22222222
+wait $! "$first"
+end
+begin ts
+inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -t 3 -c:v libx264 -preset ultrafast \
+    -b:v 150k -pix_fmt yuv420p -f rtp_mpegts rtp://127.0.0.1:5010
+end
+
+python3 - "$work" "$fixtures" <<'PYTHON'
+import random, struct, sys
+random.seed(3550)
+work, fixtures = sys.argv[1:]
+def read(name):
+    data = open(f'{work}/{name}.pcap', 'rb').read()
+    head, data, records = data[:24], data[24:], []
+    while len(data) >= 16:
+        seconds, micros, kept, _ = struct.unpack('<IIII', data[:16])
+        records.append([(seconds, micros), bytearray(data[16:16 + kept])])
+        data = data[16 + kept:]
+    return head, records
+def write(name, head, records):
+    with open(f'{fixtures}/{name}.pcap', 'wb') as file:
+        file.write(head)
+        for (seconds, micros), packet in records:
+            file.write(struct.pack('<IIII', seconds, micros, len(packet), len(packet)) + bytes(packet))
+def announcement(port, payload_type, encoding, media):
+    lines = ['v=0', 'o=- 0 0 IN IP4 127.0.0.1', 's=t', 'c=IN IP4 127.0.0.1', 't=0 0',
+             f'm={media} {port} RTP/AVP {payload_type}', f'a=rtpmap:{payload_type} {encoding}', '']
+    sap = struct.pack('>BBH4s', 0x20, 0, 1, bytes([127, 0, 0, 1])) + b'application/sdp\0' + '\r\n'.join(lines).encode()
+    udp = struct.pack('>HHHH', 9875, 9875, 8 + len(sap), 0) + sap
+    ip = bytearray(struct.pack('>BBHHHBBH4s4s', 0x45, 0, 20 + len(udp), 0, 0, 1, 17, 0, bytes([127, 0, 0, 1]),
+                               bytes([224, 2, 127, 254])))
+    total = sum(struct.unpack('>10H', bytes(ip)))
+    while total >> 16: total = (total & 0xffff) + (total >> 16)
+    ip[10:12] = struct.pack('>H', total ^ 0xffff)
+    return bytearray(12) + b'\x08\0' + ip + udp
+
+announced = {'h264': (5004, 96, 'H264/90000', 'video'), 'dtx': (5006, 97, 'opus/48000/2', 'audio')}
+for name in ('h264', 'dtx', 'two', 'ts'):
+    head, records = read(name)
+    if name in announced: records.insert(0, [records[0][0], announcement(*announced[name])])
+    write(name, head, records)
+
+rtp = 14 + 20 + 8
+head, records = read('h264')
+records = [r for r in records if r[1][36:38] == struct.pack('>H', 5004) and not 192 <= r[1][rtp + 1] <= 223]
+number, time = struct.unpack('>HI', records[0][1][rtp + 2:rtp + 8])
+for _, packet in records:
+    n, t = struct.unpack('>HI', packet[rtp + 2:rtp + 8])
+    packet[rtp + 2:rtp + 8] = struct.pack('>HI', (n - number + 65460) & 0xffff, (t - time - 200000) & 0xffffffff)
+    packet[40:42] = b'\0\0'  # no UDP checksum
+records[0][1], records[4][1] = records[4][1], records[0][1]
+last = len(records)
+records = [r for i, r in enumerate(records) if i < 6 or i > last - 3 or random.random() > .06]
+for i in range(8, len(records) - 5):
+    if random.random() < .05: records[i][1], records[i + 2][1] = records[i + 2][1], records[i][1]
+for i in range(8, len(records) - 5):
+    if random.random() < .02: records[i + 1][1] = bytearray(records[i][1])
+records.insert(0, [records[0][0], announcement(*announced['h264'])])
+write('edited', head, records)
+PYTHON
+
+for name in h264 dtx two ts edited; do
+    tshark -r "$fixtures/$name.pcap" -d udp.port==5008,rtp -d udp.port==5010,rtp -q -z rtp,streams |
+        grep -E '0x[0-9A-F]{8}' >"$fixtures/$name.streams.txt"
+done
