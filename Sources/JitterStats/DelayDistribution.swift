@@ -45,11 +45,16 @@ public struct DelayDistribution: Sendable {
     if valueNs > largest?.valueNs ?? 0 || largest == nil { largest = Peak(valueNs: valueNs, atNs: atNs) }
   }
 
-  /// The value that a part of all values do not exceed, nanoseconds: the nearest rank, 0 of none.
+  /// The value that a part of all values do not exceed, nanoseconds: the nearest rank, 0 of none. Never beyond the
+  /// smallest and the largest value, which the histogram does not know exactly.
   /// - Parameter percentile: above 0, at most 100.
   public func valueNs(percentile: Double) -> UInt64 {
-    count == 0 ? 0 : min(histogram.valueAtPercentile(percentile), largest?.valueNs ?? 0)
+    guard let smallestNs, let largest else { return 0 }
+    return min(max(histogram.valueAtPercentile(percentile), smallestNs), largest.valueNs)
   }
+
+  /// The same in seconds.
+  public func seconds(percentile: Double) -> Double { Double(valueNs(percentile: percentile)) / 1e9 }
 
   /// Each step of the histogram that holds values: a value within it, and how many there are. The smallest and the
   /// largest value come by themselves, exactly.

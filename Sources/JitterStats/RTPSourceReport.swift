@@ -140,16 +140,13 @@ public struct RTPSourceReport: Codable, Hashable, Sendable {
 
 extension RTPSourceReport.Distribution {
   init(_ distribution: DelayDistribution, originNs: UInt64) {
-    func percentile(_ percentile: Double) -> Double {
-      Double(distribution.valueNs(percentile: percentile)) / 1e9
-    }
     count = distribution.count
     minSeconds = Double(distribution.smallestNs ?? 0) / 1e9
     meanSeconds = distribution.meanNs / 1e9
-    p50Seconds = percentile(50)
-    p90Seconds = percentile(90)
-    p99Seconds = percentile(99)
-    p999Seconds = percentile(99.9)
+    p50Seconds = distribution.seconds(percentile: 50)
+    p90Seconds = distribution.seconds(percentile: 90)
+    p99Seconds = distribution.seconds(percentile: 99)
+    p999Seconds = distribution.seconds(percentile: 99.9)
     maxSeconds = Double(distribution.largest?.valueNs ?? 0) / 1e9
     maxAtSeconds = distribution.largest.map { Double(Int64(bitPattern: $0.atNs &- originNs)) / 1e9 } ?? 0
   }

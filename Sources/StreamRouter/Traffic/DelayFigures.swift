@@ -11,16 +11,12 @@ public struct DelayFigures: Hashable, Sendable, Codable {
   public var maxSeconds: Double
 
   init(_ delays: DelayDistribution) {
-    // Beyond its largest step the histogram knows no more than that: the smallest value is exact.
-    func percentile(_ percentile: Double) -> Double {
-      Double(max(delays.valueNs(percentile: percentile), delays.smallestNs ?? 0)) / 1e9
-    }
     minSeconds = Double(delays.smallestNs ?? 0) / 1e9
     meanSeconds = delays.meanNs / 1e9
-    p50Seconds = percentile(50)
-    p90Seconds = percentile(90)
-    p99Seconds = percentile(99)
-    p999Seconds = percentile(99.9)
+    p50Seconds = delays.seconds(percentile: 50)
+    p90Seconds = delays.seconds(percentile: 90)
+    p99Seconds = delays.seconds(percentile: 99)
+    p999Seconds = delays.seconds(percentile: 99.9)
     maxSeconds = Double(delays.largest?.valueNs ?? 0) / 1e9
   }
 
