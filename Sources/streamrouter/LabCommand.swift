@@ -151,12 +151,8 @@ struct LabStatusCommand: AsyncParsableCommand {
           node.ready ? "yes" : "no",
         ] + (hasMetrics ? [node.metrics ?? "-"] : [])
       }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    let lines = rows.map { row in
-      zip(row, widths).map { $0.padding(toLength: $1, withPad: " ", startingAt: 0) }.joined(separator: "  ")
-    }
     return
-      (["lab \(status.topology), from \(status.file)"] + lines
+      (["lab \(status.topology), from \(status.file)"] + AlignedColumns.lines(rows)
       + status.impairments.map { "impaired: \($0.text)" }).joined(separator: "\n")
   }
 }

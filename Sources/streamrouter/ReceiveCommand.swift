@@ -55,9 +55,7 @@ struct ReceiveCommand: AsyncParsableCommand {
       }
       if topology != nil { throw ValidationError("--topology belongs to --stream") }
     }
-    if let clockRate, !(1...1_000_000_000).contains(clockRate) {
-      throw ValidationError("--clock-rate \(clockRate): give 1 to 1000000000 Hz")
-    }
+    try ClockRate.check(clockRate)
     if let count, count == 0 { throw ValidationError("--count 0: give 1 or more") }
   }
 

@@ -22,14 +22,7 @@ struct ReplayCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The capture.", completion: .file(extensions: ["pcap", "pcapng"])) var file: String
-  @Option(help: ArgumentHelp("Where to.", valueName: "address:port")) var to: Endpoint?
-  @Option(help: "The stream whose first hop it is sent to.") var stream: String?
-  @Option(
-    help: "The topology file or the topology's name; not needed where exactly one lab runs.",
-    completion: .file(extensions: ["yaml", "yml"]))
-  var topology: String?
-  @Option(help: "The node to send from, with --stream: by default one from which the first hop takes packets.")
-  var from: String?
+  @OptionGroup var destination: TrafficDestination
   @Option(help: "How many times as fast as it was captured.") var speed = 1.0
   @Flag(help: "Again and again, until Ctrl-C.") var loop = false
   @Option(help: "So many times.") var times: UInt64?
@@ -45,12 +38,6 @@ struct ReplayCommand: AsyncParsableCommand {
   @Flag(help: "Print the report as one JSON document.") var json = false
 
   func validate() throws {
-    guard (to == nil) != (stream == nil) else {
-      throw ValidationError("give --to ADDRESS:PORT or --stream STREAM")
-    }
-    if stream == nil, from != nil || topology != nil {
-      throw ValidationError("--from and --topology belong to --stream")
-    }
     guard speed >= 0.001, speed <= 1e6 else {
       throw ValidationError("--speed \(speed): give 0.001 to 1000000")
     }
@@ -67,17 +54,10 @@ struct ReplayCommand: AsyncParsableCommand {
   }
 
   private func settings() throws -> Replay.Settings {
-    var settings: Replay.Settings
-    if let stream {
-      let ends = try TrafficReference(topology).ends(stream)
-      let source = try ends.source(at: from)
-      settings = Replay.Settings(file: file, destination: ends.ingress)
-      settings.source = source.address
-      settings.namespace = source.namespace
-    } else {
-      guard let to else { throw ValidationError("give --to ADDRESS:PORT") }
-      settings = Replay.Settings(file: file, destination: to)
-    }
+    let place = try destination.find()
+    var settings = Replay.Settings(file: file, destination: place.endpoint)
+    settings.source = place.source
+    settings.namespace = place.namespace
     settings.speed = speed
     settings.rounds = loop ? nil : times ?? 1
     settings.filter = filter

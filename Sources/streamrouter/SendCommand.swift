@@ -21,14 +21,7 @@ struct SendCommand: AsyncParsableCommand {
       Exit status: 0 sent, 1 failed, 64 wrong usage, 77 not permitted.
       """)
 
-  @Option(help: ArgumentHelp("Where to.", valueName: "address:port")) var to: Endpoint?
-  @Option(help: "The stream whose first hop it is sent to.") var stream: String?
-  @Option(
-    help: "The topology file or the topology's name; not needed where exactly one lab runs.",
-    completion: .file(extensions: ["yaml", "yml"]))
-  var topology: String?
-  @Option(help: "The node to send from, with --stream: by default one from which the first hop takes packets.")
-  var from: String?
+  @OptionGroup var destination: TrafficDestination
 
   @Option(help: "rtp or udp; by default the stream's protocol, and rtp with --to.") var transport:
     StreamProtocol?
@@ -55,16 +48,8 @@ struct SendCommand: AsyncParsableCommand {
   @Flag(help: "Print the report as one JSON document.") var json = false
 
   func validate() throws {
-    guard (to == nil) != (stream == nil) else {
-      throw ValidationError("give --to ADDRESS:PORT or --stream STREAM")
-    }
-    if stream == nil, from != nil || topology != nil {
-      throw ValidationError("--from and --topology belong to --stream")
-    }
     if payloadType > 127 { throw ValidationError("--payload-type \(payloadType): give 0 to 127") }
-    if let clockRate, !(1...1_000_000_000).contains(clockRate) {
-      throw ValidationError("--clock-rate \(clockRate): give 1 to 1000000000 Hz")
-    }
+    try ClockRate.check(clockRate)
     if burst < 1 || burst > 1_000_000 { throw ValidationError("--burst \(burst): give 1 to 1000000") }
     if let count, count == 0 { throw ValidationError("--count 0: give 1 or more") }
     try checkSize(transport ?? .udp)
@@ -85,21 +70,12 @@ struct SendCommand: AsyncParsableCommand {
   }
 
   private func settings() throws -> TestSender.Settings {
-    var settings: TestSender.Settings
-    if let stream {
-      let ends = try TrafficReference(topology).ends(stream)
-      let source = try ends.source(at: from)
-      settings = TestSender.Settings(destination: ends.ingress)
-      settings.source = source.address
-      settings.namespace = source.namespace
-      settings.transport = transport ?? ends.stream.transport
-      settings.clockRate = clockRate ?? ends.stream.clockRate ?? TestSender.clockRate(payloadType)
-    } else {
-      guard let to else { throw ValidationError("give --to ADDRESS:PORT") }
-      settings = TestSender.Settings(destination: to)
-      settings.transport = transport ?? .rtp
-      settings.clockRate = clockRate ?? TestSender.clockRate(payloadType)
-    }
+    let place = try destination.find()
+    var settings = TestSender.Settings(destination: place.endpoint)
+    settings.source = place.source
+    settings.namespace = place.namespace
+    settings.transport = transport ?? place.stream?.transport ?? .rtp
+    settings.clockRate = clockRate ?? place.stream?.clockRate ?? TestSender.clockRate(payloadType)
     try checkSize(settings.transport)
     settings.bytes = size
     settings.payloadType = payloadType

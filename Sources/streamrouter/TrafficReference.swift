@@ -61,6 +61,15 @@ struct TimeSpan: ExpressibleByArgument {
   }
 }
 
+/// Hz of RTP timestamps on the command line.
+enum ClockRate {
+  static func check(_ rate: UInt32?) throws {
+    guard let rate, !PayloadRates.limits.contains(rate) else { return }
+    throw ValidationError(
+      "--clock-rate \(rate): give \(PayloadRates.limits.lowerBound) to \(PayloadRates.limits.upperBound) Hz")
+  }
+}
+
 /// A whole number up to a limit, in decimal or, with 0x, in hex.
 struct Number<Value: FixedWidthInteger & UnsignedInteger & Sendable>: ExpressibleByArgument, Sendable {
   let value: Value

@@ -9,9 +9,9 @@
 //   1. `relays`    hash: (address, port, protocol) -> struct sr_relay. What is not found is not ours and is
 //                  passed on untouched.
 //   2. the relay's `sources`: a packet from anywhere else is dropped and counted.
-//   3. `flows`     array by relay index: sequence and jitter state for each SSRC and how the delay varies,
-//   one state however many
-//                  processors the stream's packets meet, and so held by one of them at a time.
+//   3. `flows`     array by relay index: sequence and jitter state for each SSRC, and how the delay varies.
+//                  One state however many processors the stream's packets meet, and so held by one of them at
+//                  a time.
 //   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
 //   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
 //   is

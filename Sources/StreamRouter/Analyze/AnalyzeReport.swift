@@ -103,14 +103,7 @@ extension AnalyzeReport {
         time(figures.pdv.p99Seconds),
       ])
     }
-    let widths = rows[0].indices.map { column in rows.map { TextWidth.cells($0[column]) }.max() ?? 0 }
-    return rows.map { row in
-      var line = row.indices.map {
-        TextWidth.fit(row[$0], to: widths[$0], mark: "~", alignRight: $0 > 4)
-      }.joined(separator: "  ")
-      while line.last == " " { line.removeLast() }
-      return line
-    }
+    return AlignedColumns.lines(rows, rightFrom: 5)
   }
 
   private static func details(_ stream: Stream) -> String {

@@ -32,7 +32,7 @@ final class CaptureFile {
     }
     var error = [CChar](repeating: 0, count: 512)
     guard let handle = sr_tap_open_file(path, filter, &error, Int32(error.count)) else {
-      let reason = String(decoding: error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let reason = String(buffer: error)
       if reason.hasPrefix("filter") { throw .badFilter(filter, reason: reason) }
       throw .badFile(path, reason: reason, remedy: "name a capture in pcap or pcapng format")
     }

@@ -19,7 +19,7 @@ final class LiveTap {
     else {
       throw .cannotOpen(
         device: tap.device, node: node,
-        reason: String(decoding: error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self),
+        reason: String(buffer: error),
         isPermission: permission != 0)
     }
     self.handle = handle

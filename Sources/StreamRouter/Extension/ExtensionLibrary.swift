@@ -108,11 +108,7 @@ extension ExtensionLibrary {
         manifest.summary.isEmpty ? "-" : manifest.summary, entry.path + (entry.isHidden ? " (hidden)" : ""),
       ])
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    return rows.map { row in
-      zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
-        .trimmingCharacters(in: .whitespaces)
-    }.joined(separator: "\n")
+    return AlignedColumns.lines(rows).joined(separator: "\n")
   }
 
   /// One JSON document: the extensions, each with its file, and the flaws.

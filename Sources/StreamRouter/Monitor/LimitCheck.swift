@@ -47,15 +47,13 @@ public struct LimitCheck: Sendable {
     board.take(first, timeNs: MonitorClock.nowNs())
     if expected == nil, board.anyNodeUp, known(board).isEmpty { return .noLimits }
     var report = LimitCheckReport(intervalSeconds: interval / .seconds(1), startNs: MonitorClock.nowNs())
-    let clock = ContinuousClock()
-    var next = clock.now + interval
+    var plan = ReadingPlan(interval: interval)
     while report.intervals < intervals {
-      while !stop.isSet, clock.now < next {
-        try await clock.sleep(until: min(next, clock.now + .milliseconds(50)))
+      while !stop.isSet, .now < plan.next {
+        try await Task.sleep(until: min(plan.next, .now + .milliseconds(50)), clock: .continuous)
       }
       if stop.isSet { break }
-      // From plan, not from now: otherwise the reading time would add up. A late reading shifts the plan.
-      next = max(next, clock.now - interval) + interval
+      plan.advance()
       let readings = await source.read()
       board.take(readings, timeNs: MonitorClock.nowNs())
       if report.intervals == 0, !first.contains(where: \.isFresh), !board.anyNodeUp {

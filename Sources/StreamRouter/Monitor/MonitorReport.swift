@@ -57,12 +57,10 @@ public struct MonitorReport: Sendable {
     let first = await source.read()
     board.take(first, timeNs: MonitorClock.nowNs())
     var written = 0
-    let clock = ContinuousClock()
-    var next = clock.now + interval
+    var plan = ReadingPlan(interval: interval)
     while count.map({ written < $0 }) ?? true {
-      try await clock.sleep(until: next)
-      // From plan, not from now: otherwise the reading time would add up. A late reading shifts the plan.
-      next = max(next, clock.now - interval) + interval
+      try await Task.sleep(until: plan.next, clock: .continuous)
+      plan.advance()
       let readings = await source.read()
       board.take(readings, timeNs: MonitorClock.nowNs())
       if written == 0, !first.contains(where: \.isFresh), !board.anyNodeUp { return .noNodeAnswers(readings) }

@@ -52,12 +52,7 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     var line =
       "received \(Figure.grouped(packets)) \(transport.rawValue) packets at \(endpoint), "
       + "\(Figure.grouped(bytes)) bytes in \(Figure.duration(seconds: seconds))"
-    if packets > 1, seconds > 0 {
-      let rate = Double(packets - 1) / seconds
-      line +=
-        ": \(Figure.scaled(rate)) packets/s, \(Figure.scaled(Double(bytes) / Double(packets) * 8 * rate))bit/s"
-    }
-    line += queueText
+    line += TrafficRate.text(packets: packets, bytes: bytes, seconds: seconds) + queueText
     line += "\n  from \(senders.map(\.description).joined(separator: ", "))"
     var lines = [line] + runs.map(\.text) + sources.map(Self.text)
     if rtcpPackets > 0 { lines.append("  \(Figure.grouped(rtcpPackets)) RTCP packets") }

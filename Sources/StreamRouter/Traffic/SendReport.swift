@@ -55,11 +55,7 @@ public struct SendReport: Hashable, Sendable, Codable {
       "sent \(Figure.grouped(packets)) \(transport.rawValue) packets to \(destination), "
         + "\(Figure.grouped(bytes)) bytes in \(Figure.duration(seconds: seconds))"
     ]
-    if packets > 1, seconds > 0 {
-      let rate = Double(packets - 1) / seconds
-      let bits = Double(bytes) / Double(packets) * 8 * rate
-      lines[0] += ": \(Figure.scaled(rate)) packets/s, \(Figure.scaled(bits))bit/s"
-    }
+    lines[0] += TrafficRate.text(packets: packets, bytes: bytes, seconds: seconds)
     var origin = "  from \(source), run \(run)"
     if let ssrc, let payloadType, let firstSequence, let lastSequence {
       origin +=

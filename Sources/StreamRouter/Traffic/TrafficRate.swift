@@ -28,6 +28,14 @@ public enum TrafficRate: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// `: 5.00k packets/s, 8.00Mbit/s` of a report, from the first packet to the last; empty where that took no time.
+  static func text(packets: UInt64, bytes: UInt64, seconds: Double) -> String {
+    guard packets > 1, seconds > 0 else { return "" }
+    let rate = Double(packets - 1) / seconds
+    let bits = Double(bytes) / Double(packets) * 8 * rate
+    return ": \(packetsPerSecond(rate)), \(bitsPerSecond(bits))"
+  }
+
   public var description: String {
     switch self {
     case .packetsPerSecond(let rate): Figure.scaled(rate) + " packets/s"

@@ -8,29 +8,15 @@ struct LimitJudge {
   let rows: [MonitorRow]
   private let nodes: [String: MonitorBoard.Node]
   /// The row of the hop before, by the row's index; the hop may be stale.
-  private var before: [Int: Int] = [:]
+  private let before: [Int: Int]
   /// Rows of streams with limits, each behind its hop before.
-  private var judged: [Int] = []
+  private let judged: [Int]
 
-  init(rows: [MonitorRow], nodes: [MonitorBoard.Node]) {
+  init(rows: [MonitorRow], nodes: [MonitorBoard.Node], before: [Int: Int]) {
     self.rows = rows
     self.nodes = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let limited = rows.indices.filter { rows[$0].relay.limits != nil }
-    guard !limited.isEmpty else { return }
-    struct Next: Hashable {
-      var stream: String
-      var node: String
-    }
-    var senders: [Next: Int] = [:]
-    for index in limited {
-      for sink in rows[index].relay.sinks where sink.kind == .node {
-        senders[Next(stream: rows[index].relay.stream, node: sink.name)] = index
-      }
-    }
-    for index in limited {
-      before[index] = senders[Next(stream: rows[index].relay.stream, node: rows[index].node)]
-    }
-    judged = limited.filter { rates(of: $0) != nil }.sorted {
+    self.before = before
+    judged = rows.indices.filter { rows[$0].relay.limits != nil && Self.rates(of: rows[$0]) != nil }.sorted {
       (rows[$0].relay.stream, rows[$0].relay.hop, rows[$0].node)
         < (rows[$1].relay.stream, rows[$1].relay.hop, rows[$1].node)
     }
@@ -55,10 +41,12 @@ struct LimitJudge {
   }
 
   /// What is known of a row's interval; nil where nothing is.
-  private func rates(of index: Int) -> RelayRates? {
-    guard rows[index].staleSeconds == nil, let rates = rows[index].rates, !rates.restarted else { return nil }
+  private static func rates(of row: MonitorRow) -> RelayRates? {
+    guard row.staleSeconds == nil, let rates = row.rates, !rates.restarted else { return nil }
     return rates
   }
+
+  private func rates(of index: Int) -> RelayRates? { Self.rates(of: rows[index]) }
 
   /// The account of the hop before, where it is read.
   private func ratesBefore(_ index: Int) -> (row: MonitorRow, rates: RelayRates)? {

@@ -78,34 +78,42 @@ struct MonitorBoard: Sendable {
       if let name = reading.snapshot?.topology { topology = name }
       take(reading, before: before, rowsBefore: rowsBefore)
     }
-    judgeLinks()
-    breaches = LimitJudge(rows: rows, nodes: nodes).breaches()
+    let before = hopsBefore()
+    judgeLinks(before)
+    breaches = LimitJudge(rows: rows, nodes: nodes, before: before).breaches()
     for breach in breaches {
       guard let row = rows.firstIndex(where: { $0.id == breach.row }) else { continue }
       rows[row].breaches.append(breach)
     }
   }
 
-  /// Follows each stream from hop to hop. Where the hop before is not known to the monitor, what is missing counts as lost
-  /// on the way from there. A repeated answer says nothing new about a link.
-  private mutating func judgeLinks() {
-    var sent: [Hop: LinkLoss.End] = [:]
-    for row in rows where row.staleSeconds == nil {
+  /// The row that sends to each row, by index: the way of each stream from hop to hop. Either may be stale.
+  private func hopsBefore() -> [Int: Int] {
+    struct Hop: Hashable {
+      var stream: String
+      var node: String
+    }
+    var senders: [Hop: Int] = [:]
+    for (index, row) in rows.enumerated() {
       for sink in row.relay.sinks where sink.kind == .node {
-        sent[Hop(stream: row.relay.stream, node: sink.name)] = .init(relay: row.relay, rates: row.rates)
+        senders[Hop(stream: row.relay.stream, node: sink.name)] = index
       }
     }
-    for index in rows.indices where !rows[index].isRepeated && rows[index].staleSeconds == nil {
-      let row = rows[index]
-      let before = sent[Hop(stream: row.relay.stream, node: row.node)]
-      rows[index].linkLost = rows[index].link.update(
-        received: .init(relay: row.relay, rates: row.rates), sent: before)
-    }
+    return Dictionary(
+      uniqueKeysWithValues: rows.enumerated().compactMap { index, row in
+        senders[Hop(stream: row.relay.stream, node: row.node)].map { (index, $0) }
+      })
   }
 
-  private struct Hop: Hashable {
-    var stream: String
-    var node: String
+  /// Where the hop before is not known to the monitor, what is missing counts as lost on the way from there. A repeated
+  /// answer says nothing new about a link.
+  private mutating func judgeLinks(_ before: [Int: Int]) {
+    func end(_ row: MonitorRow) -> LinkLoss.End { .init(relay: row.relay, rates: row.rates) }
+    for index in rows.indices where !rows[index].isRepeated && rows[index].staleSeconds == nil {
+      let sender = before[index].map { rows[$0] }
+      rows[index].linkLost = rows[index].link.update(
+        received: end(rows[index]), sent: sender.flatMap { $0.staleSeconds == nil ? end($0) : nil })
+    }
   }
 
   private mutating func take(
