@@ -21,7 +21,8 @@ struct AnalyzeCommand: AsyncParsableCommand {
         streamrouter analyze camera.pcap --sdp camera.sdp --filter 'dst port 5004' --json
         tcpdump -i eth0 -w - -c 10000 udp | streamrouter analyze - --clock-rate 97=48000
 
-      Exit status: 0 found, 1 no RTP or not readable, 64 wrong usage, 65 the file is damaged.
+      Exit status: 0 found, 1 no RTP or not readable, 64 wrong usage, 65 the file is damaged: what came before is \
+      reported.
       """)
 
   @Argument(help: "The capture.", completion: .file(extensions: ["pcap", "pcapng"])) var file: String
@@ -44,14 +45,16 @@ struct AnalyzeCommand: AsyncParsableCommand {
         throw ExitCode(status)
       }
     }
+    defer { if let damage = report.damage { Report.error(damage) } }
     if json { try LabExit.printJSON(report) } else if !report.streams.isEmpty { print(report.text) }
     if report.streams.isEmpty {
       Report.error(
         "\(file) has no RTP stream"
           + (filter.isEmpty ? "" : " that the filter matches")
           + ": it holds \(report.foundInstead); a stream needs four packets, see 'streamrouter analyze --help'")
-      throw ExitCode.failure
+      throw report.damage == nil ? ExitCode.failure : ExitCode(EX_DATAERR)
     }
+    if report.damage != nil { throw ExitCode(EX_DATAERR) }
   }
 
   private func settings() throws -> CaptureAnalysis.Settings {

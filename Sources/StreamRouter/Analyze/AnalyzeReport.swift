@@ -21,6 +21,9 @@ public struct AnalyzeReport: Hashable, Sendable, Codable {
   /// Flows without a stream, those with the most packets first; at most ``otherFlowsLimit``.
   public var otherFlows: [OtherFlow]
 
+  /// Why the file was not read to its end, and what to do; nil: it was.
+  public var damage: String?
+
   static let otherFlowsLimit = 8
 
   /// One RTP source on its way between two socket addresses.

@@ -50,13 +50,21 @@ public struct CaptureAnalysis {
 
   init(rates: PayloadRates) { self.rates = rates }
 
-  /// Reads the file to its end.
-  /// - Throws: ``CaptureError``.
+  /// Reads the file to its end, or to where it is damaged: what came before is accounted for.
+  /// - Throws: ``CaptureError``: no datagram could be read.
   public static func run(_ settings: Settings) throws(CaptureError) -> AnalyzeReport {
     let file = try CaptureFile(path: settings.file, filter: settings.filter)
     var analysis = CaptureAnalysis(rates: settings.rates)
-    while let datagram = try file.next() { analysis.take(datagram) }
-    return analysis.report(file: settings.file, left: file.left)
+    var damage: CaptureError?
+    do {
+      while let datagram = try file.next() { analysis.take(datagram) }
+    } catch {
+      guard analysis.packets > 0 else { throw error }
+      damage = error
+    }
+    var report = analysis.report(file: settings.file, left: file.left)
+    report.damage = damage?.description
+    return report
   }
 
   mutating func take(_ datagram: CaptureFile.Datagram) {

@@ -33,7 +33,8 @@ final class CaptureFile {
     var error = [CChar](repeating: 0, count: 512)
     guard let handle = sr_tap_open_file(path, filter, &error, Int32(error.count)) else {
       let reason = String(buffer: error)
-      if reason.hasPrefix("filter") { throw .badFilter(filter, reason: reason) }
+      let mark = "filter: "
+      if reason.hasPrefix(mark) { throw .badFilter(filter, reason: String(reason.dropFirst(mark.count))) }
       throw .badFile(path, reason: reason, remedy: "name a capture in pcap or pcapng format")
     }
     self.handle = handle

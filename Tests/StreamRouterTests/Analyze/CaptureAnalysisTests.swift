@@ -202,6 +202,20 @@ import Topology
     #expect(listed == report.packets)
   }
 
+  @Test("of a capture that was cut off, what came before is reported, and that it was")
+  func cutOff() throws {
+    let data = try Data(contentsOf: Self.folder.appending(path: "ts.pcap"))
+    let path = FileManager.default.temporaryDirectory.appending(path: "t-analyze-\(UUID().uuidString).pcap")
+    defer { try? FileManager.default.removeItem(at: path) }
+    try data.write(to: path)
+    let whole = try CaptureAnalysis.run(.init(file: path.path))
+    try data.dropLast(7).write(to: path)
+    let cut = try CaptureAnalysis.run(.init(file: path.path))
+    #expect(whole.damage == nil && cut.damage?.contains("is damaged or cut off behind") == true)
+    #expect(cut.packets == whole.packets - 1)
+    #expect(cut.streams.first?.figures.packets == whole.streams.first.map { $0.figures.packets - 1 })
+  }
+
   @Test("a damaged file is an error wherever it is cut, and never a trap")
   func damagedFiles() throws {
     let data = try Data(contentsOf: Self.folder.appending(path: "ts.pcap"))

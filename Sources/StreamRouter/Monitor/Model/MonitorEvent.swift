@@ -116,11 +116,12 @@ struct MonitorEvent: Hashable, Sendable {
     if let restarts = rates.counters["rtp_restarts"], restarts > 0 {
       found.append((.sourceRestarted, "a new source, or one that began to number anew"))
     }
-    let (lost, lostBefore) = (row.linkLost ?? 0, former.linkLost ?? 0)
-    if lost > 0, lostBefore == 0 {
+    // Where the hop before is silent, nothing is known of the way here.
+    let lostBefore = former.linkLost ?? 0
+    if let lost = row.linkLost, lost > 0, lostBefore == 0 {
       let place = now.hop == 0 ? "before the stream comes here" : "on the way here"
       found.append((.lossBegan, "\(lost) packets lost \(place)"))
-    } else if lost == 0, lostBefore > 0 {
+    } else if row.linkLost == 0, lostBefore > 0 {
       found.append((.lossEnded, "no packet lost on the way here"))
     }
     found += drops(former, rates)
