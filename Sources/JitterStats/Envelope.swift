@@ -28,7 +28,9 @@ struct Envelope: Hashable, Sendable {
   /// The points farthest above and below the line of this slope through the origin, y being the distance from it; nil
   /// of no point.
   func extremes(slope: Double) -> (highest: Point, lowest: Point)? {
-    guard let highest = upper.farthest(slope: slope), let lowest = lower.farthest(slope: -slope) else { return nil }
+    guard let highest = upper.farthest(slope: slope), let lowest = lower.farthest(slope: -slope) else {
+      return nil
+    }
     return (highest, Point(x: lowest.x, y: -lowest.y))
   }
 
@@ -49,7 +51,8 @@ struct Envelope: Hashable, Sendable {
         point.x = last.x
         corners.removeLast()
       }
-      while corners.count >= 2, Self.height(corners[corners.count - 2], corners[corners.count - 1], point) <= 0 {
+      while corners.count >= 2, Self.height(corners[corners.count - 2], corners[corners.count - 1], point) <= 0
+      {
         corners.removeLast()
       }
       corners.append(point)

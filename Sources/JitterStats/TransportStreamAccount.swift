@@ -62,7 +62,8 @@ public struct TransportStreamAccount: Sendable {
   /// Whole packets in the payload of a datagram that is a transport stream by its length and its sync bytes; 0: it
   /// does not look like one.
   public static func packets(in payload: RawSpan) -> Int {
-    for step in [TransportStreamPacket.bytes, TransportStreamPacket.codedBytes] where isMade(payload, of: step) {
+    for step in [TransportStreamPacket.bytes, TransportStreamPacket.codedBytes] where isMade(payload, of: step)
+    {
       return payload.byteCount / step
     }
     return 0

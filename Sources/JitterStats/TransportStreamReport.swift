@@ -105,7 +105,8 @@ extension TransportStreamAccount {
       duplicates: pids.reduce(0) { $0 + $1.duplicates },
       pids: pids.map {
         .init(
-          pid: $0.pid, packets: $0.packets, continuityErrors: $0.errors, lost: $0.lost, duplicates: $0.duplicates)
+          pid: $0.pid, packets: $0.packets, continuityErrors: $0.errors, lost: $0.lost,
+          duplicates: $0.duplicates)
       },
       clocks: clocks.map { clock in
         let jitter = clock.overallJitter

@@ -55,7 +55,8 @@ struct AnalyzeCommand: AsyncParsableCommand {
       Report.error(
         "\(file) has no stream of RTP or MPEG-TS"
           + (filter.isEmpty ? "" : " that the filter matches")
-          + ": it holds \(report.foundInstead); an RTP stream needs four packets, see 'streamrouter analyze --help'")
+          + ": it holds \(report.foundInstead); an RTP stream needs four packets, see 'streamrouter analyze --help'"
+      )
       throw report.damage == nil ? ExitCode.failure : ExitCode(EX_DATAERR)
     }
     if report.damage != nil { throw ExitCode(EX_DATAERR) }

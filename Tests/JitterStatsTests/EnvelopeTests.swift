@@ -19,7 +19,9 @@ import Testing
       var (x, y) = (0.0, 0.0)
       for place in 0..<2_000 {
         if !random.once(in: 4) { x += Double.random(in: 0..<1, using: &random) }
-        y = round % 2 == 0 ? Double.random(in: -1..<1, using: &random) : y + Double.random(in: -1..<1, using: &random)
+        y =
+          round % 2 == 0
+          ? Double.random(in: -1..<1, using: &random) : y + Double.random(in: -1..<1, using: &random)
         points.append((x, y))
         if place < 1_000 { envelope.record(x: x, y: y) } else { later.record(x: x - 7, y: y + 3) }
       }

@@ -72,7 +72,8 @@ import Testing
     (arrivals[130], arrivals[131]) = (nil, nil)
     let report = try Self.report(arrivals)
     let index = report.deliveryIndex
-    #expect(index.intervals == 3 && index.lossyIntervals == 1 && index.maxLossRate == 14 && index.lastLossRate == 0)
+    #expect(
+      index.intervals == 3 && index.lossyIntervals == 1 && index.maxLossRate == 14 && index.lastLossRate == 0)
     #expect(Self.near(index.maxLossRateAtSeconds, 1.990) && report.lost == 14)
     #expect(Self.near(index.maxDelayFactorSeconds, 0.030) && Self.near(index.maxDelayFactorAtSeconds, 1.990))
     #expect(Self.near(index.lastDelayFactorSeconds, 0.010))
@@ -100,6 +101,8 @@ import Testing
       account.receive(datagram.span.bytes, arrivalNs: UInt64(place) * 10_000_000)
     }
     let still = try #require(account.report).deliveryIndex
-    #expect(still.intervals == 3 && still.mediaRateFrom == .arrivals && Self.near(still.lastDelayFactorSeconds, 0.010))
+    #expect(
+      still.intervals == 3 && still.mediaRateFrom == .arrivals && Self.near(still.lastDelayFactorSeconds, 0.010)
+    )
   }
 }

@@ -22,7 +22,8 @@ import Testing
   }
 
   @Test("33 bits of 90 kHz and 9 of 27 MHz, as they stand in the packet") func field() {
-    for ticks in [0, 1, 299, 300, 27_000_000, (1 << 33 - 1) * 300 + 299, 0x1_2345_6789 * 300 + 257] as [UInt64] {
+    for ticks in [0, 1, 299, 300, 27_000_000, (1 << 33 - 1) * 300 + 299, 0x1_2345_6789 * 300 + 257] as [UInt64]
+    {
       let bytes = TransportStreamBytes.packet(pid: 7, counter: 3, clockTicks: ticks)
       let packet = TransportStreamPacket(bytes.span.bytes, at: 0)
       #expect(packet?.clockTicks == ticks && packet?.pid == 7 && packet?.counter == 3)
@@ -31,7 +32,8 @@ import Testing
 
   @Test("over the wrap after 26.5 hours the clock goes on") func wraps() {
     let account = Self.account([
-      (0, Self.wrap - 30 * Self.millisecond), (20, Self.wrap - 10 * Self.millisecond), (40, 10 * Self.millisecond),
+      (0, Self.wrap - 30 * Self.millisecond), (20, Self.wrap - 10 * Self.millisecond),
+      (40, 10 * Self.millisecond),
       (60, 30 * Self.millisecond),
     ])
     #expect(account.discontinuityErrors == 0 && account.restarts == 0 && account.repetitionErrors == 0)
@@ -50,7 +52,8 @@ import Testing
     let again = Self.account(Array(zip(arrivals, ticks)))
     #expect(again.discontinuityErrors == 1 && again.restarts == 1 && again.announcedDiscontinuities == 0)
     let announced = Self.account(Array(zip(arrivals, ticks)), discontinuous: [2])
-    #expect(announced.discontinuityErrors == 0 && announced.restarts == 1 && announced.announcedDiscontinuities == 1)
+    #expect(
+      announced.discontinuityErrors == 0 && announced.restarts == 1 && announced.announcedDiscontinuities == 1)
     #expect(again.overallJitter?.valueNs ?? .max < 10 && announced.overallJitter?.valueNs ?? .max < 10)
   }
 
@@ -59,7 +62,8 @@ import Testing
   /// s goes on by 4,000/4,007.2 of t, and d by 7.2/4,007.2 = 0.00179677. What remains, d - 0.00179677 t, is 0, -0.03594,
   /// 2.92274, -0.10781, -0.14374: from the lowest to the highest 3.06648 ms.
   @Test("what remains of the arrivals once offset and drift are taken away") func overall() {
-    let account = Self.account([(0, 0), (20, 20), (43, 40), (60, 60), (80, 80)].map { ($0, $1 * Self.millisecond) })
+    let account = Self.account(
+      [(0, 0), (20, 20), (43, 40), (60, 60), (80, 80)].map { ($0, $1 * Self.millisecond) })
     #expect((3_066_479...3_066_481).contains(account.overallJitter?.valueNs ?? 0))
     #expect(account.overallJitter?.atNs == 43_000_000)
     // From 20 to 43 ms instead of 20, and back.

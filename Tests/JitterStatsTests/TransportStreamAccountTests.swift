@@ -156,7 +156,8 @@ import Testing
       #expect(ours.count == theirs.count && ours.discontinuityErrors == theirs.discontinuityErrors)
       #expect(ours.maxIntervalSeconds == theirs.maxIntervalSeconds && ours.restarts == 0)
       #expect(ours.stepJitter.maxSeconds == theirs.stepJitter.maxSeconds)
-      #expect(abs(ours.overallJitterSeconds - theirs.overallJitterSeconds) < 1e-8, "seed \(seed), cut at \(cut)")
+      #expect(
+        abs(ours.overallJitterSeconds - theirs.overallJitterSeconds) < 1e-8, "seed \(seed), cut at \(cut)")
       #expect(abs(ours.overallJitterAtSeconds - theirs.overallJitterAtSeconds) < 1e-8)
       #expect(abs((ours.driftPpm ?? 0) - (theirs.driftPpm ?? 1)) < 1e-3)
       #expect(report.deliveryIndex.intervals >= whole.deliveryIndex.intervals)
@@ -191,7 +192,9 @@ import Testing
     #expect(known + report.transportErrors + report.unlistedPackets <= packets, "seed \(seed)")
     for clock in report.clocks {
       let drift = clock.driftPpm ?? 0
-      #expect(clock.overallJitterSeconds.isFinite && drift.isFinite && clock.maxIntervalSeconds.isFinite, "seed \(seed)")
+      #expect(
+        clock.overallJitterSeconds.isFinite && drift.isFinite && clock.maxIntervalSeconds.isFinite,
+        "seed \(seed)")
     }
     let index = report.deliveryIndex
     #expect(index.maxDelayFactorSeconds.isFinite && index.mediaRateBitsPerSecond.isFinite, "seed \(seed)")

@@ -5,7 +5,8 @@ public enum TransportStreamBytes {
   ///   - clockTicks: a program clock reference, in units of 27 MHz.
   ///   - fill: what the payload is full of, after a copy of the counter.
   public static func packet(
-    pid: UInt16, counter: Int, hasPayload: Bool = true, clockTicks: UInt64? = nil, isDiscontinuous: Bool = false,
+    pid: UInt16, counter: Int, hasPayload: Bool = true, clockTicks: UInt64? = nil,
+    isDiscontinuous: Bool = false,
     isErrored: Bool = false, fill: UInt8 = 0xaa
   ) -> [UInt8] {
     let hasAdaptation = !hasPayload || clockTicks != nil || isDiscontinuous
@@ -26,7 +27,9 @@ public enum TransportStreamBytes {
   /// A datagram of seven packets of one PID, the first of which bears a reference.
   public static func datagram(pid: UInt16 = 256, counter: Int, clockTicks: UInt64? = nil) -> [UInt8] {
     (0..<7).flatMap {
-      packet(pid: pid, counter: counter + $0, clockTicks: $0 == 0 ? clockTicks : nil, fill: UInt8(truncatingIfNeeded: (counter + $0) / 16))
+      packet(
+        pid: pid, counter: counter + $0, clockTicks: $0 == 0 ? clockTicks : nil,
+        fill: UInt8(truncatingIfNeeded: (counter + $0) / 16))
     }
   }
 }

@@ -152,7 +152,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_posit
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'sdp' -d 'Write the SDP with which a player at a stream\'s sink opens it.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'capture' -d 'Capture a stream at one hop, before or after its extensions, into a pcapng file.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'replay' -d 'Send the UDP datagrams of a capture again, in their own time.'
-complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'analyze' -d 'Find every RTP stream in a capture, and account for each.'
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'analyze' -d 'Find every RTP and MPEG-TS stream in a capture, and account for each.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'bench' -d 'Measure the engines against each other and against kernel forwarding on this machine.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'extension' -d 'Write, build and check relay extensions: Swift code that runs on every packet.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_positional "streamrouter" -eq 1' -fa 'help' -d 'Show subcommand help information.'

@@ -18,7 +18,8 @@ extension TransportStreamReport {
           + "max \(Figure.grouped(index.maxLossRate))/s"
           + (index.maxLossRate > 0 ? " at \(time(index.maxLossRateAtSeconds))" : "")
           + "  in \(Figure.grouped(index.intervals)) intervals, media rate "
-          + "\(Figure.scaled(index.mediaRateBitsPerSecond))bit/s of \(index.mediaRateFrom?.rawValue ?? Figure.none)")
+          + "\(Figure.scaled(index.mediaRateBitsPerSecond))bit/s of \(index.mediaRateFrom?.rawValue ?? Figure.none)"
+      )
     }
     lines += clocks.map(\.text)
     lines += pids.filter { $0.continuityErrors > 0 }.map {

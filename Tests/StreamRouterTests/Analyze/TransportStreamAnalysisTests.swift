@@ -95,12 +95,14 @@ import Topology
   }
 
   /// The stream's rate was given to ffmpeg: 400 kb/s.
-  @Test("the media rate of a stream of constant rate is the one that it was made with") func mediaRate() throws {
+  @Test("the media rate of a stream of constant rate is the one that it was made with") func mediaRate() throws
+  {
     let report = try Self.figures("udpts")
     let rate = report.deliveryIndex.mediaRateBitsPerSecond
     #expect(report.deliveryIndex.mediaRateFrom == .clock && rate > 396_000 && rate < 404_000, "\(rate)")
     #expect(report.deliveryIndex.intervals >= 3 && report.deliveryIndex.maxLossRate == 0)
-    #expect(report.deliveryIndex.maxDelayFactorSeconds > 0.005 && report.deliveryIndex.maxDelayFactorSeconds < 1)
+    #expect(
+      report.deliveryIndex.maxDelayFactorSeconds > 0.005 && report.deliveryIndex.maxDelayFactorSeconds < 1)
     #expect(report.clocks[0].discontinuityErrors == 0 && report.clocks[0].restarts == 0)
     // Datagrams leave every 26 ms: a reference arrives up to that much off its place.
     #expect(report.clocks[0].overallJitterSeconds > 0.001 && report.clocks[0].overallJitterSeconds < 0.5)
@@ -150,7 +152,9 @@ import Topology
 
   @Test("RTP with a dynamic payload type, a header extension and duplicates") func inRTP() throws {
     func rtp(_ sequence: UInt16) -> [UInt8] {
-      [0x90, 96] + UDPFrame.big(sequence) + [0, 0, 0, 0] + UDPFrame.big(7 as UInt32) + [0xbe, 0xde, 0, 1, 0, 0, 0, 0]
+      [0x90, 96] + UDPFrame.big(sequence) + [0, 0, 0, 0] + UDPFrame.big(7 as UInt32) + [
+        0xbe, 0xde, 0, 1, 0, 0, 0, 0,
+      ]
         + TransportStreamBytes.datagram(counter: Int(sequence) * 7)
     }
     let report = Self.analysis([0, 1, 2, 3, 3, 4, 6, 7].map { rtp($0) })
