@@ -43,7 +43,7 @@ struct ReceiveCommand: AsyncParsableCommand {
   var idle: TimeSpan?
   @Option(
     help: ArgumentHelp(
-      "Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms or delay>20ms. Repeatable.",
+      "Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms, delay>20ms, and of MPEG-TS df>50ms or mlr>0. Repeatable.",
       valueName: "condition"))
   var failWhen: [Threshold] = []
   @Flag(help: "Receive at real-time priority (SCHED_FIFO).") var realtime = false

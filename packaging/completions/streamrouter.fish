@@ -263,7 +263,7 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" for' -l 'for' -d 'End after this time.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" count' -l 'count' -d 'End after this many packets.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" idle' -l 'idle' -d 'End when this time has passed after the last packet.' -rfka ''
-complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive"' -l 'fail-when' -d 'Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms or delay>20ms. Repeatable.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive"' -l 'fail-when' -d 'Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms, delay>20ms, and of MPEG-TS df>50ms or mlr>0. Repeatable.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" realtime' -l 'realtime' -d 'Receive at real-time priority (SCHED_FIFO).'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" json' -l 'json' -d 'Print the report as one JSON document.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter receive" version' -l 'version' -d 'Show the version.'

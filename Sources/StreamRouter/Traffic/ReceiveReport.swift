@@ -38,6 +38,10 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
   /// From the first packet to the last.
   public var seconds: Double { Double(lastNs - firstNs) / 1e9 }
 
+  private var deliveryIndices: [TransportStreamReport.DeliveryIndex] {
+    sources.compactMap(\.transportStream?.deliveryIndex) + transportStreams.map(\.figures.deliveryIndex)
+  }
+
   /// Whether a limit is broken. Where the packets are of `send`, what its numbers say counts, else what RTP's do.
   public func exceeds(_ threshold: Threshold) -> Bool {
     func sum(_ probes: (ProbeReport) -> UInt64, _ rtp: (RTPSourceReport) -> UInt64) -> Double {
@@ -51,6 +55,10 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     case .reordered: return threshold.isExceeded(by: sum(\.reordered, \.reordering.reordered))
     case .queue: return threshold.isExceeded(by: Double(queueDrops))
     case .jitter: return threshold.isExceeded(by: sources.map(\.jitter.maxSeconds).max() ?? 0)
+    case .delayFactor:
+      return threshold.isExceeded(by: deliveryIndices.map(\.maxDelayFactorSeconds).max() ?? 0)
+    case .mediaLossRate:
+      return threshold.isExceeded(by: Double(deliveryIndices.map(\.maxLossRate).max() ?? 0))
     case .delay: return threshold.isExceeded(by: runs.compactMap(\.delay?.maxSeconds).max() ?? 0)
     }
   }

@@ -39,6 +39,9 @@ import Topology
     #expect(live.clocks.map(\.count) == stored.clocks.map(\.count))
     #expect(live.clocks.map(\.maxIntervalSeconds) == stored.clocks.map(\.maxIntervalSeconds))
     #expect(live.deliveryIndex.intervals > 0 && live.deliveryIndex.maxLossRate > 0)
+    for (condition, holds) in [("mlr>0", true), ("mlr>100", false), ("df>1ms", true), ("df>10s", false)] {
+      #expect(report.exceeds(try #require(Threshold(condition))) == holds, "\(condition)")
+    }
     #expect(report.text.contains("MDI  DF") && report.transportStreams.isEmpty == isRTP)
     #expect(try JSONDecoder().decode(ReceiveReport.self, from: JSONEncoder().encode(report)) == report)
   }
