@@ -39,6 +39,14 @@ import Testing
     #expect(account.discontinuityErrors == 0 && account.restarts == 0 && account.repetitionErrors == 0)
     #expect(account.largestInterval?.valueNs == 20_000_000 && account.overallJitter?.valueNs ?? 1 < 10)
     #expect(account.stepJitter.largest?.valueNs == 0)
+    // One that was overtaken steps 20 ms back over the wrap, 1 ms after the other: in the same time base.
+    let disordered = Self.account([
+      (0, Self.wrap - 30 * Self.millisecond), (40, 10 * Self.millisecond),
+      (41, Self.wrap - 10 * Self.millisecond),
+      (60, 30 * Self.millisecond),
+    ])
+    #expect(disordered.discontinuityErrors == 1 && disordered.restarts == 0)
+    #expect(disordered.stepJitter.largest?.valueNs == 21_000_000)
   }
 
   @Test("40 ms may lie between references, 100 ms must be announced (TR 101 290 2.3)") func intervals() {

@@ -162,6 +162,17 @@ import Testing
       #expect(abs((ours.driftPpm ?? 0) - (theirs.driftPpm ?? 1)) < 1e-3)
       #expect(report.deliveryIndex.intervals >= whole.deliveryIndex.intervals)
       #expect(report.durationSeconds == whole.durationSeconds)
+      // 20 datagrams more are taken by the joined account itself.
+      guard cut < 280 else { continue }
+      var going = account(datagrams[..<cut])
+      going.merge(account(datagrams[cut..<(datagrams.count - 20)]))
+      for datagram in datagrams.suffix(20) {
+        going.receive(datagram.bytes.span.bytes, arrivalNs: datagram.arrivalNs)
+      }
+      let goingOn = try #require(going.report)
+      #expect(goingOn.pids == whole.pids && goingOn.clocks[0].count == whole.clocks[0].count, "seed \(seed)")
+      let rates = (goingOn.deliveryIndex.mediaRateBitsPerSecond, whole.deliveryIndex.mediaRateBitsPerSecond)
+      #expect(rates.0 > rates.1 * 0.8 && rates.0 < rates.1 * 1.2, "seed \(seed), cut at \(cut): \(rates)")
     }
   }
 
