@@ -28,7 +28,7 @@ import Testing
     let text = try await read(path)
     await group.triggerGracefulShutdown()
     try await running
-    #expect(text.count > 1 << 20)
+    #expect(text.count > 1 << 19)
     #expect(try JSONDecoder().decode(NodeSnapshot.self, from: text) == wanted)
   }
 

@@ -51,6 +51,17 @@ struct MonitorEventTests {
       ])
   }
 
+  @Test func latePacketsBeginAndEnd() {
+    let relays = [(1, 0), (2, 4), (3, 6), (4, 6), (5, 6)].map { second, late in
+      Self.relay(second) { $0.counters["rtp_late"] = UInt64(late) }
+    }
+    #expect(
+      Self.events(Self.relays(relays)) == [
+        "late-began cam at edge: 4 packets arrived behind packets that were sent after them",
+        "late-ended cam at edge: packets arrive in order",
+      ])
+  }
+
   @Test func sourcesEnginesAndExtensionsChange() {
     let extended = ExtensionSnapshot(name: "thin", version: "2", content: String(repeating: "ab", count: 32))
     let relays = [

@@ -46,6 +46,22 @@ struct PlayerTests {
       #expect(codecs.contains("h264") && codecs.contains("320") && codecs.contains("opus"), "\(codecs)")
       let stream = try await Self.probe(live, transport)
       #expect(stream.contains("h264") && stream.contains("320"), "\(stream)")
+      if let absent = Self.missing(["ffplay"]) {
+        print("ffplay is not tried: \(absent)")
+      } else {
+        // SDL draws and plays into nothing: there is no screen here.
+        let said = try await live.run(
+          "studio",
+          [
+            "env", "SDL_VIDEODRIVER=dummy", "SDL_AUDIODRIVER=dummy", "timeout", "--signal=INT", "8", "ffplay",
+            "-hide_banner",
+            "-protocol_whitelist", "file,udp,rtp", session,
+          ])
+        // It plays until it is ended; sound and picture side by side show that it does.
+        let end = said.errors.suffix(2000)
+        #expect(said.errors.contains("Video: h264") && said.errors.contains("Audio: opus"), "\(end)")
+        #expect(said.errors.contains(/A-V: +-?[0-9]/), "\(end)")
+      }
       if let absent = Self.missing(["gst-launch-1.0"]) {
         print("GStreamer is not tried: \(absent)")
       } else {
@@ -72,8 +88,8 @@ struct PlayerTests {
     return said.output + (said.succeeded ? "" : said.errors)
   }
 
-  /// 12 s of three streams; the players take part of them.
+  /// 20 s of three streams; the players take part of them.
   private static let ffmpeg =
-    "ffmpeg -nostdin -loglevel error -re -t 12 -f lavfi -i testsrc2=size=320x240:rate=30 -re -t 12 -f lavfi -i sine=frequency=440:sample_rate=48000 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f rtp rtp://10.78.0.1:5004?pkt_size=1200 -map 1:a -c:a libopus -payload_type 97 -f rtp rtp://10.78.0.1:5008 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f mpegts udp://10.78.0.1:5012?pkt_size=1316"
+    "ffmpeg -nostdin -loglevel error -re -t 20 -f lavfi -i testsrc2=size=320x240:rate=30 -re -t 20 -f lavfi -i sine=frequency=440:sample_rate=48000 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f rtp rtp://10.78.0.1:5004?pkt_size=1200 -map 1:a -c:a libopus -payload_type 97 -f rtp rtp://10.78.0.1:5008 -map 0:v -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 15 -f mpegts udp://10.78.0.1:5012?pkt_size=1316"
     .split(separator: " ").map(String.init)
 }

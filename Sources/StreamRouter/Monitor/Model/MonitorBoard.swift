@@ -125,11 +125,13 @@ struct MonitorBoard: Sendable {
   }
 
   private func added(from sender: Int, to row: Int) -> Double? {
-    guard let here = rows[row].rates?.ipdv, let there = rows[sender].rates?.ipdv,
-      let stay = rows[sender].addedSeconds
-    else {
-      return nil
-    }
+    guard let stay = rows[sender].addedSeconds, let rates = rows[row].rates, let before = rows[sender].rates
+    else { return nil }
+    // Packets that wait behind others arrive evenly again: only the delay over the quickest packet's shows it. Without
+    // timestamps there is no such delay.
+    let (here, there) =
+      rates.pdv != nil && before.pdv != nil ? (rates.pdv, before.pdv) : (rates.ipdv, before.ipdv)
+    guard let here, let there else { return nil }
     return max(0, here.p99Seconds - there.p99Seconds - stay)
   }
 

@@ -142,7 +142,8 @@ extension MonitorColumn {
       format: .duration, importance: nil, width: 6...6, value: { $0.addedSeconds.map { .number($0) } }),
     MonitorColumn(
       name: "link-added", title: "LINK+", key: "linkVariationSeconds",
-      text: "delay variation that the way from the hop before adds: rise of IPDV99 less what that hop adds",
+      text:
+        "delay variation that the way from the hop before adds: rise of PDV99 (udp: IPDV99) less what that hop adds",
       format: .duration, importance: nil, width: 6...6, value: { $0.linkAddedSeconds.map { .number($0) } }),
   ]
 

@@ -12,6 +12,8 @@ struct MonitorEvent: Hashable, Sendable {
     case sourceRestarted = "source-restarted"
     case lossBegan = "loss-began"
     case lossEnded = "loss-ended"
+    case lateBegan = "late-began"
+    case lateEnded = "late-ended"
     case dropsBegan = "drops-began"
     case dropsEnded = "drops-ended"
     case limitBroken = "limit-broken"
@@ -24,8 +26,8 @@ struct MonitorEvent: Hashable, Sendable {
     var part: StyledLine.Part {
       switch self {
       case .nodeSilent, .dropsBegan, .workerRestarted: .bad
-      case .lossBegan, .limitBroken, .streamStopped, .sourceRestarted, .relayRemoved: .warning
-      case .nodeAnswers, .streamStarted, .lossEnded, .dropsEnded, .limitKept: .good
+      case .lossBegan, .lateBegan, .limitBroken, .streamStopped, .sourceRestarted, .relayRemoved: .warning
+      case .nodeAnswers, .streamStarted, .lossEnded, .lateEnded, .dropsEnded, .limitKept: .good
       case .nodeRestarted, .relayAppeared, .engineChanged, .extensionsChanged: .plain
       }
     }
@@ -129,6 +131,13 @@ struct MonitorEvent: Hashable, Sendable {
       found.append((.lossBegan, "\(lost) packets lost \(place)"))
     } else if row.linkLost == 0, lostBefore > 0 {
       found.append((.lossEnded, "no packet lost on the way here"))
+    }
+    let late = rates.counters["rtp_late"] ?? 0
+    let lateBefore = former.rates?.counters["rtp_late"] ?? 0
+    if late > 0, lateBefore == 0 {
+      found.append((.lateBegan, "\(late) packets arrived behind packets that were sent after them"))
+    } else if late == 0, lateBefore > 0, packets > 0 {
+      found.append((.lateEnded, "packets arrive in order"))
     }
     found += drops(former, rates)
     let (broken, brokenBefore) = (row.breaches.map(\.limit), Set(former.breaches.map(\.limit)))

@@ -36,8 +36,8 @@ struct MonitorRow: Sendable, Identifiable {
   /// Packets that the link to this hop lost in the interval; at hop 0, those missing on arrival. nil: not known.
   var linkLost: UInt64?
   var link = LinkLoss()
-  /// Delay variation that the way from the hop before added in the interval, in seconds: how much more IPDV (99 of 100
-  /// packets) came here than came there, less what that hop added itself. nil: not known.
+  /// Delay variation that the way from the hop before added in the interval, in seconds: how much more PDV (99 of 100
+  /// packets; IPDV for protocol udp) came here than came there, less what that hop added itself. nil: not known.
   var linkAddedSeconds: Double?
   /// Limits that were broken in the interval, by this hop or on the way to it.
   var breaches: [LimitBreach] = []
