@@ -64,6 +64,7 @@ public struct RTCPCompound: Hashable, Sendable {
   private enum PacketType {
     static let senderReport: UInt8 = 200
     static let receiverReport: UInt8 = 201
+    static let description: UInt8 = 202
     static let goodbye: UInt8 = 203
     static let extended: UInt8 = 207
   }
@@ -125,6 +126,8 @@ public struct RTCPCompound: Hashable, Sendable {
     case PacketType.extended:
       guard start + 4 <= bytes.end else { return false }
       return takeExtended(of: bytes.long(start), bytes, from: start + 4)
+    // Names, of which no figure is made.
+    case PacketType.description: break
     default: skipped += 1
     }
     return true

@@ -46,7 +46,11 @@ struct AnalyzeCommand: AsyncParsableCommand {
       }
     }
     defer { if let damage = report.damage { Report.error(damage) } }
-    if json { try LabExit.printJSON(report) } else if !report.streams.isEmpty { print(report.text) }
+    if json {
+      try LabExit.printJSON(report)
+    } else if !report.streams.isEmpty || report.peers != nil {
+      print(report.text)
+    }
     if report.streams.isEmpty {
       Report.error(
         "\(file) has no RTP stream"

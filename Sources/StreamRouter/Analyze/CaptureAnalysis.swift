@@ -34,6 +34,8 @@ public struct CaptureAnalysis {
   static let flowsLimit = 8192
   /// SSRCs that may be RTP, of one flow.
   static let candidatesLimit = 4
+  /// Senders in RTCP, and pairs of reporter and subject.
+  static let peersLimit = 64
   /// Streams of all flows; each takes 60 to 80 kB.
   static let streamsLimit = 1024
 
@@ -47,6 +49,8 @@ public struct CaptureAnalysis {
   private var lastNs: UInt64 = 0
   private var kinds: [DatagramKind: UInt64] = [:]
   private var unlistedStreams: UInt64 = 0
+  private var peers = PeerReports(capacity: peersLimit)
+  private var passingTimes = PassingTimes(capacity: 1024)
 
   init(rates: PayloadRates) { self.rates = rates }
 
@@ -74,13 +78,17 @@ public struct CaptureAnalysis {
     lastNs = max(lastNs, datagram.timeNs)
     let payload = datagram.payload.bytes
     let flow = Flow(source: datagram.source, destination: datagram.destination)
+    let kind = DatagramKind(payload)
+    if kind == .rtcp {
+      peers.receive(payload, timeNs: datagram.timeNs, times: &passingTimes)
+      peers.resolve(passingTimes)
+    }
     guard var state = flows.removeValue(forKey: flow) ?? newState() else {
-      kinds[DatagramKind(payload), default: 0] += 1
+      kinds[kind, default: 0] += 1
       return
     }
     state.packets += 1
     state.isFresh = true
-    let kind = DatagramKind(payload)
     // A packet of a stream is one, even where its padding is wrong.
     if case .rtp(let header) = MediaPacket(rtpPort: payload) {
       take(
@@ -149,6 +157,9 @@ public struct CaptureAnalysis {
             clockRateFrom: rates.origin(of: type), figures: source))
       }
     }
+    let clockRates = Dictionary(
+      listed.map { ($0.figures.ssrc, $0.figures.clockRate) }, uniquingKeysWith: { first, _ in first })
+    let reported = peers.account { clockRates[$0] }
     let others = ordered.filter { $0.value.analysis == nil }.sorted { $0.value.packets > $1.value.packets }
     return AnalyzeReport(
       file: file, packets: packets, bytes: bytes, left: left, firstNs: firstNs,
@@ -159,6 +170,6 @@ public struct CaptureAnalysis {
       otherFlows: others.prefix(AnalyzeReport.otherFlowsLimit).map {
         AnalyzeReport.OtherFlow(
           source: $0.key.source, destination: $0.key.destination, packets: $0.value.packets)
-      })
+      }, peers: reported.isEmpty ? nil : reported)
   }
 }

@@ -20,6 +20,8 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
   public var otherPackets: UInt64
   /// Each SSRC; empty for protocol udp.
   public var sources: [RTPSourceReport]
+  /// What peers report in that RTCP; nil: nothing. Their word, apart from the figures.
+  public var peers: PeerAccount?
   /// SSRCs whose figures had to make room for others.
   public var displacedSources: UInt64
   /// Each run of `send`; empty where something else sent.
@@ -56,6 +58,7 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     line += "\n  from \(senders.map(\.description).joined(separator: ", "))"
     var lines = [line] + runs.map(\.text) + sources.map(Self.text)
     if rtcpPackets > 0 { lines.append("  \(Figure.grouped(rtcpPackets)) RTCP packets") }
+    if let peers { lines += peers.textLines(timeNs: lastNs) }
     if otherPackets > 0 { lines.append("  \(Figure.grouped(otherPackets)) packets that are no RTP") }
     if displacedSources > 0 {
       lines.append("  \(Figure.grouped(displacedSources)) more SSRCs, whose figures had to make room")

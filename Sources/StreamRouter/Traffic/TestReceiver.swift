@@ -99,6 +99,8 @@ private struct ReceiverAccount {
   private var senders: [Endpoint] = []
   private var latestSender: (source: (UInt32, UInt32, UInt32, UInt32), port: UInt16)?
   private var analysis: RTPAnalysis
+  private var peers = PeerReports()
+  private var passingTimes = PassingTimes()
   private var runs: [ProbeAccount] = []
   private var run = 0
   private var displacedRuns: UInt64 = 0
@@ -140,7 +142,10 @@ private struct ReceiverAccount {
     lastNs = max(lastNs, arrivalNs)
     packets += 1
     bytes += UInt64(payload.byteCount)
-    if settings.transport == .rtp { analysis.receive(payload: payload, arrivalNs: arrivalNs) }
+    if settings.transport == .rtp, case .rtcp = analysis.receive(payload: payload, arrivalNs: arrivalNs) {
+      peers.receive(payload, timeNs: arrivalNs, times: &passingTimes)
+      peers.resolve(passingTimes)
+    }
     guard let probe = Probe(payload, at: probeOffset) else { return }
     if runs.isEmpty || runs[run].run != probe.run { run = place(of: probe) }
     runs[run].receive(probe, arrivalNs: arrivalNs)
@@ -166,11 +171,15 @@ private struct ReceiverAccount {
   }
 
   func report(queueDrops: UInt64) -> ReceiveReport {
-    ReceiveReport(
+    let sources = analysis.reports
+    let clockRates = Dictionary(
+      sources.map { ($0.ssrc, $0.clockRate) }, uniquingKeysWith: { first, _ in first })
+    let reported = peers.account { clockRates[$0] }
+    return ReceiveReport(
       endpoint: settings.endpoint, transport: settings.transport, packets: packets, bytes: bytes,
       firstNs: firstNs, lastNs: lastNs, queueDrops: queueDrops, senders: senders,
-      rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: analysis.reports,
-      displacedSources: analysis.displaced, runs: runs.map(\.report),
+      rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: sources,
+      peers: reported.isEmpty ? nil : reported, displacedSources: analysis.displaced, runs: runs.map(\.report),
       displacedRuns: displacedRuns)
   }
 }

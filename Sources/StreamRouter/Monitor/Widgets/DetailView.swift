@@ -22,8 +22,8 @@ struct DetailView {
       return [title]
     }
     title.append("  \(row.condition.rawValue)", TableView.part(row.condition))
-    return [title] + staleness(row) + addresses(row) + figures(row) + extensions(row) + counters(row)
-      + residence(row)
+    return [title] + staleness(row) + addresses(row) + figures(row) + peers(row) + extensions(row)
+      + counters(row) + residence(row)
   }
 
   private func staleness(_ row: MonitorRow) -> [StyledLine] {
@@ -135,6 +135,13 @@ struct DetailView {
         change > 0 ? "+\(Figure.scaled(Double(change)))" : "", to: 8, mark: style.cutMark, alignRight: true))
     line.append("  \(counter.text)", .faint)
     return line
+  }
+
+  /// Apart from what is measured here: it is the peers' word.
+  private func peers(_ row: MonitorRow) -> [StyledLine] {
+    guard let account = row.relay.peers else { return [] }
+    return [StyledLine(), StyledLine(PeerLines.title, .title)]
+      + PeerLines(account: account, timeNs: timeNs).lines.map { field("  " + $0.name, $0.text) }
   }
 
   /// What each extension of the chain decided, what it took, and its own counters.
