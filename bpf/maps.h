@@ -32,7 +32,8 @@ struct {
     __type(value, struct sr_flow);
 } flows SEC(".maps");
 
-// The RTCP that passed last, by the relay's index: what peers report is read by the node, which makes the entries.
+// The RTCP that passed last, by the relay's index: what peers report is read by the node, which makes the
+// entries.
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, SR_DEFAULT_RELAYS);

@@ -258,9 +258,10 @@ static __always_inline void sr_flow_give_back(struct sr_flow *flow) {
     asm volatile("" : : "r"(before) : "memory");
 }
 
-// Keeps the beginning of an RTCP datagram for the node, which reads what peers report. Whatever fails here, the
-// packet goes on. A global function, so that the verifier looks at it once.
-__noinline int sr_keep_report(struct __sk_buff *skb, const struct sr_packet *packet, __u32 index, __u32 length) {
+// Keeps the beginning of an RTCP datagram for the node, which reads what peers report. Whatever fails here,
+// the packet goes on. A global function, so that the verifier looks at it once.
+__noinline int sr_keep_report(struct __sk_buff *skb, const struct sr_packet *packet, __u32 index,
+                              __u32 length) {
     if (!packet)
         return 0;
     struct sr_reports *kept = bpf_map_lookup_elem(&reports, &index);
@@ -272,9 +273,14 @@ __noinline int sr_keep_report(struct __sk_buff *skb, const struct sr_packet *pac
     }
     __u64 slot = kept->head % SR_REPORT_SLOTS;
     __u64 bytes = length < SR_REPORT_BYTES ? length : SR_REPORT_BYTES;
-    // The compiler knows both bounds and would leave the checks out; older verifiers do not.
+    // The compiler knows the upper bounds and would leave the checks out; older verifiers do not.
     asm volatile("" : "+r"(slot), "+r"(bytes));
-    if (slot >= SR_REPORT_SLOTS || !bytes || bytes > SR_REPORT_BYTES)
+    if (slot >= SR_REPORT_SLOTS || bytes > SR_REPORT_BYTES)
+        return 0;
+    // By itself: the compiler would make one test of a difference of both bounds, which the verifier cannot
+    // relate.
+    asm volatile("" : "+r"(bytes));
+    if (bytes < 8)
         return 0;
     struct sr_report *report = &kept->report[slot];
     report->arrival_ns = packet->call.arrival_ns;

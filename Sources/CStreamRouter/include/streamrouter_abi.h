@@ -251,8 +251,8 @@ struct sr_report {
 };
 
 // The RTCP datagrams of a relay that came last; the entry is made by the node, for relays of protocol rtp.
-// Number i stands in slot i % SR_REPORT_SLOTS. Whoever holds the flow writes; a reader copies all of it, reads
-// `head` again, and leaves out what was or may have been written meanwhile: numbers up to head -
+// Number i stands in slot i % SR_REPORT_SLOTS. Whoever holds the flow writes; a reader copies all of it,
+// reads `head` again, and leaves out what was or may have been written meanwhile: numbers up to head -
 // SR_REPORT_SLOTS.
 struct sr_reports {
     __u64 head;   // datagrams that were kept so far
