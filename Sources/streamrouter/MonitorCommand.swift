@@ -57,6 +57,23 @@ struct MonitorCommand: AsyncParsableCommand {
     completion: .list(MonitorColumn.sortable))
   var sort: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Columns of live view, table and --csv in their order: a list, or changes to the usual ones (+ipdv,-max), or all. \
+      There are \(MonitorColumn.named.joined(separator: ", ")). Without it: STREAMROUTER_COLUMNS.
+      """, valueName: "names"))
+  var columns: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Colours by name (\(MonitorTheme.names.joined(separator: ", "))), or as PART=SGR pairs that change the default: \
+      good=34,bad=1;35. Without it: STREAMROUTER_THEME.
+      """, valueName: "theme"),
+    completion: .list(MonitorTheme.names))
+  var theme: String?
+
   @Option(help: "Show relays with this text in their stream, node, engine or state; !text shows the others.")
   var filter = ""
 
@@ -77,21 +94,50 @@ struct MonitorCommand: AsyncParsableCommand {
       throw ValidationError(
         "--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
     }
+    _ = try columnChoice()
+    _ = try chosenTheme()
+    if columns != nil, json || jsonl || events {
+      throw ValidationError(
+        "--columns \(columns ?? ""): JSON and events have every member; use it with the others")
+    }
     if let sort, !MonitorColumn.sortable.contains(sort) {
       throw ValidationError(
         "--sort \(sort): no such column; give one of \(MonitorColumn.sortable.joined(separator: ", "))")
     }
   }
 
+  /// A flag comes before the environment; what is wrong is said with the name of whichever it was.
+  private func setting<Value>(
+    _ option: String, _ given: String?, _ variable: String, _ fallback: Value, _ read: (String) throws -> Value
+  ) throws -> Value {
+    let inherited = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+    guard let text = given ?? inherited else { return fallback }
+    do {
+      return try read(text)
+    } catch {
+      throw ValidationError("\(given == nil ? "\(variable)=\(text)" : "\(option) \(text)"): \(error)")
+    }
+  }
+
+  private func columnChoice() throws -> ColumnChoice {
+    try setting("--columns", columns, "STREAMROUTER_COLUMNS", ColumnChoice()) { try ColumnChoice($0) }
+  }
+
+  private func chosenTheme() throws -> MonitorTheme {
+    try setting("--theme", theme, "STREAMROUTER_THEME", .standard) { try MonitorTheme($0) }
+  }
+
   func run() async throws {
+    let columns = try columnChoice()
     let source = try NodeReference(file: file, topology: topology).source
     let environment = ProcessInfo.processInfo.environment
     let isTerminal = isatty(STDOUT_FILENO) == 1
-    let style = MonitorStyle(environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii)
+    let style = MonitorStyle(
+      environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii, theme: try chosenTheme())
     let isLive =
       format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
       && !MonitorStyle.isDumb(environment)
-    if isLive { try await live(source, style) } else { try await report(source, style) }
+    if isLive { try await live(source, style, columns) } else { try await report(source, style, columns) }
   }
 
   /// nil where none was asked for.
@@ -100,9 +146,12 @@ struct MonitorCommand: AsyncParsableCommand {
       ? (jsonl ? .eventObjects : .events) : json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
   }
 
-  private func live(_ source: any SnapshotSource, _ style: MonitorStyle) async throws {
+  private func live(
+    _ source: any SnapshotSource, _ style: MonitorStyle, _ columns: ColumnChoice
+  ) async throws {
     let monitor = LiveMonitor(
-      source: source, interval: interval.duration, style: style, sort: sort, filter: filter)
+      source: source, interval: interval.duration, style: style, sort: sort, filter: filter,
+      columns: columns)
     switch try await monitor.run() {
     case .quit: return
     case .signal(let number): throw ExitCode(128 + number)
@@ -110,13 +159,14 @@ struct MonitorCommand: AsyncParsableCommand {
     }
   }
 
-  private func report(_ source: any SnapshotSource, _ style: MonitorStyle) async throws {
+  private func report(
+    _ source: any SnapshotSource, _ style: MonitorStyle, _ columns: ColumnChoice
+  ) async throws {
     // A closed pipe then shows as an error of the write, and ends the command quietly.
     signal(SIGPIPE, SIG_IGN)
     let report = MonitorReport(
       source: source, format: format ?? .table, interval: interval.duration, count: count, style: style,
-      sort: sort,
-      filter: filter)
+      sort: sort, filter: filter, columns: columns)
     if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
       throw noNodeAnswers(readings)
     }

@@ -33,7 +33,7 @@ public struct LiveMonitor: Sendable {
   /// `sort` is one of ``MonitorColumn/sortable``; `input` and `output` are descriptors of one terminal.
   public init(
     source: any SnapshotSource, interval: Duration, style: MonitorStyle, sort: String? = nil,
-    filter: String = "",
+    filter: String = "", columns: ColumnChoice = ColumnChoice(),
     input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
   ) {
     self.source = source
@@ -41,10 +41,7 @@ public struct LiveMonitor: Sendable {
     self.style = style
     self.input = input
     self.output = output
-    var order = MonitorOrder()
-    if let sort { order.sort(by: sort) }
-    order.filter = filter
-    self.order = order
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// Runs until a key or a signal ends it. Throws ``TerminalError``, with the terminal given back.
@@ -108,12 +105,12 @@ public struct LiveMonitor: Sendable {
     private var terminal: Terminal
     private var state: MonitorState
     private var writer = FrameWriter()
-    private let style: MonitorStyle
+    private let firstStyle: MonitorStyle
 
     init(terminal: Terminal, style: MonitorStyle, order: MonitorOrder) {
       self.terminal = terminal
-      self.style = style
-      self.state = MonitorState(size: terminal.size, order: order)
+      self.firstStyle = style
+      self.state = MonitorState(size: terminal.size, order: order, theme: style.theme)
     }
 
     mutating func begin(_ readings: [NodeReading], timeNs: UInt64) throws {
@@ -162,6 +159,13 @@ public struct LiveMonitor: Sendable {
       try terminal.enter()
       writer.reset()
       state.resize(terminal.size)
+    }
+
+    /// The theme may have been changed by a key.
+    private var style: MonitorStyle {
+      var style = firstStyle
+      style.theme = state.theme
+      return style
     }
 
     private mutating func draw() throws {

@@ -38,17 +38,14 @@ public struct MonitorReport: Sendable {
   /// ``MonitorColumn/sortable``.
   public init(
     source: any SnapshotSource, format: Format, interval: Duration, count: Int? = nil, style: MonitorStyle,
-    sort: String? = nil, filter: String = ""
+    sort: String? = nil, filter: String = "", columns: ColumnChoice = ColumnChoice()
   ) {
     self.source = source
     self.format = format
     self.interval = interval
     self.count = count ?? (format.hasNoEnd ? nil : 1)
     self.style = style
-    var order = MonitorOrder()
-    if let sort { order.sort(by: sort) }
-    order.filter = filter
-    self.order = order
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// `write` takes text for stdout and says whether the reader is still there. Throws `CancellationError`.
@@ -83,7 +80,7 @@ public struct MonitorReport: Sendable {
       try board.events.suffix(board.newEvents).map {
         try MonitorDocument.json(MonitorEvent.Document($0), pretty: false) + "\n"
       }.joined()
-    case .csv: (index == 0 ? CSVReport.header : "") + CSVReport.body(board, order: order)
+    case .csv: (index == 0 ? CSVReport.header(order.columns) : "") + CSVReport.body(board, order: order)
     }
   }
 }
