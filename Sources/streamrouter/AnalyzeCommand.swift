@@ -11,8 +11,8 @@ struct AnalyzeCommand: AsyncParsableCommand {
       Reads pcap and pcapng, from standard input too (-). Needs neither SIP nor SDP: a stream is an SSRC between two \
       socket addresses of which four packets in a row have version 2, a payload type that is not RTCP's (RFC 5761), a \
       header that fits into the packet, and numbers less than 3000 ahead or at most 100 behind the one before, two of \
-      them exactly the next. RTCP and what is neither are counted. The figures are those of 'receive' (docs/ACCOUNT.md \
-      has the formulas), and beside them those that Wireshark shows.
+      them exactly the next. The figures are those of 'receive' (docs/ACCOUNT.md has the formulas), and beside them \
+      those that Wireshark shows. RTCP is counted, and what peers report in it stands apart; what is neither is counted.
 
       Clock rates are known of payload types below 35; for others give --sdp or --clock-rate, or 90000 Hz is assumed.
 
