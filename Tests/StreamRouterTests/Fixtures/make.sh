@@ -9,6 +9,9 @@
 #   ts      ffmpeg, MPEG-TS, static payload type
 #   rtcp    GStreamer, a sender and a receiver with RTCP in both directions, of which RTCP is kept; at its end
 #           extended reports made by hand, as GStreamer sends none
+#   udpts   ffmpeg, MPEG-TS without RTP: picture and sound at a constant rate, null packets
+#   tscut   ts without one, two and three of its datagrams
+#   udpcut  udpts without one and two of its datagrams, and two exchanged
 #   edited  h264 with loss, reordering (also of the first packets), duplicates, and both numbers wrapping
 #
 # Before the streams with dynamic payload types stands their session description in a SAP packet (RFC 2974), from
@@ -76,6 +79,11 @@ inside gst-launch-1.0 -q rtpbin name=r audiotestsrc is-live=true num-buffers=600
     r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5021 sync=false async=false udpsrc port=5025 ! r.recv_rtcp_sink_0
 wait "$receiver" || true
 end
+begin udpts
+inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -re -f lavfi -i sine=frequency=440 -t 4 \
+    -c:v libx264 -preset ultrafast -b:v 150k -pix_fmt yuv420p -c:a aac -b:a 32k -muxrate 400k \
+    -f mpegts 'udp://127.0.0.1:5012?pkt_size=1316'
+end
 
 python3 - "$work" "$fixtures" <<'PYTHON'
 import random, struct, sys
@@ -107,10 +115,16 @@ def announcement(port, payload_type, encoding, media):
     return bytearray(12) + b'\x08\0' + ip + udp
 
 announced = {'h264': (5004, 96, 'H264/90000', 'video'), 'dtx': (5006, 97, 'opus/48000/2', 'audio')}
-for name in ('h264', 'dtx', 'two', 'ts'):
+for name in ('h264', 'dtx', 'two', 'ts', 'udpts'):
     head, records = read(name)
     if name in announced: records.insert(0, [records[0][0], announcement(*announced[name])])
     write(name, head, records)
+
+head, records = read('ts')
+write('tscut', head, [r for i, r in enumerate(records) if i not in (10, 20, 21, 30, 31, 32)])
+head, records = read('udpts')
+records[50][1], records[51][1] = records[51][1], records[50][1]
+write('udpcut', head, [r for i, r in enumerate(records) if i not in (20, 70, 71)])
 
 rtp = 14 + 20 + 8
 head, records = read('h264')
@@ -173,4 +187,8 @@ fields=(frame.time_epoch rtcp.pt rtcp.senderssrc rtcp.timestamp.ntp.msw rtcp.tim
 for name in h264 rtcp; do
     tshark -r "$fixtures/$name.pcap" -d udp.port==5005,rtcp -d udp.port==5021,rtcp -d udp.port==5025,rtcp -Y rtcp -T fields \
         -E header=y "${fields[@]/#/-e}" >"$fixtures/$name.rtcp.tsv"
+done
+for name in ts tscut udpts udpcut; do
+    tshark -r "$fixtures/$name.pcap" -d udp.port==5010,rtp -d udp.port==5012,mp2t -Y mp2t -T fields -e mp2t.pid \
+        -e mp2t.analysis.skips -e mp2t.af.pcr -e mp2t.cc -e mp2t.afc >"$fixtures/$name.mpegts.tsv"
 done
