@@ -32,6 +32,16 @@ struct {
     __type(value, struct sr_flow);
 } flows SEC(".maps");
 
+// The RTCP that passed last, by the relay's index: what peers report is read by the node, which makes the
+// entries.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, SR_DEFAULT_RELAYS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct sr_reports);
+} reports SEC(".maps");
+
 // What the FIB said about each sink of a relay, by the relay's index, a copy for each processor.
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

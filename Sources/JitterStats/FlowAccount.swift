@@ -45,6 +45,13 @@ public struct FlowAccount: Sendable {
     return Outcome(arrival: arrival, isRestart: arrival == .restart)
   }
 
+  /// Puts in the clock rate of each source, in Hz by SSRC.
+  public func noteClockRates(_ rates: inout [UInt32: UInt32]) {
+    for slot in 0..<Self.slots {
+      if let source = sources[slot] { rates[source.ssrc] = source.clockRate }
+    }
+  }
+
   private func slot(of ssrc: UInt32) -> Int? {
     for slot in 0..<Self.slots where sources[slot]?.ssrc == ssrc { return slot }
     return nil

@@ -11,8 +11,8 @@ struct AnalyzeCommand: AsyncParsableCommand {
       Reads pcap and pcapng, from standard input too (-). Needs neither SIP nor SDP: a stream is an SSRC between two \
       socket addresses of which four packets in a row have version 2, a payload type that is not RTCP's (RFC 5761), a \
       header that fits into the packet, and numbers less than 3000 ahead or at most 100 behind the one before, two of \
-      them exactly the next. RTCP and what is neither are counted. The figures are those of 'receive' (docs/ACCOUNT.md \
-      has the formulas), and beside them those that Wireshark shows.
+      them exactly the next. The figures are those of 'receive' (docs/ACCOUNT.md has the formulas), and beside them \
+      those that Wireshark shows. RTCP is counted, and what peers report in it stands apart; what is neither is counted.
 
       MPEG-TS is looked into, in RTP and without: continuity, program clocks (PCR), and the Media Delivery Index DF:MLR \
       (RFC 4445). Without RTP, a pair of socket addresses is a stream once five packets of 188 or 204 bytes in a row \
@@ -50,7 +50,11 @@ struct AnalyzeCommand: AsyncParsableCommand {
       }
     }
     defer { if let damage = report.damage { Report.error(damage) } }
-    if json { try LabExit.printJSON(report) } else if !report.isEmpty { print(report.text) }
+    if json {
+      try LabExit.printJSON(report)
+    } else if !report.isEmpty || report.peers != nil {
+      print(report.text)
+    }
     if report.isEmpty {
       Report.error(
         "\(file) has no stream of RTP or MPEG-TS"

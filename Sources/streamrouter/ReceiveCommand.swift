@@ -12,7 +12,8 @@ struct ReceiveCommand: AsyncParsableCommand {
       Takes what any sender sends. Where that is 'streamrouter send', loss, duplicates and order are exact, and the \
       one-way delay is measured (between machines: as exactly as their clocks agree). Ends after --for, --count or \
       --idle, or on Ctrl-C, and then reports. MPEG-TS in RTP or UDP is looked into: continuity, program clocks (PCR) and \
-      the Media Delivery Index (RFC 4445). In a lab, --stream receives in the namespace of the stream's sink.
+      the Media Delivery Index (RFC 4445). What peers say in RTCP that comes to the same port stands apart. In a lab, \
+      --stream receives in the namespace of the stream's sink.
 
       Examples:
         streamrouter receive --stream video --idle 2s

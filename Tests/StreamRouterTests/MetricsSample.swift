@@ -23,6 +23,9 @@ enum MetricsSample {
   static func snapshot() -> NodeSnapshot {
     var rtp = MonitorSample.relay("cam1", hop: 0, seconds: 10, lost: 7, dropped: 3)
     rtp.residence = histogram([(500, 3), (512, 4), (1_023, 1), (9_000, 5), (2_000_000_000, 2)])
+    rtp.peers = PeerReportViewTests.account
+    rtp.peers?.reports[0].timeNs = MonitorSample.startNs
+    rtp.peers?.reports[1].timeNs = MonitorSample.startNs
     rtp.worker = RelayWorkerSnapshot(restarts: 2, latest: "police: crashed")
     rtp.extensions = [
       ExtensionSnapshot(

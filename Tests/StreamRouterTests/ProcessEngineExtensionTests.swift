@@ -118,13 +118,27 @@ import Topology
     for number in 0..<200 where number != 50 {
       sender.send(rtpPacket(UInt16(number), payload: [0]), to: ingress)
     }
-    sender.send([0x80, 200, 0, 1, 0, 0, 0, 0], to: Endpoint(address: address, port: 5005))
+    sender.send(PeerReportTests.senderReport(packets: 77), to: Endpoint(address: address, port: 5005))
     #expect(sink.receive(199).allSatisfy { $0.bytes.last == UInt8(SR_PROTOCOL_RTP.rawValue) })
     #expect(companion.receive(1).map(\.bytes.last) == [UInt8(SR_PROTOCOL_RTCP.rawValue)])
     let snapshot = try await engine.snapshot(until: { $0.counters["packets_out"] == 200 })
     #expect(snapshot.counters["rtp_missing"] == 1)
     #expect(snapshot.counters["rtcp_packets"] == 1)
     #expect(snapshot.ssrc == 7)
+    #expect(snapshot.peers?.senders.map(\.sentPackets) == [77])
+    // It goes on where the worker ends and the engine's thread serves the relay, and the other way.
+    let plain = relay("cam", .rtp, extensions: [], to: [sink])
+    try await engine.replace(relay("cam", .rtp, extensions: [use("mark")], to: [sink]), with: plain)
+    sender.send(PeerReportTests.senderReport(packets: 78), to: Endpoint(address: address, port: 5005))
+    #expect(companion.receive(1).count == 1)
+    #expect(try await engine.snapshot().peers?.senders.map(\.sentPackets) == [78])
+    #expect(try await engine.snapshot().peers?.packets == 2)
+    let next = relay("cam", .rtp, extensions: [use("mark")], to: [sink])
+    try await engine.replace(plain, with: next)
+    sender.send(PeerReportTests.senderReport(packets: 79), to: Endpoint(address: address, port: 5005))
+    #expect(companion.receive(1).count == 1)
+    let last = try await engine.snapshot(until: { $0.peers?.packets == 3 })
+    #expect(last.peers?.senders.map(\.sentPackets) == [79] && last.peers?.unread == 0)
   }
 
   struct Hostile: CustomTestStringConvertible, Sendable {

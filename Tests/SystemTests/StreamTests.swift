@@ -85,7 +85,27 @@ struct StreamTests {
         let expected = UInt64(input.count + reports.count)
         #expect(hops.map { $0.counters["packets_in"] } == [expected, expected, expected], "\(stream)")
         #expect(hops.map(\.residence.total) == [expected, expected, expected], "\(stream)")
+        try Self.expectReports(reports, at: hops, stream)
       }
+    }
+  }
+
+  /// What ffmpeg's sender reports say (RFC 3550 section 6.4.1) is known at each hop, and nothing more.
+  private static func expectReports(_ sent: [[UInt8]], at hops: [RelaySnapshot], _ stream: String) throws {
+    for hop in hops {
+      guard let latest = sent.last else {
+        #expect(hop.peers == nil, "\(stream), hop \(hop.hop)")
+        continue
+      }
+      let peers = try #require(hop.peers, "\(stream), hop \(hop.hop)")
+      func long(_ offset: Int) -> UInt32 { latest[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) } }
+      let sender = try #require(peers.senders.first)
+      #expect(peers.senders.count == 1 && peers.reports.isEmpty && peers.unreadable == 0)
+      #expect(peers.packets == UInt64(sent.count) && sender.reports == UInt64(sent.count))
+      #expect(sender.ssrc == long(4) && sender.ssrc == hop.ssrc && sender.rtpTimestamp == long(16))
+      #expect(sender.sentPackets == long(20) && sender.sentPayloadBytes == long(24))
+      // Nothing was lost on the way to it, so no more were sent until then than came in all.
+      #expect(UInt64(sender.sentPackets) <= hop.counters["rtp_packets"] ?? 0)
     }
   }
 

@@ -69,6 +69,7 @@ struct sr_worker_shared {
     __u64 unsettled;
     struct sr_counters counters;
     struct sr_variations variations;
+    struct sr_reports reports; // the RTCP that came last
     struct sr_extension_account extension[SR_MAX_EXTENSIONS];
     char text[SR_WORKER_TEXT_BYTES];
 };

@@ -13,7 +13,8 @@
 //                  One state however many processors the stream's packets meet, and so held by one of them at
 //                  a time.
 //   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
-//   5. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
+//   5. `reports`   hash by relay index: struct sr_reports, the RTCP that passed last, for the node to read.
+//   6. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
 //   is
 //                  kept in `routes`, for each processor, for SR_ROUTE_VALID_NS.
 //
@@ -53,6 +54,10 @@ enum sr_limits {
     SR_RESIDENCE_STEPS_LOG2 = 2,
     SR_RESIDENCE_STEPS = 4,
     SR_RESIDENCE_BUCKETS = 112,
+    // RTCP datagrams of one relay that are kept for the node, and how much of each: sender report, twenty
+    // report blocks. With the head of the hash's entry they fill 8 kB of memory.
+    SR_REPORT_SLOTS = 15,
+    SR_REPORT_BYTES = 496,
     // Extensions of one relay, run one after the other.
     SR_MAX_EXTENSIONS = 4,
     // Places for extension programs in the datapath of a node: so many versions can stand there at once.
@@ -237,6 +242,24 @@ struct sr_flow {
     struct sr_variations variations;
 };
 
+// The beginning of one RTCP datagram.
+struct sr_report {
+    __u64 arrival_ns;
+    __u32 length; // of the datagram
+    __u32 kept;   // bytes of it that stand here
+    __u8 bytes[SR_REPORT_BYTES];
+};
+
+// The RTCP datagrams of a relay that came last; the entry is made by the node, for relays of protocol rtp.
+// Number i stands in slot i % SR_REPORT_SLOTS. Whoever holds the flow writes; a reader copies all of it,
+// reads `head` again, and leaves out what was or may have been written meanwhile: numbers up to head -
+// SR_REPORT_SLOTS.
+struct sr_reports {
+    __u64 head;   // datagrams that were kept so far
+    __u64 missed; // and those that were not: another processor held the flow
+    struct sr_report report[SR_REPORT_SLOTS];
+};
+
 // What the FIB said about a sink, kept by each processor for itself.
 struct sr_kept_route {
     __u64 until_ns; // 0: nothing is kept
@@ -313,6 +336,8 @@ SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_source_state, 80);
 SR_ASSERT_SIZE(sr_variation, 8 * (3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_flow, 8 + 4 * 80 + 2 * 8 * (3 + SR_RESIDENCE_BUCKETS));
+SR_ASSERT_SIZE(sr_report, 512);
+SR_ASSERT_SIZE(sr_reports, 16 + 15 * 512);
 SR_ASSERT_SIZE(sr_kept_route, 32);
 SR_ASSERT_SIZE(sr_settings, 16);
 #undef SR_ASSERT_SIZE
@@ -359,6 +384,32 @@ static inline __attribute__((always_inline)) __u32 sr_residence_bucket(__u64 ns)
     __u32 bucket = (log2 - SR_RESIDENCE_FIRST_LOG2) * SR_RESIDENCE_STEPS + step;
     return bucket < SR_RESIDENCE_BUCKETS ? bucket : SR_RESIDENCE_BUCKETS - 1;
 }
+
+// Says that the slot at `head` is filled.
+static inline __attribute__((always_inline)) void sr_report_filled(struct sr_reports *reports) {
+    // The returned value makes it an atomic with a full barrier: what was written before is seen before.
+    __u64 before = __sync_fetch_and_add(&reports->head, 1);
+    asm volatile("" : : "r"(before) : "memory");
+}
+
+#ifndef __bpf__
+// As sr_keep_report() of bpf/measure.h does it, at user level.
+static inline void sr_report_keep(struct sr_reports *reports, const void *payload, __u32 length,
+                                  __u64 arrival_ns) {
+    struct sr_report *report = &reports->report[reports->head % SR_REPORT_SLOTS];
+    report->arrival_ns = arrival_ns;
+    report->length = length;
+    report->kept = length < SR_REPORT_BYTES ? length : SR_REPORT_BYTES;
+    __builtin_memcpy(report->bytes, payload, report->kept);
+    sr_report_filled(reports);
+}
+
+// For a reader that has copied: `head` as it is now.
+static inline __u64 sr_reports_head(const struct sr_reports *reports) {
+    __sync_synchronize();
+    return *(const volatile __u64 *)&reports->head;
+}
+#endif
 
 // Puts a duration into an account.
 static inline __attribute__((always_inline)) void sr_variation_add(struct sr_variation *account, __u64 ns,

@@ -23,6 +23,8 @@ public struct AnalyzeReport: Hashable, Sendable, Codable {
   /// Flows without a stream, those with the most packets first; at most ``otherFlowsLimit``.
   public var otherFlows: [OtherFlow]
 
+  /// What peers report in the file's RTCP; nil: nothing. Their word, apart from the figures.
+  public var peers: PeerAccount?
   /// Why the file was not read to its end, and what to do; nil: it was.
   public var damage: String?
 
@@ -96,6 +98,7 @@ extension AnalyzeReport {
       ]
       lines += figures.text.map { "    " + $0 }
     }
+    if let peers { lines += [""] + peers.textLines(timeNs: firstNs + UInt64(seconds * 1e9), indent: 0) }
     var ends: [String] = []
     if !rest.isEmpty {
       ends.append(

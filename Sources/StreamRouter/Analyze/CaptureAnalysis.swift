@@ -40,6 +40,8 @@ public struct CaptureAnalysis {
   static let flowsLimit = 8192
   /// SSRCs that may be RTP, of one flow.
   static let candidatesLimit = 4
+  /// Senders in RTCP, and pairs of reporter and subject.
+  static let peersLimit = 64
   /// Streams of all flows; each takes 60 to 80 kB, and 20 kB more for each program clock of a transport stream.
   static let streamsLimit = 1024
   /// Bytes of transport streams that are held for candidates; what comes beyond begins with the stream itself.
@@ -56,6 +58,8 @@ public struct CaptureAnalysis {
   private var kinds: [DatagramKind: UInt64] = [:]
   private var heldBytes = 0
   private var unlistedStreams: UInt64 = 0
+  private var peers = PeerReports(capacity: peersLimit)
+  private var passingTimes = PassingTimes(capacity: 1024)
 
   init(rates: PayloadRates) { self.rates = rates }
 
@@ -84,7 +88,7 @@ public struct CaptureAnalysis {
     let payload = datagram.payload.bytes
     let flow = Flow(source: datagram.source, destination: datagram.destination)
     guard var state = flows.removeValue(forKey: flow) ?? newState() else {
-      kinds[DatagramKind(payload), default: 0] += 1
+      kinds[kind(of: payload, timeNs: datagram.timeNs), default: 0] += 1
       return
     }
     state.packets += 1
@@ -96,7 +100,7 @@ public struct CaptureAnalysis {
       flows[flow] = state
       return
     }
-    let kind = DatagramKind(payload)
+    let kind = kind(of: payload, timeNs: datagram.timeNs)
     // A packet of a stream is one, even where its padding is wrong.
     if case .rtp(let header) = MediaPacket(rtpPort: payload) {
       let before = state.heldBytes
@@ -107,6 +111,16 @@ public struct CaptureAnalysis {
       if state.analysis == nil { takeTransportStream(payload, arrivalNs: datagram.timeNs, &state) }
     }
     flows[flow] = state
+  }
+
+  /// What a datagram looks like; where that is RTCP, what peers report in it is taken in.
+  private mutating func kind(of payload: RawSpan, timeNs: UInt64) -> DatagramKind {
+    let kind = DatagramKind(payload)
+    if kind == .rtcp {
+      peers.receive(payload, timeNs: timeNs, times: &passingTimes)
+      peers.resolve(passingTimes)
+    }
+    return kind
   }
 
   private mutating func takeTransportStream(_ payload: RawSpan, arrivalNs: UInt64, _ state: inout State) {
@@ -199,6 +213,9 @@ public struct CaptureAnalysis {
             clockRateFrom: rates.origin(of: type), figures: source))
       }
     }
+    let clockRates = Dictionary(
+      listed.map { ($0.figures.ssrc, $0.figures.clockRate) }, uniquingKeysWith: { first, _ in first })
+    let reported = peers.account { clockRates[$0] }
     let others = ordered.filter { !$0.value.isStream }.sorted { $0.value.packets > $1.value.packets }
     return AnalyzeReport(
       file: file, packets: packets, bytes: bytes, left: left, firstNs: firstNs,
@@ -210,6 +227,6 @@ public struct CaptureAnalysis {
       otherFlows: others.prefix(AnalyzeReport.otherFlowsLimit).map {
         AnalyzeReport.OtherFlow(
           source: $0.key.source, destination: $0.key.destination, packets: $0.value.packets)
-      })
+      }, peers: reported.isEmpty ? nil : reported)
   }
 }

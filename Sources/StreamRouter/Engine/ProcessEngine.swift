@@ -31,6 +31,7 @@ public actor ProcessEngine: Engine {
   /// By the names of the streams.
   private(set) var running: [String: ProcessRunning] = [:]
   var nextStream: UInt32 = 0
+  private var peers = PeerLedger()
   private var isStopped = false
 
   /// Starts the engine's thread.
@@ -66,6 +67,7 @@ public actor ProcessEngine: Engine {
       let extended = try extend(relay, memory, former: nil)
       if let extended { extended.worker.go() } else { try watch(memory.sockets, relay) }
       running[relay.stream] = ProcessRunning(relay: relay, memory: memory, extended: extended)
+      peers.begin(relay.stream)
     } catch {
       memory.release()
       throw error
@@ -103,6 +105,8 @@ public actor ProcessEngine: Engine {
       }
       running[old.stream] = nil
       running[new.stream] = runs
+      peers.rename(old.stream, to: new.stream)
+      if former.relay.transport != new.transport { peers.restart(new.stream) }
     } catch {
       opened.close()
       throw error
@@ -118,15 +122,20 @@ public actor ProcessEngine: Engine {
       thread.mailbox.run { loop in loop.retire(sockets) }
     }
     former.memory.release()
+    peers.forget(relay.stream)
   }
 
   public func snapshots() throws -> [RelaySnapshot] {
+    refresh()
+    var rates: [UInt32: UInt32] = [:]
     let entries = running.values.filter { $0.extended == nil }
     var snapshots: [RelaySnapshot] = []
     snapshots.reserveCapacity(running.count)
     for entry in running.values {
       guard let worker = entry.extended?.worker else { continue }
-      var snapshot = worker.memory.reading(entry.memory.sockets).snapshot(of: entry.relay)
+      let reading = worker.memory.reading(entry.memory.sockets, clockRate: entry.relay.clockRate)
+      rates.merge(reading.clockRates) { $1 }
+      var snapshot = reading.snapshot(of: entry.relay)
       snapshot.worker = worker.account
       snapshot.extensions = zip(entry.relay.extensions, extensionAccounts(of: entry.relay.stream)).compactMap {
         use, account in (try? installed(use)).map { ExtensionSnapshot($0, account) }
@@ -137,9 +146,37 @@ public actor ProcessEngine: Engine {
     for start in stride(from: 0, to: entries.count, by: 64) {
       let some = entries[start..<min(start + 64, entries.count)]
       let readings = thread.mailbox.run { _ in some.map { ProcessReading($0.memory) } }
-      for (entry, reading) in zip(some, readings) { snapshots.append(reading.snapshot(of: entry.relay)) }
+      for (entry, reading) in zip(some, readings) {
+        rates.merge(reading.clockRates) { $1 }
+        snapshots.append(reading.snapshot(of: entry.relay))
+      }
+    }
+    for place in snapshots.indices where snapshots[place].transport == .rtp {
+      snapshots[place].peers = peers.account(of: snapshots[place].stream) { rates[$0] }
     }
     return snapshots
+  }
+
+  /// Reads the RTCP that came, before later packets take its place; call it every few seconds.
+  public func refresh() {
+    guard !isStopped else { return }
+    let entries = running.values.filter { $0.relay.transport == .rtp }
+    for entry in entries {
+      guard let shared = entry.extended?.worker.memory.shared else { continue }
+      let stream = entry.relay.stream
+      peers.take(ReportReading(shared.reports, since: peers.mark(of: stream)), of: stream)
+    }
+    let plain = entries.filter { $0.extended == nil }
+    for start in stride(from: 0, to: plain.count, by: 64) {
+      let some = plain[start..<min(start + 64, plain.count)].map {
+        (memory: $0.memory, mark: peers.mark(of: $0.relay.stream))
+      }
+      let readings = thread.mailbox.run { _ in
+        some.map { ReportReading($0.memory.relay.pointee.reports, since: $0.mark) }
+      }
+      for (entry, reading) in zip(plain[start...], readings) { peers.take(reading, of: entry.relay.stream) }
+    }
+    peers.resolve()
   }
 
   /// Empty: this engine sees no packets but those of its relays.

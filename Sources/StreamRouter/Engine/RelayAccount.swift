@@ -59,6 +59,17 @@ extension sr_flow {
   }
 }
 
+extension sr_flow {
+  /// The clock rates of the SSRCs whose packets came, in Hz.
+  func noteClockRates(_ rates: inout [UInt32: UInt32]) {
+    withUnsafeBytes(of: source) { bytes in
+      for state in bytes.bindMemory(to: sr_source_state.self) where state.packets > 0 && state.clock_rate > 0 {
+        rates[UInt32(bigEndian: state.ssrc)] = state.clock_rate
+      }
+    }
+  }
+}
+
 extension sr_variation {
   var histogram: VariationHistogram {
     withUnsafeBytes(of: bucket) {

@@ -90,6 +90,18 @@ struct MetricFamily: Hashable, Sendable {
     "relay_packet_delay_variation_seconds", .histogram,
     "Delay over that of the quickest packet on arrival (RFC 5481); streams of protocol rtp, in seconds",
     labels: relayLabels)
+  static let peerLoss = MetricFamily(
+    "relay_peer_reported_loss_ratio", .gauge,
+    "Worst loss that receivers reported in RTCP within a minute, in the interval of their latest report, 0 to 1",
+    labels: relayLabels)
+  static let peerJitter = MetricFamily(
+    "relay_peer_reported_jitter_seconds", .gauge,
+    "Worst interarrival jitter that receivers reported in RTCP within a minute, in seconds", labels: relayLabels
+  )
+  static let peerRoundTrip = MetricFamily(
+    "relay_peer_reported_round_trip_seconds", .gauge,
+    "Longest time from this hop to a receiver and back, by its reports in RTCP within a minute, in seconds",
+    labels: relayLabels)
   static let workerRestarts = MetricFamily(
     "relay_worker_restarts_total", .counter,
     "How often the process that runs the extensions of a relay of engine process had to be started again",
@@ -131,7 +143,10 @@ struct MetricFamily: Hashable, Sendable {
       stealTime, pressureTime, pressure, netRx, interruptTime,
     ]
     + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)
-    + [drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, workerRestarts]
+    + [
+      drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, peerLoss, peerJitter, peerRoundTrip,
+      workerRestarts,
+    ]
     + [runs, verdicts, runTime, runTimeMax, authorCounters]
 }
 

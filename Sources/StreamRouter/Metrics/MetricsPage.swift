@@ -1,3 +1,5 @@
+import JitterStats
+
 /// What `/metrics` says: one snapshot and the node's health as text. Pure, so that tests need no daemon.
 struct MetricsPage {
   let snapshot: NodeSnapshot
@@ -117,9 +119,24 @@ struct MetricsPage {
         text.sample(family, suffix: "_count", relay.labels, durations.total)
       }
     }
+    writePeers(&text, relays)
     text.family(.workerRestarts)
     for relay in relays {
       if let worker = relay.value.worker { text.sample(.workerRestarts, relay.labels, worker.restarts) }
+    }
+  }
+
+  /// The worst that peers report: which one it is, is in the monitor, as there is no end of SSRCs.
+  private func writePeers(_ text: inout MetricsText, _ relays: [Labelled<RelaySnapshot>]) {
+    for (family, figure) in [
+      (.peerLoss, { $0.reception?.lossRatio }), (.peerJitter, { $0.reception?.jitterSeconds }),
+      (.peerRoundTrip, { $0.roundTripFromHereSeconds }),
+    ] as [(MetricFamily, (PeerReport) -> Double?)] {
+      text.family(family)
+      for relay in relays {
+        let present = relay.value.peers?.present(atNs: snapshot.timeNs) ?? []
+        if let worst = present.compactMap(figure).max() { text.sample(family, relay.labels, worst) }
+      }
     }
   }
 

@@ -107,7 +107,10 @@ public actor Reconciler {
   public func datapath() async throws -> [String: UInt64] { try await sandbox?.datapath() ?? [:] }
 
   /// Keeps up to date what engines cannot know for themselves.
-  public func refresh() async throws { try await sandbox?.refresh() }
+  public func refresh() async throws {
+    await process?.refresh()
+    try await sandbox?.refresh()
+  }
 
   /// Ends what belongs to the daemon. Relays of engine sandbox go on.
   public func stop() async {

@@ -1,4 +1,5 @@
 import CStreamRouter
+import JitterStats
 import Topology
 
 /// Everything that one node knows about its relays at one moment: what the monitor, the JSON output and, later,
@@ -67,6 +68,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var extensions: [ExtensionSnapshot]
   /// Engine process, relays with extensions: how the process that runs them fared.
   public var worker: RelayWorkerSnapshot?
+  /// What peers report in RTCP that passes; nil: nothing. Their word, apart from all that is measured here.
+  public var peers: PeerAccount?
   /// What the node's topology expects of the stream, for whoever reads the node without the file; nil: nothing.
   public var limits: StreamLimits?
 

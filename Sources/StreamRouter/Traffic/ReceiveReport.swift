@@ -20,6 +20,8 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
   public var otherPackets: UInt64
   /// Each SSRC; empty for protocol udp.
   public var sources: [RTPSourceReport]
+  /// What peers report in that RTCP; nil: nothing. Their word, apart from the figures.
+  public var peers: PeerAccount?
   /// SSRCs whose figures had to make room for others.
   public var displacedSources: UInt64
   /// Each MPEG transport stream without RTP, by who sent it; empty for protocol rtp, whose sources have theirs.
@@ -76,6 +78,7 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
       lines += stream.figures.text.map { "    " + $0 }
     }
     if rtcpPackets > 0 { lines.append("  \(Figure.grouped(rtcpPackets)) RTCP packets") }
+    if let peers { lines += peers.textLines(timeNs: lastNs) }
     if otherPackets > 0 { lines.append("  \(Figure.grouped(otherPackets)) packets that are no RTP") }
     if displacedSources > 0 {
       lines.append("  \(Figure.grouped(displacedSources)) more SSRCs, whose figures had to make room")

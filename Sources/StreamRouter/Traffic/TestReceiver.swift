@@ -99,6 +99,8 @@ private struct ReceiverAccount {
   private var senders: [Endpoint] = []
   private var latestSender: (source: (UInt32, UInt32, UInt32, UInt32), port: UInt16)?
   private var analysis: RTPAnalysis
+  private var peers = PeerReports()
+  private var passingTimes = PassingTimes()
   /// By sender; of protocol udp only.
   private var transportStreams:
     [(sender: Endpoint, candidate: TransportStreamCandidate, account: TransportStreamAccount?)] = []
@@ -144,7 +146,10 @@ private struct ReceiverAccount {
     lastNs = max(lastNs, arrivalNs)
     packets += 1
     bytes += UInt64(payload.byteCount)
-    if settings.transport == .rtp { analysis.receive(payload: payload, arrivalNs: arrivalNs) }
+    if settings.transport == .rtp, case .rtcp = analysis.receive(payload: payload, arrivalNs: arrivalNs) {
+      peers.receive(payload, timeNs: arrivalNs, times: &passingTimes)
+      peers.resolve(passingTimes)
+    }
     if settings.transport == .udp { receiveTransportStream(payload, arrivalNs: arrivalNs) }
     guard let probe = Probe(payload, at: probeOffset) else { return }
     if runs.isEmpty || runs[run].run != probe.run { run = place(of: probe) }
@@ -186,11 +191,15 @@ private struct ReceiverAccount {
   }
 
   func report(queueDrops: UInt64) -> ReceiveReport {
-    ReceiveReport(
+    let sources = analysis.reports
+    let clockRates = Dictionary(
+      sources.map { ($0.ssrc, $0.clockRate) }, uniquingKeysWith: { first, _ in first })
+    let reported = peers.account { clockRates[$0] }
+    return ReceiveReport(
       endpoint: settings.endpoint, transport: settings.transport, packets: packets, bytes: bytes,
       firstNs: firstNs, lastNs: lastNs, queueDrops: queueDrops, senders: senders,
-      rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: analysis.reports,
-      displacedSources: analysis.displaced,
+      rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: sources,
+      peers: reported.isEmpty ? nil : reported, displacedSources: analysis.displaced,
       transportStreams: transportStreams.compactMap { sender, _, account in
         account?.report.map { ReceiveReport.TransportStream(source: sender, figures: $0) }
       },

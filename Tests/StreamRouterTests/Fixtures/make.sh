@@ -7,6 +7,8 @@
 #   dtx     GStreamer, Opus with discontinuous transmission: two seconds of sound, then silence
 #   two     GStreamer, two sources with one pair of socket addresses
 #   ts      ffmpeg, MPEG-TS, static payload type
+#   rtcp    GStreamer, a sender and a receiver with RTCP in both directions, of which RTCP is kept; at its end
+#           extended reports made by hand, as GStreamer sends none
 #   udpts   ffmpeg, MPEG-TS without RTP: picture and sound at a constant rate, null packets
 #   tscut   ts without one, two and three of its datagrams
 #   udpcut  udpts without one and two of its datagrams, and two exchanged
@@ -62,6 +64,20 @@ end
 begin ts
 inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -t 3 -c:v libx264 -preset ultrafast \
     -b:v 150k -pix_fmt yuv420p -f rtp_mpegts rtp://127.0.0.1:5010
+end
+begin rtcp
+inside timeout -s INT 16 gst-launch-1.0 -q rtpbin name=r udpsrc port=5020 \
+    caps=application/x-rtp,media=audio,clock-rate=8000,encoding-name=PCMA,payload=8 ! r.recv_rtp_sink_0 \
+    udpsrc port=5021 ! r.recv_rtcp_sink_0 \
+    r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5025 sync=false async=false \
+    r. ! rtppcmadepay ! fakesink &
+receiver=$!
+sleep 1
+inside gst-launch-1.0 -q rtpbin name=r audiotestsrc is-live=true num-buffers=600 samplesperbuffer=160 \
+    ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay min-ptime=20000000 max-ptime=20000000 \
+    ! r.send_rtp_sink_0 r.send_rtp_src_0 ! udpsink host=127.0.0.1 port=5020 \
+    r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5021 sync=false async=false udpsrc port=5025 ! r.recv_rtcp_sink_0
+wait "$receiver" || true
 end
 begin udpts
 inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -re -f lavfi -i sine=frequency=440 -t 4 \
@@ -127,11 +143,50 @@ for i in range(8, len(records) - 5):
     if random.random() < .02: records[i + 1][1] = bytearray(records[i][1])
 records.insert(0, [records[0][0], announcement(*announced['h264'])])
 write('edited', head, records)
+def framed(like, payload):
+    udp = like[34:38] + struct.pack('>HH', 8 + len(payload), 0) + payload
+    ip = bytearray(like[14:34])
+    ip[2:4], ip[10:12] = struct.pack('>H', 20 + len(udp)), b'\0\0'
+    total = sum(struct.unpack('>10H', bytes(ip)))
+    while total >> 16: total = (total & 0xffff) + (total >> 16)
+    ip[10:12] = struct.pack('>H', total ^ 0xffff)
+    return bytearray(like[:14]) + ip + udp
+
+head, records = read('rtcp')
+records = [r for r in records if r[1][36:38] != struct.pack('>H', 5020)]
+report = next(r for r in records if r[1][43] == 201)
+(seconds, micros), like = records[-1][0], report[1]
+receiver, = struct.unpack('>I', like[46:50])
+sender, = struct.unpack('>I', like[50:54])
+def extended(reporter, *blocks):
+    body = struct.pack('>I', reporter) + b''.join(blocks)
+    return struct.pack('>BBH', 0x80, 207, len(body) // 4) + body
+for step, payload in enumerate([
+    extended(receiver, struct.pack('>BBHII', 4, 0, 2, 0xeeb1d2c3, 0x40000000)),
+    extended(sender, struct.pack('>BBHIII', 5, 0, 3, receiver, 0xd2c34000, 0x00008000)),
+    extended(receiver, struct.pack('>BBHIHHIIIIIIBBBB', 6, 0xe8, 9, sender, 25199, 25799, 7, 3, 1, 240, 17, 9, 61, 64, 63, 1),
+             struct.pack('>BBHIBBBBHHHHbbBBBBBBBBHHH', 7, 0, 8, sender, 5, 2, 128, 1, 120, 5000, 31, 62, -20, -70, 127, 16,
+                         93, 127, 41, 40, 0x30, 0, 40, 80, 200)),
+]):
+    records.append([(seconds + 1 + step, micros), framed(like, payload)])
+write('rtcp', head, records)
 PYTHON
 
 for name in h264 dtx two ts edited; do
     tshark -r "$fixtures/$name.pcap" -d udp.port==5008,rtp -d udp.port==5010,rtp -q -z rtp,streams |
         grep -E '0x[0-9A-F]{8}' >"$fixtures/$name.streams.txt"
+done
+fields=(frame.time_epoch rtcp.pt rtcp.senderssrc rtcp.timestamp.ntp.msw rtcp.timestamp.ntp.lsw rtcp.timestamp.rtp
+    rtcp.sender.packetcount rtcp.sender.octetcount rtcp.ssrc.identifier rtcp.ssrc.fraction rtcp.ssrc.cum_nr
+    rtcp.ssrc.ext_high rtcp.ssrc.jitter rtcp.ssrc.lsr rtcp.ssrc.dlsr rtcp.xr.beginseq rtcp.xr.endseq rtcp.xr.stats.lost
+    rtcp.xr.stats.dups rtcp.xr.stats.minjitter rtcp.xr.stats.maxjitter rtcp.xr.stats.meanjitter rtcp.xr.stats.devjitter
+    rtcp.xr.stats.minttl rtcp.xr.stats.maxttl rtcp.ssrc.discarded rtcp.xr.voipmetrics.burstdensity
+    rtcp.xr.voipmetrics.gapdensity rtcp.xr.voipmetrics.burstduration rtcp.xr.voipmetrics.gapduration
+    rtcp.xr.voipmetrics.rtdelay rtcp.xr.voipmetrics.esdelay rtcp.xr.voipmetrics.rfactor rtcp.xr.voipmetrics.moslq
+    rtcp.xr.voipmetrics.moscq rtcp.xr.voipmetrics.jbnominal rtcp.xr.voipmetrics.jbmax rtcp.xr.lrr rtcp.xr.dlrr)
+for name in h264 rtcp; do
+    tshark -r "$fixtures/$name.pcap" -d udp.port==5005,rtcp -d udp.port==5021,rtcp -d udp.port==5025,rtcp -Y rtcp -T fields \
+        -E header=y "${fields[@]/#/-e}" >"$fixtures/$name.rtcp.tsv"
 done
 for name in ts tscut udpts udpcut; do
     tshark -r "$fixtures/$name.pcap" -d udp.port==5010,rtp -d udp.port==5012,mp2t -Y mp2t -T fields -e mp2t.pid \

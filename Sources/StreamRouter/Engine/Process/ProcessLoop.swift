@@ -196,7 +196,10 @@ struct ProcessLoop {
     case .rtp(let header):
       account.add(SR_RTP_PACKETS)
       measure(header, relay, arrivalNs)
-    case .rtcp: account.add(SR_RTCP_PACKETS)
+    case .rtcp:
+      account.add(SR_RTCP_PACKETS)
+      sr_report_keep(
+        relay.pointee.reports, payload.baseAddress, UInt32(truncatingIfNeeded: payload.count), arrivalNs)
     case .malformed:
       account.add(SR_DROP_MALFORMED)
       return false

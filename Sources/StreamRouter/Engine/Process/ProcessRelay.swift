@@ -11,6 +11,8 @@ struct ProcessRelay {
   let account: ProcessAccount
   let flow: UnsafeMutablePointer<ProcessFlow>
   let variations: UnsafeMutablePointer<sr_variations>
+  /// The RTCP that came last, for the actor to read.
+  let reports: UnsafeMutablePointer<sr_reports>
   /// In a worker: the extensions. The engine's own thread runs none.
   var chain: ProcessChain?
 
@@ -18,6 +20,11 @@ struct ProcessRelay {
   var jitter: JitterFilter {
     settings.isRTP
       ? flow.pointee.media.current?.jitter ?? JitterFilter() : flow.pointee.interarrival.jitter
+  }
+
+  /// The clock rates of the SSRCs whose packets came, in Hz.
+  func noteClockRates(_ rates: inout [UInt32: UInt32]) {
+    if settings.isRTP { flow.pointee.media.noteClockRates(&rates) }
   }
 
   /// The SSRC seen last.

@@ -26,7 +26,8 @@ struct ProcessRelayMemory: @unchecked Sendable {
     variations.initialize(to: sr_variations())
     memory.initialize(
       to: ProcessRelay(
-        settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow, variations: variations))
+        settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow, variations: variations,
+        reports: Self.makeReports()))
     do throws(EngineError) {
       media = try Self.open(relay, companion: false, memory)
     } catch {
@@ -66,7 +67,15 @@ struct ProcessRelayMemory: @unchecked Sendable {
     memory.pointee.account.deallocate()
     memory.pointee.flow.deallocate()
     memory.pointee.variations.deallocate()
+    memory.pointee.reports.deallocate()
     memory.deallocate()
+  }
+
+  /// Zeroed, and not by way of the stack.
+  private static func makeReports() -> UnsafeMutablePointer<sr_reports> {
+    let memory = UnsafeMutablePointer<sr_reports>.allocate(capacity: 1)
+    memset(memory, 0, MemoryLayout<sr_reports>.size)
+    return memory
   }
 }
 
@@ -129,6 +138,8 @@ struct ProcessReading: Sendable {
   let jitterMaxSeconds: Double
   let ssrc: UInt32?
   let variations: sr_variations
+  /// Hz, by SSRC.
+  private(set) var clockRates: [UInt32: UInt32] = [:]
 
   /// On the engine's thread.
   init(_ memory: ProcessRelayMemory) {
@@ -142,12 +153,14 @@ struct ProcessReading: Sendable {
     (jitterSeconds, jitterMaxSeconds) = (jitter.seconds, jitter.maxSeconds)
     ssrc = relay.pointee.ssrc
     variations = relay.pointee.variations.pointee
+    relay.pointee.noteClockRates(&clockRates)
   }
 
   init(
     counters: sr_counters, jitterSeconds: Double, jitterMaxSeconds: Double, ssrc: UInt32?,
-    variations: sr_variations
+    variations: sr_variations, clockRates: [UInt32: UInt32]
   ) {
+    self.clockRates = clockRates
     self.counters = counters
     self.jitterSeconds = jitterSeconds
     self.jitterMaxSeconds = jitterMaxSeconds

@@ -21,6 +21,7 @@ final class SandboxDatapath {
     let relays: Int32
     let counters: Int32
     let flows: Int32
+    let reports: Int32
     let nodeCounters: Int32
     let settings: Int32
   }
@@ -66,6 +67,7 @@ final class SandboxDatapath {
       }
       maps = Maps(
         relays: try descriptor("relays"), counters: try descriptor("counters"), flows: try descriptor("flows"),
+        reports: try descriptor("reports"),
         nodeCounters: try descriptor("node_counters"), settings: try descriptor("settings"))
       self.capacity = Int(bpf_map__max_entries(bpf_object__find_map_by_name(object, "counters")))
       processors = Int(libbpf_num_possible_cpus())
@@ -203,6 +205,36 @@ final class SandboxDatapath {
     try check(bpf_map_update_elem(maps.flows, &index, &flow, UInt64(BPF_ANY)), "writing", "a flow")
   }
 
+  /// Has the datapath keep the RTCP of a relay: makes its place where there is none, or where it is to be a new one.
+  func keepReports(at index: UInt32, fresh: Bool) throws {
+    var index = index
+    let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_reports>.size)
+    let result = bpf_map_update_elem(maps.reports, &index, zeros, UInt64(fresh ? BPF_ANY : BPF_NOEXIST))
+    if result != 0 && errno != EEXIST { try check(result, "making the place for", "RTCP") }
+  }
+
+  /// Removing what is not there is no error.
+  func dropReports(at index: UInt32) {
+    var index = index
+    _ = bpf_map_delete_elem(maps.reports, &index)
+  }
+
+  /// The RTCP of a relay that came since; nil where none is kept.
+  func reports(at index: UInt32, since mark: ReportReading.Mark?) throws -> ReportReading? {
+    var index = index
+    return try withUnsafeTemporaryAllocation(of: sr_reports.self, capacity: 2) { copies in
+      let (first, second) = (copies.baseAddress!, copies.baseAddress! + 1)
+      if bpf_map_lookup_elem(maps.reports, &index, first) != 0 {
+        if errno == ENOENT { return nil }
+        try check(-1, "reading", "RTCP")
+      }
+      return try ReportReading(first, since: mark) {
+        try check(bpf_map_lookup_elem(maps.reports, &index, second), "reading", "RTCP")
+        return sr_reports_head(second)
+      }
+    }
+  }
+
   /// Clears the account of an index before another relay takes it.
   func clear(index: UInt32) throws {
     var index = index
@@ -291,6 +323,7 @@ final class SandboxDatapath {
   private static func size(_ object: OpaquePointer, capacity: Int) throws {
     for (name, entries) in [
       ("relays", 2 * capacity), ("counters", capacity), ("flows", capacity), ("routes", capacity),
+      ("reports", capacity),
     ] {
       let map = bpf_object__find_map_by_name(object, name)
       let result = bpf_map__set_max_entries(map, UInt32(entries))

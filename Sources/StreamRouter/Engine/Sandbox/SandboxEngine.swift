@@ -21,6 +21,7 @@ public actor SandboxEngine: Engine {
   private var freeIndices: [UInt32]
   /// What a former daemon left and no relay has claimed yet, by stream.
   private var unclaimed: [String: Running] = [:]
+  private var peers = PeerLedger()
   /// Called with what does not stop a relay but should be known.
   private let notice: @Sendable (String) -> Void
 
@@ -95,10 +96,13 @@ public actor SandboxEngine: Engine {
   public func replace(_ old: Relay, with new: Relay) throws {
     try install(new, over: running[old.stream])
     if old.stream != new.stream { running[old.stream] = nil }
+    peers.rename(old.stream, to: new.stream)
+    if old.transport != new.transport { peers.restart(new.stream) }
   }
 
   public func remove(_ relay: Relay) throws {
     guard let former = running.removeValue(forKey: relay.stream) else { return }
+    peers.forget(relay.stream)
     try drop(former)
   }
 
@@ -112,12 +116,29 @@ public actor SandboxEngine: Engine {
   }
 
   public func snapshots() throws -> [RelaySnapshot] {
-    try running.values.compactMap { entry -> RelaySnapshot? in
+    var rates: [UInt32: UInt32] = [:]
+    var snapshots = try running.values.compactMap { entry -> RelaySnapshot? in
       guard let relay = entry.relay else { return nil }
+      let counters = try tables.counters(at: entry.index)
+      let flow = try tables.flow(at: entry.index)
+      try takeReports(of: relay, at: entry.index, counters)
+      if relay.transport == .rtp { flow.noteClockRates(&rates) }
       return RelaySnapshot(
-        relay: relay, engine: choice, counters: try tables.counters(at: entry.index),
-        flow: try tables.flow(at: entry.index), extensions: try accounts(of: entry.uses))
+        relay: relay, engine: choice, counters: counters, flow: flow, extensions: try accounts(of: entry.uses))
     }
+    peers.resolve()
+    for place in snapshots.indices {
+      snapshots[place].peers = peers.account(of: snapshots[place].stream) { rates[$0] }
+    }
+    return snapshots
+  }
+
+  /// Reads the RTCP that came to a relay, where there may be some.
+  private func takeReports(of relay: Relay, at index: UInt32, _ counters: sr_counters) throws {
+    guard relay.transport == .rtp, peers.wants(relay.stream, counted: counters[SR_RTCP_PACKETS]),
+      let reading = try tables.reports(at: index, since: peers.mark(of: relay.stream))
+    else { return }
+    peers.take(reading, of: relay.stream)
   }
 
   private func accounts(of uses: [SandboxExtensions.Use]) throws -> [ExtensionSnapshot] {
@@ -137,7 +158,15 @@ public actor SandboxEngine: Engine {
   /// Keeps what the datapath cannot know for itself up to date; call it every few seconds.
   public func refresh() throws {
     try tables.updateSettings()
-    for entry in running.values { if let relay = entry.relay { keepNeighbours(relay) } }
+    for entry in running.values {
+      guard let relay = entry.relay else { continue }
+      keepNeighbours(relay)
+      // Few enough come in between that none displaces one which was not read.
+      if relay.transport == .rtp {
+        try takeReports(of: relay, at: entry.index, try tables.counters(at: entry.index))
+      }
+    }
+    peers.resolve()
   }
 
   /// The datapath stays: it outlives the daemon.
@@ -193,6 +222,7 @@ public actor SandboxEngine: Engine {
         }
       }
       if fresh { try tables.clear(index: index) }
+      keepReports(of: relay, at: index, fresh: fresh)
       keepNeighbours(relay)
       for entry in entries { try tables.set(entry.value, at: entry.key) }
       // The hooks last: from here on packets come in.
@@ -210,6 +240,7 @@ public actor SandboxEngine: Engine {
     for key in former?.keys ?? [] where !keys.contains(where: { $0.endpoint == key.endpoint }) {
       try tables.removeRelay(at: key)
     }
+    if fresh { peers.begin(relay.stream) }
     running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted, uses: uses)
     release(Set(former?.uses ?? []).subtracting(uses))
     for name in unclaimed.keys where name != relay.stream {
@@ -219,9 +250,20 @@ public actor SandboxEngine: Engine {
 
   private func drop(_ former: Running) throws {
     for key in former.keys { try tables.removeRelay(at: key) }
+    tables.dropReports(at: former.index)
     freeIndices.append(former.index)
     release(Set(former.uses))
     try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+  }
+
+  /// Packets do not depend on it, so neither does the relay.
+  private func keepReports(of relay: Relay, at index: UInt32, fresh: Bool) {
+    guard relay.transport == .rtp else { return tables.dropReports(at: index) }
+    do {
+      try tables.keepReports(at: index, fresh: fresh)
+    } catch {
+      notice("stream \(relay.stream): what its peers report in RTCP is not read: \(error)")
+    }
   }
 
   // MARK: Extensions

@@ -238,6 +238,7 @@ extension MonitorDocument.Relay {
     try container.encode(MonitorDocument.Variation(relay.pdv, row.rates?.pdv), forKey: "pdv")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
     try container.encode(OrNull(relay.worker), forKey: "worker")
+    try container.encode(OrNull(relay.peers.map(PeerDocument.init)), forKey: "peerReports")
     try container.encode(relay.limits.map { $0.limits.map(LimitDocument.init) } ?? [], forKey: "limits")
     try container.encode(row.breaches.map(BreachDocument.init), forKey: "breaches")
   }

@@ -26,7 +26,8 @@ struct DetailView {
     let drawn = PathView(path: path, selected: id, columns: columns, style: style).lines()
     let series = SeriesView(row: row, columns: columns, style: style).lines()
     return [title] + staleness(row) + [StyledLine()] + drawn + [StyledLine()] + series + [StyledLine()]
-      + addresses(row) + figures(row) + extensions(row) + counters(row) + residence(row)
+      + addresses(row) + figures(row) + peers(row) + extensions(row) + counters(row)
+      + residence(row)
   }
 
   private func staleness(_ row: MonitorRow) -> [StyledLine] {
@@ -133,6 +134,13 @@ struct DetailView {
         change > 0 ? "+\(Figure.scaled(Double(change)))" : "", to: 8, mark: style.cutMark, alignRight: true))
     line.append("  \(counter.text)", .faint)
     return line
+  }
+
+  /// Apart from what is measured here: it is the peers' word.
+  private func peers(_ row: MonitorRow) -> [StyledLine] {
+    guard let account = row.relay.peers else { return [] }
+    return [StyledLine(), StyledLine(PeerLines.title, .title)]
+      + PeerLines(account: account, timeNs: timeNs).lines.map { field("  " + $0.name, $0.text) }
   }
 
   /// What each extension of the chain decided, what it took, and its own counters.

@@ -35,6 +35,7 @@ struct ProcessRunning: Sendable {
     guard let extended else {
       guard let shared = former.extended?.worker.memory.shared else { return }
       memory.relay.pointee.account.resume(shared.pointee.counters)
+      memory.relay.pointee.reports.update(from: shared.reports, count: 1)
       if keepsFlow { memory.relay.pointee.variations.pointee = shared.pointee.variations }
       for socket in memory.sockets.without(opened).all {
         let counted = shared.pointee.queue_drops

@@ -102,6 +102,7 @@ public struct WorkerKeeper {
         settings: ProcessRelaySettings(plan.relay),
         account: ProcessAccount(at: shared.counters),
         flow: sr_worker_flow(shared).assumingMemoryBound(to: ProcessFlow.self), variations: shared.variations,
+        reports: shared.reports,
         chain: ProcessChain(extensions: chain, shared: shared)))
     var sockets = ProcessSockets()
     for isCompanion in plan.relay.transport == .rtp ? [false, true] : [false] {
@@ -297,6 +298,11 @@ extension UnsafeMutablePointer where Pointee == sr_worker_shared {
   var variations: UnsafeMutablePointer<sr_variations> {
     let offset = MemoryLayout<sr_worker_shared>.offset(of: \.variations)!
     return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_variations.self)
+  }
+
+  var reports: UnsafeMutablePointer<sr_reports> {
+    let offset = MemoryLayout<sr_worker_shared>.offset(of: \.reports)!
+    return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_reports.self)
   }
 
   func account(_ place: Int) -> UnsafeMutablePointer<sr_extension_account> {

@@ -45,7 +45,7 @@ final class WorkerMemory: @unchecked Sendable {
   }
 
   /// The account as it stands. A queue that overflowed tells it with the next packet, which may not have come.
-  func reading(_ sockets: ProcessSockets) -> ProcessReading {
+  func reading(_ sockets: ProcessSockets, clockRate: UInt32?) -> ProcessReading {
     var counters = shared.pointee.counters
     let counted = shared.pointee.queue_drops
     for socket in sockets.all {
@@ -53,11 +53,12 @@ final class WorkerMemory: @unchecked Sendable {
       let more = Int32(bitPattern: total &- (socket.pointee.isCompanion ? counted.1 : counted.0))
       if more > 0 { counters[SR_DROP_QUEUE] &+= UInt64(more) }
     }
+    let ssrc = shared.pointee.has_ssrc == 0 ? nil : shared.pointee.ssrc
     return ProcessReading(
       counters: counters, jitterSeconds: Double(shared.pointee.jitter_q4_ns) / 16e9,
       jitterMaxSeconds: Double(shared.pointee.jitter_max_q4_ns) / 16e9,
-      ssrc: shared.pointee.has_ssrc == 0 ? nil : shared.pointee.ssrc,
-      variations: shared.pointee.variations)
+      ssrc: ssrc, variations: shared.pointee.variations,
+      clockRates: ssrc.flatMap { ssrc in clockRate.map { [ssrc: $0] } } ?? [:])
   }
 
   /// The accounts of so many extensions.
@@ -86,6 +87,7 @@ final class WorkerMemory: @unchecked Sendable {
   /// Goes on with the counters of another worker, which has ended. What its own code kept is copied, never read.
   func resume(_ other: WorkerMemory, keepsFlow: Bool) {
     shared.pointee.counters = other.shared.pointee.counters
+    shared.reports.update(from: other.shared.reports, count: 1)
     shared.pointee.queue_drops = other.shared.pointee.queue_drops
     guard keepsFlow else { return }
     shared.pointee.variations = other.shared.pointee.variations
@@ -109,6 +111,7 @@ final class WorkerMemory: @unchecked Sendable {
   func resume(_ memory: ProcessRelayMemory, keepsFlow: Bool) {
     let relay = memory.relay
     shared.pointee.counters = relay.pointee.account.copy
+    shared.reports.update(from: relay.pointee.reports, count: 1)
     for socket in memory.sockets.all {
       if socket.pointee.isCompanion {
         shared.pointee.queue_drops.1 = socket.pointee.queueDrops
