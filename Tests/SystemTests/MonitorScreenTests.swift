@@ -33,7 +33,7 @@ struct MonitorScreenTests {
           Self.masked($0).count { $0.contains("sandbox ok") || $0.contains("ok #") } >= 3
         }
         let masked = Self.masked(first)
-        #expect(masked[0].hasPrefix("t-screen-#-sandbox-# # of # nodes up # r"))
+        #expect(masked[0].hasPrefix("t-screen-#-sandbox-# # of # nodes up"))
         #expect(masked[1] == table)
         #expect(masked[2].hasPrefix("› video "))
         #expect(first.count == rows && first.allSatisfy { TextWidth.cells($0) <= columns })
