@@ -81,4 +81,24 @@ import Testing
       try JSONDecoder().decode(VariationHistogram.self, from: Data("\"7 \(text)\"".utf8))
     }
   }
+
+  @Test(arguments: [
+    "packets_in", "packets_in ", "packets_in x", " 5", "packets_in 5 ", "packets_in 5  bytes_in 6",
+    "packets_in 18446744073709551616", "packets_in -1",
+  ])
+  func countersThatAreNoneAreRefused(text: String) {
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(SparseCounters.self, from: Data("\"\(text)\"".utf8))
+    }
+  }
+
+  @Test func aCounterOfAnotherVersionIsKept() throws {
+    let read = try JSONDecoder().decode(
+      SparseCounters.self, from: Data(#""from_tomorrow 0 packets_in 7""#.utf8)
+    ).wrappedValue
+    #expect(read["packets_in"] == 7 && read["from_tomorrow"] == 0 && read["drop_ttl"] == 0)
+    #expect(read.count == Counter.relay.count + 1)
+    let text = try JSONEncoder().encode(SparseCounters(wrappedValue: read))
+    #expect(try JSONDecoder().decode(SparseCounters.self, from: text).wrappedValue == read)
+  }
 }

@@ -39,15 +39,22 @@ public struct RelayRates: Hashable, Sendable {
   /// node that took both.
   public init?(from earlier: RelaySnapshot, at earlierNs: UInt64, to later: RelaySnapshot, at laterNs: UInt64) {
     guard laterNs > earlierNs, earlier.stream == later.stream, earlier.hop == later.hop else { return nil }
-    let restarted = later.counters.contains { $0.value < earlier.counters[$0.key] ?? 0 }
     var counters = later.counters
-    if !restarted {
-      for (name, before) in earlier.counters { counters[name]? -= before }
+    var restarted = false
+    // Most counters are zero, and a look into the table takes longer than to pass them by.
+    for (name, before) in earlier.counters where before > 0 {
+      guard let now = counters[name] else { continue }
+      if now < before {
+        restarted = true
+        counters = later.counters
+        break
+      }
+      counters[name] = now - before
     }
     self.intervalSeconds = Double(laterNs - earlierNs) / 1e9
     self.counters = counters
     self.restarted = restarted
-    self.dropped = Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+    self.dropped = Counter.dropNames.reduce(0) { $0 + (counters[$1] ?? 0) }
     if later.transport == .rtp {
       let lostBefore = restarted ? 0 : earlier.rtpLost
       // A packet counted as lost before may arrive late now; that is no negative loss.

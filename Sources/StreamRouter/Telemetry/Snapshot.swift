@@ -108,7 +108,7 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
 
   /// Packets that this hop itself dropped, all causes together.
   public var dropped: UInt64 {
-    Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+    Counter.dropNames.reduce(0) { $0 + (counters[$1] ?? 0) }
   }
 }
 
@@ -189,6 +189,7 @@ public struct Counter: Hashable, Sendable {
   public static let node: [Counter] = read(sr_node_counter_info)
   /// Those of `relay` that are a cause of loss at this hop.
   public static let drops: [Counter] = relay.filter { $0.kind == .drop }
+  static let dropNames = drops.map(\.name)
 
   private static func read(_ info: (UInt32) -> UnsafePointer<sr_counter_info>?) -> [Counter] {
     var counters: [Counter] = []

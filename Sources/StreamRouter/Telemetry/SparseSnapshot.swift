@@ -1,5 +1,5 @@
-/// The counters of a relay, written without those that are zero: most of them count what goes wrong, and a snapshot of
-/// 1,000 relays is read each second.
+/// The counters of a relay as one text, `packets_in 681 bytes_in 117132`, without those that are zero: most of them count
+/// what goes wrong, and a snapshot of 1,000 relays is read each second.
 @propertyWrapper
 public struct SparseCounters: Hashable, Sendable, Codable {
   public var wrappedValue: [String: UInt64]
@@ -10,15 +10,33 @@ public struct SparseCounters: Hashable, Sendable, Codable {
     uniqueKeysWithValues: Counter.relay.map { ($0.name, UInt64(0)) })
 
   public init(from decoder: any Decoder) throws {
-    let written = try decoder.singleValueContainer().decode([String: UInt64].self)
+    var text = try decoder.singleValueContainer().decode(String.self)
     wrappedValue = Self.zeros
-    for (name, value) in written { wrappedValue[name] = value }
+    let isWhole = text.withUTF8 { bytes in
+      var rest = UnsafeRawBufferPointer(bytes)[...]
+      while !rest.isEmpty {
+        guard let end = rest.firstIndex(of: UInt8(ascii: " ")), end > rest.startIndex else { return false }
+        let name = String(decoding: rest[rest.startIndex..<end], as: UTF8.self)
+        rest = rest[(end + 1)...]
+        let next = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
+        guard let value = NumberText.number(rest[..<next]) else { return false }
+        wrappedValue[name] = value
+        if next == rest.endIndex { return true }
+        rest = rest[(next + 1)...]
+        // A blank at the end promises another counter.
+        if rest.isEmpty { return false }
+      }
+      return true
+    }
+    if !isWhole { throw NumberText.damaged("they are no names with numbers", decoder.codingPath) }
   }
 
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     // What is no counter of a relay is written in any case: reading puts back only those.
-    try container.encode(wrappedValue.filter { $0.value != 0 || Self.zeros[$0.key] == nil })
+    let written = wrappedValue.filter { $0.value != 0 || Self.zeros[$0.key] == nil }
+    try container.encode(
+      written.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: " "))
   }
 }
 
@@ -77,29 +95,34 @@ private enum NumberText {
 
   static func read(_ decoder: any Decoder) throws -> [UInt64] {
     var text = try decoder.singleValueContainer().decode(String.self)
-    let numbers = text.withUTF8 { digits -> [UInt64]? in
+    let numbers = text.withUTF8 { bytes -> [UInt64]? in
       var numbers: [UInt64] = []
-      numbers.reserveCapacity(32)
-      var number: UInt64?
-      for byte in digits {
-        if byte == UInt8(ascii: " ") {
-          guard let whole = number else { return nil }
-          numbers.append(whole)
-          number = nil
-          continue
-        }
-        let (digit, isLess) = byte.subtractingReportingOverflow(UInt8(ascii: "0"))
-        let (tens, isLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
-        let (sum, isLarger) = tens.addingReportingOverflow(UInt64(digit))
-        if isLess || digit > 9 || isLarge || isLarger { return nil }
-        number = sum
+      numbers.reserveCapacity(48)
+      var rest = UnsafeRawBufferPointer(bytes)[...]
+      while true {
+        let end = rest.firstIndex(of: UInt8(ascii: " ")) ?? rest.endIndex
+        guard let number = number(rest[..<end]) else { return nil }
+        numbers.append(number)
+        if end == rest.endIndex { return numbers }
+        rest = rest[(end + 1)...]
       }
-      guard let last = number else { return nil }
-      numbers.append(last)
-      return numbers
     }
     guard let numbers else { throw damaged("it is no row of numbers", decoder.codingPath) }
     return numbers
+  }
+
+  /// nil where they are no digits, none, or more than a number holds.
+  static func number(_ digits: Slice<UnsafeRawBufferPointer>) -> UInt64? {
+    if digits.isEmpty { return nil }
+    var number: UInt64 = 0
+    for byte in digits {
+      let digit = byte &- UInt8(ascii: "0")
+      let (tens, isLarge) = number.multipliedReportingOverflow(by: 10)
+      let (sum, isLarger) = tens.addingReportingOverflow(UInt64(digit))
+      if digit > 9 || isLarge || isLarger { return nil }
+      number = sum
+    }
+    return number
   }
 
   static func write(_ numbers: [UInt64], _ encoder: any Encoder) throws {

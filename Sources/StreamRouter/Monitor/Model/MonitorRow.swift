@@ -27,7 +27,7 @@ struct MonitorRow: Sendable, Identifiable {
   }
 
   var node: String
-  var relay: RelaySnapshot
+  @Boxed var relay: RelaySnapshot
   /// nil after a single reading, and while the node is stale.
   var rates: RelayRates?
   /// Seconds since the node's last answer; nil while it answers.

@@ -15,6 +15,8 @@ enum TextWidth {
   }
 
   private static func cells(_ scalar: Unicode.Scalar) -> Int {
+    // Most of what is no ASCII are the bars and frames of charts; looking up a category takes long.
+    if scalar.isASCII || 0x2500...0x25ff ~= scalar.value { return 1 }
     switch scalar.properties.generalCategory {
     case .nonspacingMark, .enclosingMark, .format: return 0
     default: return wide.contains { $0.contains(scalar.value) } ? 2 : 1
@@ -30,13 +32,15 @@ enum TextWidth {
   /// The text without what could move the cursor or change the terminal: control characters become `?`. Names
   /// and messages come from other machines.
   static func clean(_ text: String) -> String {
-    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+    if text.utf8.allSatisfy({ 0x20...0x7e ~= $0 }) || !text.unicodeScalars.contains(where: isControl) {
       return text
     }
-    return String(
-      text.map { character in
-        character.unicodeScalars.contains { $0.properties.generalCategory == .control } ? "?" : character
-      })
+    return String(text.map { $0.unicodeScalars.contains(where: isControl) ? "?" : $0 })
+  }
+
+  /// Category Cc, which Unicode never extends.
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value < 0x20 || 0x7f...0x9f ~= scalar.value
   }
 
   /// The text in at most `width` cells; what does not fit ends in the mark (`…` or `~`).
