@@ -62,6 +62,9 @@ struct MonitorBoard: Sendable {
     newEvents = min(news.count, Self.mostEvents)
   }
 
+  /// What comes next has nothing to do with what was before: no rates and no events lie between. Events stay.
+  mutating func beginAnew() { (nodes, rows, breaches, newEvents) = ([], [], [], 0) }
+
   private mutating func update(_ readings: [NodeReading], timeNs: UInt64) {
     let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let rowsBefore = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -88,7 +91,7 @@ struct MonitorBoard: Sendable {
   }
 
   /// The row that sends to each row, by index: the way of each stream from hop to hop. Either may be stale.
-  private func hopsBefore() -> [Int: Int] {
+  func hopsBefore() -> [Int: Int] {
     struct Hop: Hashable {
       var stream: String
       var node: String

@@ -7,6 +7,12 @@ struct MonitorOrder: Hashable, Sendable {
   /// inverts. Empty shows all.
   var filter = ""
 
+  /// `sort` is a ``MonitorColumn/name``; nil: by stream.
+  init(sort: String? = nil, filter: String = "") {
+    if let sort { self.sort(by: sort) }
+    self.filter = filter
+  }
+
   /// Figures start with the largest, names with the first. A name that is no column leaves the order as it is.
   mutating func sort(by name: String) {
     guard let chosen = MonitorColumn.named(name) else { return }

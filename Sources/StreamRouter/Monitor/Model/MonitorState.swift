@@ -12,7 +12,12 @@ struct MonitorState: Sendable {
   enum Action: Hashable, Sendable {
     case none
     case quit(keepScreen: Bool)
+    /// While a recording is played.
+    case play(Player.Command)
   }
+
+  /// What becomes of a recording that is made while the view runs.
+  enum RecordingState: Hashable, Sendable { case none, running, stopped }
 
   /// Cells of the terminal.
   struct Size: Hashable, Sendable {
@@ -40,6 +45,10 @@ struct MonitorState: Sendable {
   private var live = MonitorBoard()
   private var frozen: MonitorBoard?
 
+  /// What is played; nil: the nodes are read.
+  var player: Player?
+  var recording = RecordingState.none
+
   init(size: Size, order: MonitorOrder = MonitorOrder()) {
     self.size = size
     self.order = order
@@ -60,6 +69,12 @@ struct MonitorState: Sendable {
     if frozen == nil { arrange() }
   }
 
+  /// Shows another moment.
+  mutating func show(_ board: MonitorBoard) {
+    live = board
+    arrange()
+  }
+
   mutating func resize(_ size: Size) {
     self.size = size
     settle()
@@ -71,6 +86,7 @@ struct MonitorState: Sendable {
       edit(key)
       return .none
     }
+    if player != nil, let command = Player.Command(key) { return .play(command) }
     switch key {
     case .character("q"): return .quit(keepScreen: false)
     case .character("Q"): return .quit(keepScreen: true)

@@ -16,9 +16,16 @@ enum HelpView {
     ("space", "freeze the picture; readings go on behind it"),
   ]
 
+  private static let playing: [(String, String)] = [
+    ("space", "pause, go on"), ("[  ]", "one reading back, on"), ("{  }", "a minute back, on"),
+    ("+  -", "twice, half as fast"),
+  ]
+
   static func lines() -> [StyledLine] {
     var lines = [StyledLine("Keys", .title)]
     lines += keys.map { entry($0.0, $0.1) }
+    lines += [StyledLine(), StyledLine("Keys while a recording is played (monitor --play)", .title)]
+    lines += playing.map { entry($0.0, $0.1) }
     lines += [StyledLine(), StyledLine("Columns (a narrow terminal shows fewer)", .title)]
     lines += MonitorColumn.all.filter { $0.importance != nil }.map { entry($0.title, $0.text) }
     lines += [StyledLine(), StyledLine("Figures", .title)]
