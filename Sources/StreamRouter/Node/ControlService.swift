@@ -9,8 +9,9 @@ import ServiceLifecycle
 /// Later the control API speaks here; until then reading is all there is to do.
 struct ControlService: Service {
   let path: String
-  let telemetry: Telemetry
+  let snapshot: @Sendable () async throws -> NodeSnapshot
   let log: Logger
+  private static let patience = TimeAmount.seconds(10)
 
   func run() async throws {
     let server: NIOAsyncChannel<NIOAsyncChannel<ByteBuffer, ByteBuffer>, Never>
@@ -44,10 +45,16 @@ struct ControlService: Service {
 
   private func answer(_ client: NIOAsyncChannel<ByteBuffer, ByteBuffer>) async {
     do {
-      try await client.executeThenClose { _, outbound in
-        var line = try JSONEncoder().encode(await telemetry.snapshot())
+      try await client.executeThenClose { _, _ in
+        var line = try JSONEncoder().encode(await snapshot())
         line.append(UInt8(ascii: "\n"))
-        try await outbound.write(ByteBuffer(bytes: line))
+        // A client that does not read must not hold the answer for ever.
+        let limit = client.channel.eventLoop.scheduleTask(in: Self.patience) {
+          client.channel.close(promise: nil)
+        }
+        defer { limit.cancel() }
+        // Closing throws away what the socket has not taken yet: only the promise of the write says that it has all.
+        try await client.channel.writeAndFlush(ByteBuffer(bytes: line)).get()
       }
     } catch {
       // A client that went before it was answered is nobody's concern.

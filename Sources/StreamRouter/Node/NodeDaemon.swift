@@ -63,7 +63,7 @@ public struct NodeDaemon: Sendable {
     }
     // Last: whoever is answered finds everything running.
     services.append(
-      .init(service: ControlService(path: paths.controlSocket.string, telemetry: telemetry, log: log)))
+      .init(service: ControlService(path: paths.controlSocket.string, snapshot: telemetry.snapshot, log: log)))
     let group = ServiceGroup(
       configuration: .init(
         services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: log))

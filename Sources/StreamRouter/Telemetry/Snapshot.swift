@@ -45,7 +45,7 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   /// Why not the fastest engine, and what would change that; nil where it is the fastest.
   public var engineReason: String?
   /// Each counter of `SR_COUNTERS` by its name, RTP and RTCP together.
-  public var counters: [String: UInt64]
+  @SparseCounters public var counters: [String: UInt64]
   /// Interarrival jitter (RFC 3550 section 6.4.1) of the SSRC seen last. For protocol udp, which carries no
   /// timestamps, the same filter over the change of the interarrival time.
   public var jitterSeconds: Double
