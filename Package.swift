@@ -92,6 +92,7 @@ let package = Package(
       name: "StreamRouterTests",
       dependencies: [
         "StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology", "streamrouter",
+        .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

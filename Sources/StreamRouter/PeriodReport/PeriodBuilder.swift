@@ -149,7 +149,9 @@ struct PeriodBuilder {
     piece.seconds += rates.intervalSeconds
     piece.packets += rates.counters["packets_in"] ?? 0
     if let lost = rates.rtpLost { piece.lost = (piece.lost ?? 0) &+ lost }
-    for name in ["rtp_packets", "rtp_duplicates"] { piece.counters[name, default: 0] &+= rates.counters[name] ?? 0 }
+    for name in ["rtp_packets", "rtp_duplicates"] {
+      piece.counters[name, default: 0] &+= rates.counters[name] ?? 0
+    }
     piece.jitterSeconds = Self.larger(piece.jitterSeconds, rates.jitterSeconds)
     piece.residenceP99Seconds = Self.larger(piece.residenceP99Seconds, rates.residence?.p99Seconds)
     sum.parts[part] = piece
@@ -224,7 +226,9 @@ extension ResidenceHistogram {
   /// the larger one of the intervals.
   fileprivate mutating func add(_ later: ResidenceHistogram, since earlier: ResidenceHistogram?) {
     let interval = earlier.map(later.since) ?? later
-    for bucket in counts.indices where bucket < interval.counts.count { counts[bucket] &+= interval.counts[bucket] }
+    for bucket in counts.indices where bucket < interval.counts.count {
+      counts[bucket] &+= interval.counts[bucket]
+    }
     maxNs = max(maxNs, interval.intervalMaxNs(maxBeforeNs: earlier?.maxNs ?? 0))
     sumNs &+= interval.sumNs
   }

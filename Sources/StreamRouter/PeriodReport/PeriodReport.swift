@@ -126,10 +126,14 @@ struct PeriodHop: Sendable {
 
   /// Packets lost on the way here, as a share of those that should have come.
   var linkLossRatio: Double? {
-    guard let lost = row.linkLost, let came = row.rates?.counters["packets_in"], lost + came > 0 else { return nil }
+    guard let lost = row.linkLost, let came = row.rates?.counters["packets_in"], lost + came > 0 else {
+      return nil
+    }
     return Double(lost) / Double(lost + came)
   }
 
   /// Where the packets come from, as the report names it.
-  var way: String { from.map { "\($0) -> \(row.node)" } ?? (row.relay.hop == 0 ? "source -> \(row.node)" : "-> \(row.node)") }
+  var way: String {
+    from.map { "\($0) -> \(row.node)" } ?? (row.relay.hop == 0 ? "source -> \(row.node)" : "-> \(row.node)")
+  }
 }

@@ -33,7 +33,8 @@ struct ByteWriter: Sendable {
     }
   }
 
-  /// Only what differs: how far to the next number that does, and its way from the former; 0 ends it.
+  /// Only what differs: how far to the next number that does, and its way from the former. Most are near each other and
+  /// grow a little: those take one or two bytes (``SparseStep``).
   ///
   /// - Parameter former: As many numbers as `values`; nil: all of them are 0.
   mutating func write(_ values: [UInt64], from former: [UInt64]?) {
@@ -41,12 +42,37 @@ struct ByteWriter: Sendable {
     for index in values.indices {
       let before = former?[index] ?? 0
       guard values[index] != before else { continue }
-      write(UInt64(index - last))
-      write(values[index], from: before)
+      let (gap, change) = (UInt8(clamping: index - last - 1), values[index] &- before)
+      if gap < 16, change <= 8 {
+        bytes.append(gap << 3 | UInt8(change - 1))
+      } else if gap < 16, change <= 1024 {
+        bytes.append(SparseStep.middle | gap << 2 | UInt8((change - 1) >> 8))
+        bytes.append(UInt8(truncatingIfNeeded: change - 1))
+      } else if gap < 32 {
+        bytes.append(SparseStep.large | gap)
+        write(values[index], from: before)
+      } else {
+        bytes.append(SparseStep.far)
+        write(UInt64(index - last - 1))
+        write(values[index], from: before)
+      }
       last = index
     }
-    write(0)
+    bytes.append(SparseStep.end)
   }
+}
+
+/// What the first byte of a changed number says. Below ``middle``: four bits are how many unchanged numbers lie before it,
+/// three bits by how much it grew, less one.
+enum SparseStep {
+  /// Four bits for the numbers before it, and ten, with the next byte, for how much it grew, less one.
+  static let middle: UInt8 = 0x80
+  /// Five bits for the numbers before it; its way follows.
+  static let large: UInt8 = 0xc0
+  /// The count of the numbers before it follows, then its way.
+  static let far: UInt8 = 0xe0
+  /// No further number changed.
+  static let end: UInt8 = 0xff
 }
 
 /// Steps in which the figures of a node come: ticks of the processor's clock, micro- and nanoseconds, and the sixteenths
@@ -129,13 +155,26 @@ struct ByteReader {
 
   /// Changes those of `values` that the bytes name.
   mutating func numbers(into values: inout [UInt64]) throws {
-    var place = -1
+    var place = 0
     while true {
-      let step = try number()
-      if step == 0 { return }
-      guard step <= UInt64(values.count - 1 - place) else { throw Damage() }
-      place += Int(step)
-      values[place] = try number(from: values[place])
+      let first = try byte()
+      if first == SparseStep.end { return }
+      let gap: UInt64
+      var growth: UInt64?
+      switch first {
+      case ..<SparseStep.middle: (gap, growth) = (UInt64(first >> 3), UInt64(first & 7) + 1)
+      case ..<SparseStep.large:
+        gap = UInt64(first >> 2 & 15)
+        growth = UInt64(first & 3) << 8 | UInt64(try byte())
+        growth = growth.map { $0 + 1 }
+      case ..<SparseStep.far: gap = UInt64(first & 31)
+      case SparseStep.far: gap = try number()
+      default: throw Damage()
+      }
+      guard gap < UInt64(values.count - place) else { throw Damage() }
+      place += Int(gap)
+      values[place] = try growth.map { values[place] &+ $0 } ?? number(from: values[place])
+      place += 1
     }
   }
 }

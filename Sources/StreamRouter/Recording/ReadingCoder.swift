@@ -22,6 +22,12 @@ struct ReadingCoder: Sendable {
     var names: Part.Names
   }
 
+  /// A shape as a recording has it. The names stand there too: a program that knows more counters reads more of them.
+  struct StoredShape<Part: ShapedReading>: Codable {
+    var part: Part
+    var names: Part.Names
+  }
+
   struct KnownNode: Sendable {
     var node: Known<NodeReading>
     var relays: [Known<RelaySnapshot>]
@@ -82,7 +88,10 @@ struct ReadingCoder: Sendable {
     let parts = Self.split(part, names)
     let shape = Shape(id: nextShape, part: parts.shape, names: names)
     nextShape += 1
-    shapes.append(NewShape(id: shape.id, json: try MonitorDocument.json(parts.shape, pretty: false)))
+    shapes.append(
+      NewShape(
+        id: shape.id,
+        json: try MonitorDocument.json(StoredShape(part: parts.shape, names: names), pretty: false)))
     let known = Known(shape: shape, numbers: parts.numbers, decimals: parts.decimals)
     Self.write(known, from: nil, &writer)
     return known
@@ -193,10 +202,10 @@ struct ReadingDecoder {
     _ id: Int64, _ shapes: inout [Int64: Shape<Part>], _ text: (Int64) throws -> String?
   ) throws -> Shape<Part> {
     if let known = shapes[id] { return known }
-    guard let json = try text(id), let part = try? JSONDecoder().decode(Part.self, from: Data(json.utf8)) else {
-      throw ByteReader.Damage()
-    }
-    let shape = Shape(id: id, part: part, names: part.names)
+    guard let json = try text(id),
+      let stored = try? JSONDecoder().decode(ReadingCoder.StoredShape<Part>.self, from: Data(json.utf8))
+    else { throw ByteReader.Damage() }
+    let shape = Shape(id: id, part: stored.part, names: stored.names)
     shapes[id] = shape
     return shape
   }

@@ -62,7 +62,8 @@ actor RecordedFeed: ReadingFeed {
     guard last >= first else {
       throw RecordingError.empty(
         path: recording.path,
-        reason: "no reading lies in that time; it goes from \(MonitorDocument.text(timeNs: recording.startNs)) to "
+        reason:
+          "no reading lies in that time; it goes from \(MonitorDocument.text(timeNs: recording.startNs)) to "
           + MonitorDocument.text(timeNs: recording.endNs))
     }
     end = last + 1

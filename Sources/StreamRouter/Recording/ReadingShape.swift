@@ -6,7 +6,7 @@ import Topology
 /// A field that no `visit` below names belongs to the shape: it is recorded exactly all the same, but as a new shape each
 /// time that it changes. What changes with every packet belongs into `visit`.
 protocol ShapedReading: Equatable, Codable, Sendable {
-  associatedtype Names: Equatable, Sendable
+  associatedtype Names: Codable, Sendable
 
   /// The keys of its dictionaries of figures, each in its order.
   var names: Names { get }
@@ -30,7 +30,7 @@ enum Plausible {
 }
 
 extension RelaySnapshot: ShapedReading {
-  struct Names: Equatable, Sendable {
+  struct Names: Codable, Sendable {
     var counters: [String]
     var extensions: [[String]]
   }

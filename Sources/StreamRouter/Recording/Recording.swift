@@ -125,7 +125,8 @@ struct RecordingCursor {
     let entry = recording.entries[index]
     let path = recording.path
     func damage(_ what: String) -> RecordingError {
-      .damaged(path: path, reason: "\(what) of reading \(index + 1), \(MonitorDocument.text(timeNs: entry.timeNs))")
+      .damaged(
+        path: path, reason: "\(what) of reading \(index + 1), \(MonitorDocument.text(timeNs: entry.timeNs))")
     }
     do {
       var decoder = self.decoder

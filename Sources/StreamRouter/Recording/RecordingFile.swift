@@ -66,7 +66,10 @@ enum RecordingFile {
     configuration.busyMode = .timeout(2)
     configuration.label = "recording"
     if !readonly {
-      configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = NORMAL") }
+      // Small pages, of a new file: most readings are 1 to 3 kB, and what is left over in a page is lost.
+      configuration.prepareDatabase {
+        try $0.execute(sql: "PRAGMA page_size = 1024; PRAGMA synchronous = NORMAL")
+      }
     }
     return configuration
   }
