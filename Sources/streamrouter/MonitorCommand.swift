@@ -76,6 +76,23 @@ struct MonitorCommand: AsyncParsableCommand {
     completion: .list(MonitorColumn.sortable))
   var sort: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Columns of live view, table and --csv in their order: a list, or changes to the usual ones (+ipdv,-max), or all. \
+      There are \(MonitorColumn.named.joined(separator: ", ")). Without it: STREAMROUTER_COLUMNS.
+      """, valueName: "names"))
+  var columns: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Colours by name (\(MonitorTheme.names.joined(separator: ", "))), or as PART=SGR pairs that change the default: \
+      good=34,bad=1;35. Without it: STREAMROUTER_THEME.
+      """, valueName: "theme"),
+    completion: .list(MonitorTheme.names))
+  var theme: String?
+
   @Option(help: "Show relays with this text in their stream, node, engine or state; !text shows the others.")
   var filter = ""
 
@@ -102,48 +119,64 @@ struct MonitorCommand: AsyncParsableCommand {
       throw ValidationError(
         "--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
     }
+    _ = try ColumnSetting.choice(columns)
+    _ = try chosenTheme()
+    if columns != nil, json || jsonl || events {
+      throw ValidationError(
+        "--columns \(columns ?? ""): JSON and events have every member; use it with the others")
+    }
     if let sort, !MonitorColumn.sortable.contains(sort) {
       throw ValidationError(
         "--sort \(sort): no such column; give one of \(MonitorColumn.sortable.joined(separator: ", "))")
     }
   }
 
+  private func chosenTheme() throws -> MonitorTheme {
+    try EnvironmentSetting.read("--theme", theme, "STREAMROUTER_THEME", .standard) { try MonitorTheme($0) }
+  }
+
   func run() async throws {
+    let columns = try ColumnSetting.choice(columns)
     let environment = ProcessInfo.processInfo.environment
     let isTerminal = isatty(STDOUT_FILENO) == 1
-    let style = MonitorStyle(environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii)
+    let style = MonitorStyle(
+      environment: environment, isTerminal: isTerminal, colour: color, ascii: ascii, theme: try chosenTheme())
     let isLive =
       format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
       && !MonitorStyle.isDumb(environment)
-    if let play { return try await RecordingExit.translate { try await show(play, isLive, style) } }
+    if let play { return try await RecordingExit.translate { try await show(play, isLive, style, columns) } }
     let nodes = try NodeReference(file: file, topology: topology)
-    guard let record else { return try await watch(nodes.source, isLive, style, nil) }
+    guard let record else { return try await watch(nodes.source, isLive, style, columns, nil) }
     try await RecordingExit.translate {
       try await RecordingExit.recording(to: record, topology: nodes.name) {
-        try await watch(nodes.source, isLive, style, $0)
+        try await watch(nodes.source, isLive, style, columns, $0)
       }
     }
   }
 
-  private func show(_ path: String, _ isLive: Bool, _ style: MonitorStyle) async throws {
+  private func show(_ path: String, _ isLive: Bool, _ style: MonitorStyle, _ columns: ColumnChoice) async throws
+  {
     let recording = try Recording(path: path)
     if isLive {
-      try await end(LiveMonitor(recording: recording, style: style, sort: sort, filter: filter).run())
+      try await end(
+        LiveMonitor(recording: recording, style: style, sort: sort, filter: filter, columns: columns).run())
     } else {
       signal(SIGPIPE, SIG_IGN)
       let report = MonitorReport(
-        recording: recording, format: format ?? .table, count: count, style: style, sort: sort, filter: filter)
+        recording: recording, format: format ?? .table, count: count, style: style, sort: sort, filter: filter,
+        columns: columns)
       _ = try await report.run(write: StandardOutput.write)
     }
   }
 
   private func watch(
-    _ source: any SnapshotSource, _ isLive: Bool, _ style: MonitorStyle, _ recorder: Recorder?
+    _ source: any SnapshotSource, _ isLive: Bool, _ style: MonitorStyle, _ columns: ColumnChoice,
+    _ recorder: Recorder?
   ) async throws {
     if isLive {
       let monitor = LiveMonitor(
         source: source, interval: interval.duration, style: style, sort: sort, filter: filter,
-        recorder: recorder)
+        columns: columns, recorder: recorder)
       return try end(try await monitor.run())
     }
     // A closed pipe then shows as an error of the write, and ends the command quietly.
@@ -151,7 +184,7 @@ struct MonitorCommand: AsyncParsableCommand {
     let otherwise: MonitorReport.Format = recorder != nil && count == nil ? .silence : .table
     let report = MonitorReport(
       source: source, format: format ?? otherwise, interval: interval.duration, count: count, style: style,
-      sort: sort, filter: filter, recorder: recorder)
+      sort: sort, filter: filter, columns: columns, recorder: recorder)
     if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
       throw noNodeAnswers(readings)
     }

@@ -54,6 +54,13 @@ struct ReportCommand: AsyncParsableCommand {
   @Flag(help: "One page of HTML with charts.") var html = false
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Columns of the tables and --csv, as of 'monitor --columns'. Without it: STREAMROUTER_COLUMNS.
+      """, valueName: "names"))
+  var columns: String?
+
+  @Option(
     help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"), completion: .file()
   )
   var output: String?
@@ -61,6 +68,10 @@ struct ReportCommand: AsyncParsableCommand {
   func validate() throws {
     if [json, csv, html].count(where: { $0 }) > 1 {
       throw ValidationError("--json, --csv and --html exclude each other; give one")
+    }
+    _ = try ColumnSetting.choice(columns)
+    if columns != nil, json {
+      throw ValidationError("--columns \(columns ?? ""): JSON has every member; use it with the others")
     }
     if play != nil {
       if file != nil || topology != nil {
@@ -98,7 +109,9 @@ struct ReportCommand: AsyncParsableCommand {
     }
   }
 
-  private func write(_ report: PeriodReport) throws {
+  private func write(_ made: PeriodReport) throws {
+    var report = made
+    report.columns = try ColumnSetting.choice(columns)
     let text = json ? try report.json() : csv ? report.csv() : html ? report.html() : report.text()
     if let output {
       do {

@@ -231,7 +231,8 @@ struct LimitJudgeTests {
     let board = Self.board([Self.loss], [Hop(), Hop(lost: 50), Hop(lost: 50)])
     let row = board.rows[1]
     let detail = DetailView(
-      id: row.id, row: row, node: board.nodes[1], timeNs: board.timeNs, columns: 120, style: MonitorSample.plain
+      id: row.id, row: row, path: StreamPath(stream: "", rows: []), node: board.nodes[1], timeNs: board.timeNs,
+      columns: 120, style: MonitorSample.plain
     )
     let text = detail.lines().map(\.text).joined(separator: "\n")
     #expect(text.contains("loss at most 1.00%"))

@@ -19,7 +19,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  e events  / filter
+        q quit  ? help  enter detail  n nodes  e events  / filter
         """)
   }
 
@@ -40,7 +40,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream
+        q quit  ? help  enter detail  n nodes  e events  / filter  c columns
         """)
   }
 
@@ -63,7 +63,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream  r reverse  j k select
+        q quit  ? help  enter detail  n nodes  e events  / filter  c columns  space freeze  < > sort: stream  r reverse
         """)
   }
 
@@ -84,7 +84,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream  r reverse  j k select
+        q quit  ? help  enter detail  n nodes  e events  / filter  c columns  space freeze  < > sort: stream  r reverse  j k select
         """)
   }
 
@@ -110,25 +110,51 @@ import Testing
         edge         stale  last answer 13s ago: timed out after 1s
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  e events  / filter  space freeze  < > sort: stream
+        q quit  ? help  enter detail  n nodes  e events  / filter  c columns
         """)
   }
 
   @Test func detail() {
-    var state = MonitorSample.state(columns: 100, rows: 51)
+    var state = MonitorSample.state(columns: 100, rows: 74)
     _ = state.press(.down)
     _ = state.press(.enter)
     #expect(
       MonitorSample.text(state) == """
         studio  3 of 4 nodes up, 1 down  5 relays                                               15:10:11 UTC
         stream cam1, hop 1 on node edge  loss
+
+        Path                                    PKT/S JITTER  LOST    P99  ADDED
+         │ comes in at 10.0.0.1:5004                             0
+         ● camera sandbox ok                      500 12.0us     0 9.00us      0
+         │ link to edge                                         12
+        ›● edge sandbox loss                      488 48.0us     0 9.00us      0
+         │ link to studio-main                                   0
+         ● studio-main sandbox ok                 500 90.0us     0 9.00us      0
+         └ to 10.0.3.1:5004
+
+        jitter  48.0us, at most 432us in 60 s
+                              ▃▅█      ▃▅█      ▃▅█      ▃▅█      ▃▅█
+                           ▃▅████   ▃▅████   ▃▅████   ▃▅████   ▃▅████
+                         ▅███████▃▅███████▃▅███████▃▅███████▃▅███████▃
+        residence p99  9.00us, at most 9.00us in 60 s
+                         █████████████████████████████████████████████
+                         █████████████████████████████████████████████
+                         █████████████████████████████████████████████
+        packets/s  488, at most 500 in 60 s
+                         ████████████████████████████████████████████▇
+                         █████████████████████████████████████████████
+                         █████████████████████████████████████████████
+        lost on the way or dropped  12, at most 12 in 60 s
+                                                                     █
+                                                                     █
+                         ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█
+
         ingress           10.0.1.1:5004 rtp
         engine            sandbox
-        sinks             node next at 10.0.2.1:5004, from 10.0.1.1:5004
+        sinks             node studio-main at 10.0.2.1:5004, from 10.0.1.1:5004
         last seen         0s ago
         ssrc              0xcafe
         jitter            48.0us, at most 960us since deployed
-                                         ▃▃▄▅▆▆▇█▂▃▃▄▅▆▆▇█▂▃▃▄▅▆▆▇█▂▃▃▄▅▆▆▇█▂▃▃▄▅▆▆▇█▂ 60s, up to 432us
         in                488 packets/s, 4.68M bit/s
         out               488 packets/s, 4.68M bit/s
         lost              12 since deployed, 0.05%; 12 in the interval, 12 of them on the way here
@@ -167,15 +193,180 @@ import Testing
         Residence: arrival to transmit, since deployed
           interval        p50 9.00us, p99 9.00us, max 9.00us
           since deployed  p50 9.00us, p99 9.00us, max 9.00us
-          < 16.4us              22 488  ████████████████████████████████████████████████████████████
+        q quit  esc back  tab next hop  j k scroll  space freeze  n nodes  e events
+        """)
+  }
 
+  /// The place that adds the most is marked in words.
+  @Test func pathNamesThePlaceThatAddsTheMost() {
+    var state = MonitorState(size: .init(columns: 120, rows: 16))
+    for second in 1...3 {
+      state.take(MonitorSample.hurtReadings(seconds: second), timeNs: MonitorSample.time(second))
+    }
+    _ = state.press(.enter)
+    #expect(
+      MonitorSample.text(state) == """
+        studio  3 of 3 nodes up  3 relays                                                                           15:09:29 UTC
+        stream cam, hop 0 on node camera  ok
 
+        Path                                              PKT/S JITTER  LOST    P99  ADDED
+         │ comes in at 10.0.0.1:5004                                       0
+        ›● camera sandbox ok                                500 48.0us     0 10.0us      0
+         │ link to edge                                                    3         350us  █
+         ● edge sandbox loss                                497 48.0us     0 4.01ms 4.00ms  ████████████ ◂ adds most
+         │ └ to 10.0.9.9:7000
+         │ link to studio                                                  0             0
+         ● studio sandbox ok                                497 48.0us     0 9.00us      0
+         └ to 10.0.3.1:5004
+
+        jitter  48.0us, at most 48.0us in 60 s
+                                                                    ▂█
+        q quit  esc back  tab next hop  j k scroll  space freeze  n nodes  e events
+        """)
+  }
+
+  @Test func nodesAt60Columns() {
+    var state = MonitorSample.state(columns: 60, rows: 14)
+    _ = state.press(.character("n"))
+    #expect(
+      MonitorSample.text(state) == """
+        studio  3 of 4 nodes up, 1 down  5 relays       15:10:11 UTC
+          NODE         STATE  RELAYS   PKT/S   RUN  CPUS  WAIT%
+        › camera       up          2   20.5k     3     2      -
+          edge         up          2   20.5k     3     2      -
+          studio-main  up          1     500     3     2      -
+          spare        down        -       -     -     -      -
+
+        Columns (a narrow terminal shows fewer)
+          NODE         the node's name in the topology
+          STATE        up, stale (it answered once), down (it never…
+          RELAYS       relays that it runs
+          PKT/S        packets a second that arrived at its relays
+          RUN          threads running or ready to run
+        q quit  esc back  enter detail  j k select  space freeze
+        """)
+  }
+
+  @Test func nodesAt200Columns() {
+    var state = MonitorSample.state(columns: 200, rows: 24)
+    for key: Key in [.character("n"), .down] { _ = state.press(key) }
+    #expect(
+      MonitorSample.text(state) == """
+        studio  3 of 4 nodes up, 1 down  5 relays                                                                                                                                                   15:10:11 UTC
+          NODE         STATE  RELAYS  ENGINES                PKT/S   RUN  CPUS  WAIT%  SIRQ%  KSIRQ%  STEAL%  RXTOP%     EXT    UP
+          camera       up          2  sandbox 2              20.5k     3     2      -   12.5       -       -       -       -   45s
+        › edge         up          2  process 1, sandbox 1   20.5k     3     2      -   3.10       -       -       -       -   45s
+          studio-main  up          1  sandbox 1                500     3     2      -   12.5       -       -       -       -   45s
+          spare        down        -  -                          -     -     -      -      -       -       -       -       -     -
+
+        Columns (a narrow terminal shows fewer)
+          NODE         the node's name in the topology
+          STATE        up, stale (it answered once), down (it never did)
+          RELAYS       relays that it runs
+          ENGINES      and in which engines
+          PKT/S        packets a second that arrived at its relays
+          RUN          threads running or ready to run
+          CPUS         processors
+          WAIT%        time in which a thread that could run waited for a processor (PSI)
+          SIRQ%        processor time in softirq; relays of engine sandbox run there
+          KSIRQ%       of it in ksoftirqd, which waits for the scheduler like any thread
+          STEAL%       processor time that the hypervisor kept for others
+          RXTOP%       network receive work that the busiest processor did
+          EXT          mean time of a run of its slowest extension
+          UP           how long its daemon has run
+
+        q quit  esc back  enter detail  j k select  space freeze
+        """)
+  }
+
+  @Test func nodeAt100Columns() {
+    var state = MonitorSample.state(columns: 100, rows: 36)
+    for key: Key in [.character("n"), .down, .enter] { _ = state.press(key) }
+    #expect(
+      MonitorSample.text(state) == """
+        studio  3 of 4 nodes up, 1 down  5 relays                                               15:10:11 UTC
+        node edge  up
+        daemon            process 4711, up 45s
+        topology          studio
+        threads           3 running or ready to run on 2 processors  more than can run
+        waiting           - of the time a thread that could run waited (PSI)
+        softirq           3.10% of processor time, - in ksoftirqd, which the scheduler runs
+        steal             - of processor time kept by the hypervisor
+        receiving         - of the network's receive work on the busiest processor
+
+        runnable threads  3, at most 3 in 60 s
+                        ██████████████████████████████████████████████
+                        ██████████████████████████████████████████████
+                        ██████████████████████████████████████████████
+        softirq  3.10%, at most 3.10% in 60 s
+                         █████████████████████████████████████████████
+                         █████████████████████████████████████████████
+                         █████████████████████████████████████████████
+
+        Engines
+          process         1 relay
+                          engine sandbox needs CAP_BPF; run the node as root
+          sandbox         1 relay
+
+        Relays
+          cam1       hop 1  loss   488 packets/s, adds 0 of delay variation
+          telemetry  hop 1  drop   20.0k packets/s, adds 0 of delay variation
+
+        Datapath of engine sandbox, relays or not
+          seen            45 000  packets that entered the datapath
+          relayed         0  packets whose address names a relay, dropped ones included
+          passed_not_ip   0  neither IPv4 nor IPv6
+          passed_not_udp  0  another transport protocol, or an IPv6 extension
+          passed_short    0  headers cut short or of an impossible length
+          passed_fragment 0  later fragments, which carry no ports
         q quit  esc back  j k scroll  space freeze
         """)
   }
 
+  @Test func columnsPage() {
+    var state = MonitorSample.state(columns: 80, rows: 30)
+    for key: Key in [
+      .character("c"), .down, .character(" "), .end, .character(" "), .character("K"),
+    ] {
+      _ = state.press(key)
+    }
+    #expect(
+      MonitorSample.text(state) == """
+        studio  3 of 4 nodes up, 1 down  5 relays                           15:10:11 UTC
+        Columns: space shows or hides, J K move, d takes the usual ones
+          [x] stream      the stream's name in the topology
+          [x] node        the node that runs the relay
+          [x] engine      where the relay runs
+          [x] state       ok, idle, loss, drop, limit broken, cut by extension, new, st…
+          [x] pps         datagrams a second that arrived
+          [x] bits        bits a second of payload that arrived
+          [x] loss        RTP packets missing on arrival, of those expected in the inte…
+          [x] dropped     packets this hop dropped in the interval
+          [x] jitter      interarrival jitter of RFC 3550, in its own smoothing
+          [x] p50         arrival to transmit in the interval, half of the packets
+          [x] p99         the same, 99 of 100 packets
+          [x] max         the same, the slowest packet
+        › [x] link-added  delay variation that the way from the hop before adds: rise o…
+          [x] minute      jitter over the last minute, from zero
+          [ ] hop         place on the stream's way, 0 where it enters
+          [ ] pps-out     datagrams a second sent, all sinks together
+          [ ] bits-out    bits a second of payload sent
+          [ ] lost        RTP packets missing in the interval
+          [ ] link-lost   packets lost between the hop before and here, in the interval
+          [ ] jitter-max  the largest that jitter ever was
+          [ ] ipdv        change of delay from packet to packet on arrival (RFC 3393), …
+          [ ] pdv         delay over the quickest packet's on arrival (RFC 5481), 99 of…
+          [ ] added       delay variation that this hop adds: residence p99 less p50
+
+        --columns stream,node,engine,state,pps,bits,loss,dropped,jitter,p50,p99,max,
+            link-added,minute
+
+        q quit  esc back  space show or hide  J K move  d usual columns  j k select
+        """)
+  }
+
   @Test func help() {
-    var state = MonitorSample.state(columns: 80, rows: 40)
+    var state = MonitorSample.state(columns: 80, rows: 44)
     _ = state.press(.character("?"))
     #expect(
       MonitorSample.text(state) == """
@@ -188,8 +379,12 @@ import Testing
           arrows  j k  select a relay, or scroll
           g  G         first, last
           PgUp  PgDn   a screen up, down
-          enter        all about the selected relay
+          enter        the selected relay and its stream's path; the selected node
+          <- ->  tab   there: the stream's hop before, its next hop
+          n            nodes: load, engines, extensions
           e            what happened: streams start, stop, lose; limits; silent nodes
+          c            choose columns and their order
+          t            next theme
           /            filter by stream, node, engine or state; !text shows the others
           <  >         sort by the column to the left, to the right
           r            reverse the order
@@ -256,7 +451,9 @@ import Testing
     for columns in stride(from: 40, through: 210, by: 5) {
       for rows in [8, 9, 12, 24, 50] {
         for keys: [Key] in [
-          [], [.enter], [.character("?")], [.character("/"), .character("x")], [.end, .enter, .end],
+          [], [.enter], [.character("?")], [.character("n"), .end], [.character("n"), .enter],
+          [.character("c"), .end], [.enter, .tab, .tab], [.character("/"), .character("x")],
+          [.end, .enter, .end],
         ] {
           var state = MonitorSample.state(columns: columns, rows: rows, seconds: 43...45)
           for key in keys { _ = state.press(key) }
@@ -266,6 +463,19 @@ import Testing
         }
       }
     }
+  }
+
+  @Test(arguments: [
+    ([Key.enter], "stream cam1, hop 0"), ([.enter, .tab], "hop 1 on node edge"), ([.enter, .left], "hop 2"),
+    ([.character("n"), .enter, .escape], "NODE "), ([.character("n"), .enter], "node camera  up"),
+    ([.character("n"), .character("G"), .enter], "it never answered: connection refused"),
+    ([.character("c"), .character("J"), .enter], "HOP STREAM"),
+    ([.character("c"), .character(" "), .enter], "  HOP NODE"),
+  ])
+  func keysLeadToPages(keys: [Key], shown: String) {
+    var state = MonitorSample.state(columns: 100, rows: 24, seconds: 43...45)
+    for key in keys { _ = state.press(key) }
+    #expect(MonitorSample.text(state).contains(shown))
   }
 
   @Test func leastImportantColumnsGoFirst() {

@@ -155,7 +155,7 @@ import Testing
     press(&state, .character(" "))
     #expect(MonitorSample.text(state).contains(" 15:10:13 UTC"))
     #expect(!MonitorSample.text(state).contains("FROZEN"))
-    #expect(state.rows[0].history.seconds.suffix(2).allSatisfy { $0 != nil })
+    #expect(state.rows[0].history.jitter.seconds.suffix(2).allSatisfy { $0 != nil })
   }
 
   @Test func detailScrollsWithinItsText() {

@@ -132,14 +132,14 @@ import Testing
   }
 
   @Test func historyKeepsTheLargestOfEachSecond() {
-    var history = JitterHistory()
+    var history = MinuteSeries()
     history.record(0.5, timeNs: 100_200_000_000)
     history.record(0.2, timeNs: 100_700_000_000)
     #expect(history.seconds.suffix(1) == [0.5])
     history.record(nil, timeNs: 101_000_000_000)
     history.record(0.1, timeNs: 103_000_000_000)
     #expect(history.seconds.suffix(4) == [0.5, nil, nil, 0.1])
-    #expect(history.seconds.count == JitterHistory.length)
+    #expect(history.seconds.count == MinuteSeries.length)
     history.record(0.3, timeNs: 50_000_000_000)
     #expect(history.seconds.suffix(1) == [0.3])
     history.record(0.4, timeNs: 500_000_000_000)

@@ -13,7 +13,7 @@ enum MonitorSample {
     _ stream: String, hop: Int, seconds: Int, packetsPerSecond: UInt64 = 500, lost: UInt64 = 0,
     dropped: UInt64 = 0,
     jitterSeconds: Double = 0.000_12, engine: EngineChoice = .sandbox, transport: StreamProtocol = .rtp,
-    residenceNs: UInt64 = 9_000
+    residenceNs: UInt64 = 9_000, next: String? = "next"
   ) -> RelaySnapshot {
     let packets = UInt64(seconds) * packetsPerSecond - lost
     var histogram = ResidenceHistogram()
@@ -33,7 +33,8 @@ enum MonitorSample {
       ingress: Endpoint("10.0.\(hop).1:5004")!,
       sinks: [
         RelaySink(
-          kind: .node, name: "next", destination: Endpoint("10.0.\(hop + 1).1:5004")!,
+          kind: next == nil ? .host : .node, name: next ?? "10.0.\(hop + 1).1:5004",
+          destination: Endpoint("10.0.\(hop + 1).1:5004")!,
           source: Endpoint("10.0.\(hop).1:5004")!)
       ],
       engine: engine,
@@ -70,26 +71,54 @@ enum MonitorSample {
       node(
         "camera", seconds: seconds,
         relays: [
-          relay("cam1", hop: 0, seconds: seconds),
+          relay("cam1", hop: 0, seconds: seconds, next: "edge"),
           relay(
             "telemetry", hop: 0, seconds: seconds, packetsPerSecond: 20_000, jitterSeconds: 0.003_52,
-            transport: .udp, residenceNs: 450_000),
+            transport: .udp, residenceNs: 450_000, next: "edge"),
         ]),
       node(
         "edge", seconds: seconds, softirq: 0.031,
         relays: [
-          relay("cam1", hop: 1, seconds: seconds, lost: isLater ? 12 : 0, jitterSeconds: 0.000_480),
+          relay(
+            "cam1", hop: 1, seconds: seconds, lost: isLater ? 12 : 0, jitterSeconds: 0.000_480,
+            next: "studio-main"),
           relay(
             "telemetry", hop: 1, seconds: seconds, packetsPerSecond: 20_000, dropped: isLater ? 7 : 0,
-            jitterSeconds: 0.004_1, engine: .process, transport: .udp, residenceNs: 3_400_000),
+            jitterSeconds: 0.004_1, engine: .process, transport: .udp, residenceNs: 3_400_000,
+            next: nil),
         ]),
       node(
         "studio-main", seconds: seconds,
         relays: [
-          relay("cam1", hop: 2, seconds: seconds, jitterSeconds: 0.000_9)
+          relay("cam1", hop: 2, seconds: seconds, jitterSeconds: 0.000_9, next: nil)
         ]),
       NodeReading(node: "spare", snapshot: nil, problem: "connection refused"),
     ]
+  }
+
+  /// One stream over three nodes: the link to the second loses and adds, the second adds most, and sends to a host too.
+  static func hurtReadings(seconds: Int) -> [NodeReading] {
+    func hop(_ name: String, _ hop: Int, spreadNs: UInt64, ipdvNs: UInt64, lost: UInt64 = 0, next: String?)
+      -> NodeReading
+    {
+      var found = relay("cam", hop: hop, seconds: seconds, lost: lost * UInt64(seconds), next: next)
+      let packets = found.residence.counts.reduce(0, +)
+      found.residence.counts[bucket(9_000 + spreadNs)] += packets / 20
+      found.residence.maxNs = 9_000 + spreadNs
+      found.ipdv.durations.counts[bucket(ipdvNs)] = packets
+      found.ipdv.durations.maxNs = ipdvNs
+      return node(name, seconds: seconds, relays: [found])
+    }
+    var readings = [
+      hop("camera", 0, spreadNs: 1000, ipdvNs: 50_000, next: "edge"),
+      hop("edge", 1, spreadNs: 4_000_000, ipdvNs: 400_000, lost: 3, next: "studio"),
+      hop("studio", 2, spreadNs: 0, ipdvNs: 4_000_000, lost: 3, next: nil),
+    ]
+    readings[1].snapshot?.relays[0].sinks.insert(
+      RelaySink(
+        kind: .host, name: "10.0.9.9:7000", destination: Endpoint("10.0.9.9:7000")!,
+        source: Endpoint("10.0.1.1:5004")!), at: 0)
+    return readings
   }
 
   /// Three quarters of a minute of readings, one a second.

@@ -41,26 +41,26 @@ public struct LiveMonitor: Sendable {
   /// reads is recorded where a recorder is given.
   public init(
     source: any SnapshotSource, interval: Duration, style: MonitorStyle, sort: String? = nil,
-    filter: String = "", recorder: Recorder? = nil,
+    filter: String = "", columns: ColumnChoice = ColumnChoice(), recorder: Recorder? = nil,
     input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
   ) {
     origin = .live(source, interval: interval, recorder)
     self.style = style
     self.input = input
     self.output = output
-    order = MonitorOrder(sort: sort, filter: filter)
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// Plays a recording.
   public init(
     recording: Recording, style: MonitorStyle, sort: String? = nil, filter: String = "",
-    input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
+    columns: ColumnChoice = ColumnChoice(), input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
   ) {
     origin = .recording(recording)
     self.style = style
     self.input = input
     self.output = output
-    order = MonitorOrder(sort: sort, filter: filter)
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// Runs until a key or a signal ends it. Throws ``TerminalError`` and ``RecordingError``, with the terminal given back.
@@ -157,15 +157,15 @@ public struct LiveMonitor: Sendable {
     private var terminal: Terminal
     private var state: MonitorState
     private var writer = FrameWriter()
-    private let style: MonitorStyle
+    private let firstStyle: MonitorStyle
     /// nil: the nodes are read.
     private var playback: Playback?
 
     init(terminal: Terminal, style: MonitorStyle, order: MonitorOrder, playback: Playback?) {
       self.terminal = terminal
-      self.style = style
+      self.firstStyle = style
       self.playback = playback
-      self.state = MonitorState(size: terminal.size, order: order)
+      self.state = MonitorState(size: terminal.size, order: order, theme: style.theme)
     }
 
     mutating func begin(_ board: MonitorBoard, _ recording: MonitorState.RecordingState) throws {
@@ -235,6 +235,13 @@ public struct LiveMonitor: Sendable {
       try terminal.enter()
       writer.reset()
       state.resize(terminal.size)
+    }
+
+    /// The theme may have been changed by a key.
+    private var style: MonitorStyle {
+      var style = firstStyle
+      style.theme = state.theme
+      return style
     }
 
     private mutating func draw() throws {

@@ -45,25 +45,25 @@ public struct MonitorReport: Sendable {
   /// ``MonitorColumn/sortable``. With a recorder, SIGINT and SIGTERM end it as if all had been reported.
   public init(
     source: any SnapshotSource, format: Format, interval: Duration, count: Int? = nil, style: MonitorStyle,
-    sort: String? = nil, filter: String = "", recorder: Recorder? = nil
+    sort: String? = nil, filter: String = "", columns: ColumnChoice = ColumnChoice(), recorder: Recorder? = nil
   ) {
     origin = .live(source, interval: interval, recorder)
     self.count = count ?? (format.hasNoEnd ? nil : 1)
     self.format = format
     self.style = style
-    order = MonitorOrder(sort: sort, filter: filter)
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// Reports a recording without waiting: `count` intervals, without one all of them; table and json only the last.
   public init(
     recording: Recording, format: Format, count: Int? = nil, style: MonitorStyle, sort: String? = nil,
-    filter: String = ""
+    filter: String = "", columns: ColumnChoice = ColumnChoice()
   ) {
     origin = .recording(recording)
     self.count = count
     self.format = format
     self.style = style
-    order = MonitorOrder(sort: sort, filter: filter)
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
   /// `write` takes text for stdout and says whether the reader is still there. Throws `CancellationError`, and
@@ -127,7 +127,7 @@ public struct MonitorReport: Sendable {
       try board.events.suffix(board.newEvents).map {
         try MonitorDocument.json(MonitorEvent.Document($0), pretty: false) + "\n"
       }.joined()
-    case .csv: (index == 0 ? CSVReport.header : "") + CSVReport.body(board, order: order)
+    case .csv: (index == 0 ? CSVReport.header(order.columns) : "") + CSVReport.body(board, order: order)
     }
   }
 }

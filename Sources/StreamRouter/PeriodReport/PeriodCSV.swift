@@ -5,16 +5,20 @@ extension PeriodReport {
     let known = Set(streams.flatMap(\.hops).map(\.row.node))
     let unknown = nodes.filter { !known.contains($0.name) }.map { node in
       CSVReport.line(
-        span(node) + PeriodHop.columns.map { $0.key == "node" ? node.name : "" } + ["", ""]
-          + Counter.relay.map { _ in "" })
+        span(node) + csvColumns.map { $0.key == "node" ? node.name : "" } + (columns.isUsual ? ["", ""] : [])
+          + counters.map { _ in "" })
     }
-    return ([Self.csvHeader] + streams.flatMap(\.hops).map(csv) + unknown).joined()
+    return ([csvHeader] + streams.flatMap(\.hops).map(csv) + unknown).joined()
   }
 
-  static var csvHeader: String {
+  /// Whoever chose columns wants no others.
+  private var counters: [Counter] { columns.isUsual ? Counter.relay : [] }
+
+  private var csvHeader: String {
     CSVReport.line(
-      ["start", "end", "nodeState", "silentSeconds"] + PeriodHop.columns.map(\.key) + ["from", "protocol"]
-        + Counter.relay.map(\.name))
+      ["start", "end", "nodeState", "silentSeconds"] + csvColumns.map(\.key)
+        + (columns.isUsual ? ["from", "protocol"] : [])
+        + counters.map(\.name))
   }
 
   private func span(_ node: Node?) -> [String] {
@@ -28,8 +32,8 @@ extension PeriodReport {
   private func csv(_ hop: PeriodHop) -> String {
     CSVReport.line(
       span(nodes.first { $0.name == hop.row.node })
-        + PeriodHop.columns.map { CSVReport.text($0.value(hop)) }
-        + [hop.from ?? "", hop.row.relay.transport.rawValue]
-        + Counter.relay.map { hop.row.rates?.counters[$0.name].map(String.init) ?? "" })
+        + csvColumns.map { CSVReport.text($0.value(hop)) }
+        + (columns.isUsual ? [hop.from ?? "", hop.row.relay.transport.rawValue] : [])
+        + counters.map { hop.row.rates?.counters[$0.name].map(String.init) ?? "" })
   }
 }

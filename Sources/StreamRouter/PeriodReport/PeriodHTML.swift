@@ -51,11 +51,11 @@ extension PeriodReport {
       html += HTMLText.element("p", "Expected: " + limits.map(\.description).joined(separator: ", ")) + "\n"
     }
     html += remarks(stream)
-    let columns = PeriodHop.textColumns
+    let columns = tableColumns
     html += HTMLText.table(
       caption: "Hop by hop", ["way"] + columns.map(\.title),
       stream.hops.map { hop in [hop.way] + columns.map { $0.text(hop) } },
-      figuresFrom: 3)
+      figuresFrom: columns.prefix { $0.format == .text }.count + 1)
     let names = stream.hops.map { "hop \($0.row.relay.hop), \($0.row.node)" }
     html += HTMLLine.legend(Array(names.prefix(HTMLLine.most)))
     if names.count > HTMLLine.most {

@@ -60,6 +60,8 @@ public struct PeriodReport: Sendable {
     var busiestNetRxShare = Level()
   }
 
+  /// Which columns of the monitor its tables have; the JSON has all.
+  public var columns = ColumnChoice()
   var topology = ""
   /// When the first and the last reading were taken, nanoseconds since 1970.
   var startNs: UInt64 = 0

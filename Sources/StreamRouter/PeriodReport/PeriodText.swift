@@ -15,14 +15,26 @@ extension PeriodReport {
     return lines.map { TextWidth.clean($0) + "\n" }.joined()
   }
 
+  /// Those of tables for people, behind the way.
+  var tableColumns: [PeriodColumn] {
+    columns.isUsual ? PeriodHop.textColumns : columns.reported(usual: []).map(PeriodColumn.init)
+  }
+
+  /// Those of comma-separated values.
+  var csvColumns: [PeriodColumn] {
+    columns.isUsual ? PeriodHop.columns : columns.reported(usual: []).map(PeriodColumn.init)
+  }
+
   private func text(_ stream: Stream) -> [String] {
     let limits = stream.limits?.limits.map(\.description).joined(separator: ", ")
     var lines = ["stream \(stream.name) (\(stream.transport.rawValue))" + (limits.map { ": \($0)" } ?? "")]
-    let columns = PeriodHop.textColumns
+    let columns = tableColumns
     let rows =
       [["WAY"] + columns.map(\.title)]
       + stream.hops.map { hop in [hop.way] + columns.map { $0.text(hop) } }
-    lines += AlignedColumns.lines(rows.map { $0.map(TextWidth.clean) }, rightFrom: 3).map { "  " + $0 }
+    // Names stand left: in the usual table the way, engine and state, of chosen columns all.
+    let figures = columns.prefix { $0.format == .text }.count + 1
+    lines += AlignedColumns.lines(rows.map { $0.map(TextWidth.clean) }, rightFrom: figures).map { "  " + $0 }
     for hop in stream.hops {
       let node = "  node \(hop.row.node)"
       if !hop.drops.isEmpty {

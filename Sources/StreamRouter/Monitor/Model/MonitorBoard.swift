@@ -17,6 +17,9 @@ struct MonitorBoard: Sendable {
 
     var reading: NodeReading
     var rates: NodeRates?
+    var history = NodeHistory()
+    /// Packets a second that arrived at the node's relays in the last interval; nil where nothing is known of it.
+    var packetsPerSecond: Double?
 
     var name: String { reading.node }
     var condition: Condition {
@@ -112,28 +115,40 @@ struct MonitorBoard: Sendable {
   /// answer says nothing new about a link.
   private mutating func judgeLinks(_ before: [Int: Int]) {
     func end(_ row: MonitorRow) -> LinkLoss.End { .init(relay: row.relay, rates: row.rates) }
-    for index in rows.indices where !rows[index].isRepeated && rows[index].staleSeconds == nil {
+    for index in rows.indices where rows[index].staleSeconds == nil {
+      if rows[index].isRepeated { continue }
       let sender = before[index].map { rows[$0] }
       rows[index].linkLost = rows[index].link.update(
         received: end(rows[index]), sent: sender.flatMap { $0.staleSeconds == nil ? end($0) : nil })
+      rows[index].linkAddedSeconds = sender.flatMap { added(from: $0, to: rows[index]) }
     }
+    for index in rows.indices { rows[index].history.record(rows[index], timeNs: timeNs) }
+    for index in nodes.indices { nodes[index].history.record(nodes[index], timeNs: timeNs) }
+  }
+
+  private func added(from sender: MonitorRow, to row: MonitorRow) -> Double? {
+    guard let here = row.rates?.ipdv, let there = sender.rates?.ipdv, let stay = sender.addedSeconds else {
+      return nil
+    }
+    return max(0, here.p99Seconds - there.p99Seconds - stay)
   }
 
   private mutating func take(
     _ reading: NodeReading, before: Node?, rowsBefore: [MonitorRow.ID: MonitorRow]
   ) {
     guard let snapshot = reading.snapshot else {
-      nodes.append(Node(reading: reading))
+      nodes.append(Node(reading: reading, history: before?.history ?? NodeHistory()))
       return
     }
     let last = before?.reading.snapshot
     // The same answer again says nothing new: what was known about its interval stays.
     let isRepeated = last?.timeNs == snapshot.timeNs
-    var node = Node(reading: reading)
+    var node = Node(reading: reading, history: before?.history ?? NodeHistory())
     if reading.staleSeconds == nil, let last {
       node.rates = isRepeated ? before?.rates : NodeRates(from: last, to: snapshot)
     }
-    nodes.append(node)
+    let firstRow = rows.count
+    defer { nodes.append(node) }
     for var relay in snapshot.relays {
       if let limits { relay.limits = limits[relay.stream] }
       var row = MonitorRow(node: reading.node, relay: relay, staleSeconds: reading.staleSeconds)
@@ -141,6 +156,7 @@ struct MonitorBoard: Sendable {
         row.history = known.history
         row.link = known.link
         row.linkLost = known.linkLost
+        row.linkAddedSeconds = known.linkAddedSeconds
         row.isRepeated = isRepeated
         if reading.staleSeconds == nil, let last {
           row.rates =
@@ -149,8 +165,11 @@ struct MonitorBoard: Sendable {
             : RelayRates(from: known.relay, at: last.timeNs, to: relay, at: snapshot.timeNs)
         }
       }
-      row.history.record(row.jitterSeconds, timeNs: timeNs)
       rows.append(row)
+    }
+    let rates = rows[firstRow...].compactMap(\.rates)
+    if !rates.isEmpty || snapshot.relays.isEmpty, node.rates != nil {
+      node.packetsPerSecond = rates.reduce(0) { $0 + $1.packetsPerSecond }
     }
   }
 

@@ -1,5 +1,6 @@
 /// One column of the monitor: where its value comes from, how it reads, and what gives way first where the
-/// terminal is narrow. Live view, tables, CSV and JSON all take their columns from ``all``.
+/// terminal is narrow. Live view, tables, CSV and JSON all take their columns from ``all``; which of them is a
+/// ``ColumnChoice``.
 public struct MonitorColumn: Sendable {
   /// A value before it is text.
   enum Value: Hashable, Sendable {
@@ -24,7 +25,7 @@ public struct MonitorColumn: Sendable {
   /// One line for the help.
   let text: String
   let format: Format
-  /// 1 is kept longest when the terminal narrows; nil: in JSON and CSV only.
+  /// 1 is kept longest when the terminal narrows; nil: in JSON and CSV, and where it is chosen.
   let importance: Int?
   /// Cells that the column takes at least, and at most.
   let width: ClosedRange<Int>
@@ -36,6 +37,9 @@ public struct MonitorColumn: Sendable {
   /// Names that `--sort` takes.
   public static let sortable: [String] = all.filter { $0.format != .sparkline }.map(\.name)
 
+  /// Names that `--columns` takes.
+  public static let named: [String] = all.map(\.name)
+
   static func named(_ name: String) -> MonitorColumn? { all.first { $0.name == name && $0.isSortable } }
 
   var isSortable: Bool { format != .sparkline }
@@ -45,7 +49,7 @@ public struct MonitorColumn: Sendable {
   /// The row's value as a table shows it.
   func shown(_ row: MonitorRow, style: MonitorStyle, cells: Int) -> String {
     if format == .sparkline {
-      return Sparkline.text(row.history.seconds, cells: cells, unicode: style.unicode)
+      return Sparkline.text(row.history.jitter.seconds, cells: cells, unicode: style.unicode)
     }
     return Self.shown(value(row), format: format)
   }
@@ -60,18 +64,6 @@ public struct MonitorColumn: Sendable {
     case (.number(let number), .duration): return Figure.duration(seconds: number)
     case (.number(let number), _): return Figure.scaled(number)
     }
-  }
-
-  /// The columns that fit `width` cells, with `gap` cells between two: the least important go first.
-  static func fitting(_ width: Int, gap: Int) -> [MonitorColumn] {
-    var left = width + gap
-    var lowest = 0
-    for column in all.filter({ $0.importance != nil }).sorted(by: { $0.importance! < $1.importance! }) {
-      left -= column.width.lowerBound + gap
-      if left < 0 { break }
-      lowest = column.importance!
-    }
-    return all.filter { $0.importance.map { $0 <= lowest } ?? false }
   }
 }
 
@@ -148,6 +140,14 @@ extension MonitorColumn {
       text: "delay over the quickest packet's on arrival (RFC 5481), 99 of 100 packets",
       format: .duration, importance: nil, width: 6...6,
       value: { $0.rates?.pdv.map { .number($0.p99Seconds) } }),
+    MonitorColumn(
+      name: "added", title: "ADDED", key: "addedVariationSeconds",
+      text: "delay variation that this hop adds: residence p99 less p50",
+      format: .duration, importance: nil, width: 6...6, value: { $0.addedSeconds.map { .number($0) } }),
+    MonitorColumn(
+      name: "link-added", title: "LINK+", key: "linkVariationSeconds",
+      text: "delay variation that the way from the hop before adds: rise of IPDV99 less what that hop adds",
+      format: .duration, importance: nil, width: 6...6, value: { $0.linkAddedSeconds.map { .number($0) } }),
   ]
 
   private static let residence: [MonitorColumn] = [

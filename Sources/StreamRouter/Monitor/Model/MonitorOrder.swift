@@ -1,4 +1,4 @@
-/// Which rows are shown, and in which order.
+/// Which rows and columns are shown, and in which order.
 struct MonitorOrder: Hashable, Sendable {
   /// A ``MonitorColumn/name``.
   private(set) var column = "stream"
@@ -6,11 +6,15 @@ struct MonitorOrder: Hashable, Sendable {
   /// Shown is what contains this text in its stream, node, engine or state, regardless of case; a leading `!`
   /// inverts. Empty shows all.
   var filter = ""
+  var columns = ColumnChoice()
 
-  /// `sort` is a ``MonitorColumn/name``; nil: by stream.
-  init(sort: String? = nil, filter: String = "") {
+  init() {}
+
+  /// `sort` is one of ``MonitorColumn/sortable``; nil: along the way of each stream.
+  init(sort: String?, filter: String, columns: ColumnChoice = ColumnChoice()) {
     if let sort { self.sort(by: sort) }
     self.filter = filter
+    self.columns = columns
   }
 
   /// Figures start with the largest, names with the first. A name that is no column leaves the order as it is.

@@ -32,10 +32,13 @@ struct MonitorRow: Sendable, Identifiable {
   var rates: RelayRates?
   /// Seconds since the node's last answer; nil while it answers.
   var staleSeconds: Double?
-  var history = JitterHistory()
+  var history = RelayHistory()
   /// Packets that the link to this hop lost in the interval; at hop 0, those missing on arrival. nil: not known.
   var linkLost: UInt64?
   var link = LinkLoss()
+  /// Delay variation that the way from the hop before added in the interval, in seconds: how much more IPDV (99 of 100
+  /// packets) came here than came there, less what that hop added itself. nil: not known.
+  var linkAddedSeconds: Double?
   /// Limits that were broken in the interval, by this hop or on the way to it.
   var breaches: [LimitBreach] = []
   /// The node's latest answer is the one before.
@@ -52,6 +55,10 @@ struct MonitorRow: Sendable, Identifiable {
     if rates.droppedByExtensions > 0 { return .cut }
     return rates.counters["packets_in"] ?? 0 == 0 ? .idle : .ok
   }
+
+  /// Delay variation that the hop added in the interval, in seconds: packets stayed so much longer than half of them
+  /// (residence p99 less p50). nil where no packet came.
+  var addedSeconds: Double? { rates?.residence.map { $0.p99Seconds - $0.p50Seconds } }
 
   /// The relay's jitter in seconds; nil while the node is stale and before the first packet.
   var jitterSeconds: Double? {

@@ -4,8 +4,14 @@ struct MonitorState: Sendable {
   enum Page: Hashable, Sendable {
     case table
     case detail(MonitorRow.ID)
+    case nodes
+    case node(String)
     case events
+    case columns
     case help
+
+    /// Whether keys select one of its lines.
+    var hasCursor: Bool { self == .nodes || self == .columns }
   }
 
   /// What a key asks of whoever runs the monitor.
@@ -39,9 +45,12 @@ struct MonitorState: Sendable {
   private(set) var rows: [MonitorRow] = []
   /// Index of the first row on the screen.
   private(set) var top = 0
-  /// First line on the screen of the pages detail, events and help.
+  /// First line on the screen of all pages but the table.
   private(set) var scroll = 0
   private var selectedID: MonitorRow.ID?
+  private(set) var theme: MonitorTheme
+  /// What keys act on in the page of nodes, and in that of columns; empty: the first.
+  private var cursors: [Page: String] = [:]
   private var live = MonitorBoard()
   private var frozen: MonitorBoard?
 
@@ -49,8 +58,9 @@ struct MonitorState: Sendable {
   var player: Player?
   var recording = RecordingState.none
 
-  init(size: Size, order: MonitorOrder = MonitorOrder()) {
+  init(size: Size, order: MonitorOrder = MonitorOrder(), theme: MonitorTheme = .standard) {
     self.size = size
+    self.theme = theme
     self.order = order
   }
 
@@ -86,21 +96,35 @@ struct MonitorState: Sendable {
       edit(key)
       return .none
     }
-    if player != nil, let command = Player.Command(key) { return .play(command) }
+    let choosesColumn = page == .columns && key == .character(" ")
+    if player != nil, !choosesColumn, let command = Player.Command(key) { return .play(command) }
     switch key {
     case .character("q"): return .quit(keepScreen: false)
     case .character("Q"): return .quit(keepScreen: true)
     case .character("?"), .character("h"): turn(to: page == .help ? .table : .help)
     case .character("e"): turn(to: page == .events ? .table : .events)
+    case .character("n"): turn(to: page == .nodes ? .table : .nodes)
+    case .character("c"): turn(to: page == .columns ? .table : .columns)
+    case .character("t"): theme = theme.next
+    case .character(" ") where page == .columns: changeColumns { $0.toggle($1) }
     case .character(" "): freeze()
     case .escape: back()
-    default: page == .table ? pressInTable(key) : pressInText(key)
+    default:
+      if page == .table {
+        pressInTable(key)
+      } else if page.hasCursor {
+        pressInList(key)
+      } else {
+        pressInText(key)
+      }
     }
     return .none
   }
 
   private mutating func back() {
-    if page != .table {
+    if case .node = page {
+      turn(to: .nodes)
+    } else if page != .table {
       turn(to: .table)
     } else if !order.filter.isEmpty {
       order.filter = ""
@@ -111,6 +135,7 @@ struct MonitorState: Sendable {
   private mutating func turn(to page: Page) {
     self.page = page
     scroll = 0
+    if page.hasCursor { showCursor() }
   }
 
   private mutating func freeze() {
@@ -137,16 +162,94 @@ struct MonitorState: Sendable {
     }
   }
 
-  /// Keys of the pages detail, events and help.
+  // MARK: Pages with a cursor
+
+  /// What the cursor of a page goes over.
+  private var entries: [String] {
+    page == .nodes ? board.nodes.map(\.name) : page == .columns ? order.columns.everyName : []
+  }
+
+  /// What keys act on in the page on show; nil where it has no cursor, or nothing to act on.
+  var cursor: String? {
+    let entries = self.entries
+    return cursors[page].flatMap { entries.contains($0) ? $0 : nil } ?? entries.first
+  }
+
+  private mutating func pressInList(_ key: Key) {
+    let entries = self.entries
+    let place = cursor.flatMap(entries.firstIndex) ?? 0
+    let screen = max(1, MonitorView.textRows(size) - 1)
+    let target: Int? =
+      switch key {
+      case .up, .character("k"): place - 1
+      case .down, .character("j"): place + 1
+      case .pageUp, .control("b"): place - screen
+      case .pageDown, .control("f"): place + screen
+      case .home, .character("g"): 0
+      case .end, .character("G"): entries.count - 1
+      default: nil
+      }
+    if let target, !entries.isEmpty {
+      cursors[page] = entries[max(0, min(entries.count - 1, target))]
+    } else if page == .columns {
+      pressInColumns(key)
+    } else if key == .enter, let cursor {
+      turn(to: .node(cursor))
+      return
+    }
+    showCursor()
+  }
+
+  private mutating func pressInColumns(_ key: Key) {
+    switch key {
+    case .character("J"): changeColumns { $0.move($1, by: 1) }
+    case .character("K"): changeColumns { $0.move($1, by: -1) }
+    case .character("d"): changeColumns { choice, _ in choice = ColumnChoice() }
+    case .enter: turn(to: .table)
+    default: break
+    }
+  }
+
+  private mutating func changeColumns(_ change: (inout ColumnChoice, String) -> Void) {
+    guard let cursor else { return }
+    // The list is in the order of the choice: the cursor stays on its column.
+    cursors[.columns] = cursor
+    change(&order.columns, cursor)
+    settle()
+    if page.hasCursor { showCursor() }
+  }
+
+  /// Scrolls so that the line with the cursor is on the screen.
+  private mutating func showCursor() {
+    let rows = MonitorView.textRows(size)
+    let line = MonitorView.cursorLine(self) ?? 0
+    scroll = max(line - rows + 1, min(scroll, line <= 1 ? 0 : line))
+    scroll = max(0, min(scroll, MonitorView.textLength(self) - rows))
+  }
+
+  /// To the stream's next hop (1), or to the one before (-1), round and round.
+  private mutating func moveAlongPath(by step: Int) {
+    guard case .detail(let id) = page else { return }
+    let hops = StreamPath(stream: id.stream, rows: board.rows).hops
+    guard let place = hops.firstIndex(of: id) else { return }
+    let next = hops[(place + step + hops.count) % hops.count]
+    page = .detail(next)
+    if rows.contains(where: { $0.id == next }) { selectedID = next }
+    settle()
+  }
+
+  /// Keys of the pages detail, node, events and help.
   private mutating func pressInText(_ key: Key) {
     switch key {
+    case .right, .tab, .character(">"): moveAlongPath(by: 1)
+    case .left, .character("<"): moveAlongPath(by: -1)
     case .up, .character("k"): scroll -= 1
     case .down, .character("j"): scroll += 1
     case .pageUp, .control("b"): scroll -= size.rows - 3
     case .pageDown, .control("f"): scroll += size.rows - 3
     case .home, .character("g"): scroll = 0
     case .end, .character("G"): scroll = .max
-    case .enter: turn(to: .table)
+    case .enter: back()
     default: break
     }
     scroll = max(0, min(scroll, MonitorView.textLength(self) - MonitorView.textRows(size)))
@@ -194,5 +297,7 @@ struct MonitorState: Sendable {
   }
 
   /// Where things stand on the screen.
-  var layout: MonitorLayout { MonitorLayout(size: size, nodes: board.nodes.count, relays: rows.count) }
+  var layout: MonitorLayout {
+    MonitorLayout(size: size, nodes: board.nodes.count, relays: rows.count, choice: order.columns)
+  }
 }

@@ -3,28 +3,34 @@
 enum CSVReport {
   private static let nodeColumns = ["time", "nodeState", "staleSeconds", "problem"]
 
-  /// The columns of ``MonitorColumn/all`` by their keys, between the time and the raw counters.
-  static var header: String {
-    line(nodeColumns + columns.map(\.key) + Counter.relay.map(\.name))
+  /// The chosen columns by their keys behind the time; unless some were chosen, all of them and the raw counters.
+  static func header(_ choice: ColumnChoice = ColumnChoice()) -> String {
+    line(nodeColumns + columns(choice).map(\.key) + counters(choice).map(\.name))
   }
 
-  private static var columns: [MonitorColumn] { MonitorColumn.all.filter(\.isSortable) }
+  private static func columns(_ choice: ColumnChoice) -> [MonitorColumn] {
+    choice.reported(usual: MonitorColumn.all)
+  }
+
+  /// Whoever chose columns wants no others.
+  private static func counters(_ choice: ColumnChoice) -> [Counter] { choice.isUsual ? Counter.relay : [] }
 
   /// The board without the header; what is not known is empty.
   static func body(_ board: MonitorBoard, order: MonitorOrder) -> String {
     let nodes = Dictionary(board.nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let (columns, counters) = (columns(order.columns), counters(order.columns))
     let time = MonitorDocument.text(timeNs: board.timeNs)
     var lines = order.apply(to: board.rows).map { row in
       line(
         (nodes[row.node].map { nodeFields($0, time: time) } ?? [])
           + columns.map { text($0.value(row)) }
-          + Counter.relay.map { row.relay.counters[$0.name].map(String.init) ?? "" })
+          + counters.map { row.relay.counters[$0.name].map(String.init) ?? "" })
     }
     for node in board.nodes where node.reading.snapshot?.relays.isEmpty ?? true {
       lines.append(
         line(
           nodeFields(node, time: time) + columns.map { $0.name == "node" ? node.name : "" }
-            + Counter.relay.map { _ in "" }))
+            + counters.map { _ in "" }))
     }
     return lines.joined()
   }

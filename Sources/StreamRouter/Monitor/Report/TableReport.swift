@@ -1,7 +1,7 @@
 /// The table on stdout: the live view's columns at their full width, then a line for each node.
 enum TableReport {
   static func text(_ board: MonitorBoard, order: MonitorOrder, style: MonitorStyle) -> String {
-    let columns = MonitorColumn.all.filter { $0.importance != nil && $0.isSortable }
+    let columns = order.columns.reported(usual: order.columns.columns)
     let rows = order.apply(to: board.rows)
     let cells = rows.map { row in
       columns.map { TextWidth.clean($0.shown(row, style: style, cells: $0.width.upperBound)) }

@@ -56,6 +56,9 @@ enum Figure {
       .map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
   }
 
+  /// `1 relay`, `2 relays`.
+  static func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
   private static func threeDigits(_ value: Double, decimalsAtMost: Int = 2) -> String {
     fixed(value, decimals: min(decimalsAtMost, value < 9.995 ? 2 : value < 99.95 ? 1 : 0))
   }

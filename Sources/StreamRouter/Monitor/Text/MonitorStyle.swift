@@ -1,4 +1,4 @@
-/// What the terminal can show: colours, and characters beyond ASCII.
+/// What the terminal can show, colours and characters beyond ASCII, and in which theme.
 public struct MonitorStyle: Hashable, Sendable {
   /// What the user asked for with `--color`.
   public enum Colour: String, Sendable, CaseIterable {
@@ -7,18 +7,25 @@ public struct MonitorStyle: Hashable, Sendable {
 
   public var colour: Bool
   public var unicode: Bool
+  public var theme: MonitorTheme
 
-  public init(colour: Bool, unicode: Bool) {
+  public init(colour: Bool, unicode: Bool, theme: MonitorTheme = .standard) {
     self.colour = colour
     self.unicode = unicode
+    self.theme = theme
   }
+
+  /// Without colours, whatever the theme: bold, faint and reverse are none.
+  var shownTheme: MonitorTheme { colour ? theme : .mono }
 
   /// Decides from the environment: a non-empty NO_COLOR (no-color.org) or `TERM=dumb` means no colour unless
   /// `always` was asked for; the first of LC_ALL, LC_CTYPE and LANG that is not empty says whether the
   /// locale is UTF-8.
   public init(
-    environment: [String: String], isTerminal: Bool, colour choice: Colour = .auto, ascii: Bool = false
+    environment: [String: String], isTerminal: Bool, colour choice: Colour = .auto, ascii: Bool = false,
+    theme: MonitorTheme = .standard
   ) {
+    self.theme = theme
     func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
     switch choice {
     case .always: colour = true

@@ -1,8 +1,12 @@
 /// One line of a frame: pieces of text, each with the part it plays. How a part looks is decided here alone.
 struct StyledLine: Hashable, Sendable {
   /// The part that a piece of text plays.
-  enum Part: Hashable, Sendable {
+  enum Part: String, Hashable, Sendable, CaseIterable {
     case plain, title, faint, good, warning, bad
+    /// Bars and curves.
+    case graph
+    /// The line that keys act on; not for pieces.
+    case selected
   }
 
   struct Piece: Hashable, Sendable {
@@ -11,7 +15,7 @@ struct StyledLine: Hashable, Sendable {
   }
 
   private(set) var pieces: [Piece] = []
-  /// Shown in reverse over the whole line.
+  /// Keys act on this line.
   var isSelected = false
 
   init() {}
@@ -40,27 +44,16 @@ struct StyledLine: Hashable, Sendable {
     return line
   }
 
-  /// The line with SGR sequences (ECMA-48 section 8.3.117). Bold, faint and reverse are no colours: they stay
-  /// without colour.
+  /// The line with SGR sequences (ECMA-48 section 8.3.117), as the style's theme has them.
   func rendered(_ style: MonitorStyle) -> String {
-    var result = isSelected ? "\u{1b}[7m" : ""
+    let theme = style.shownTheme
+    let ground = isSelected ? "\u{1b}[\(theme.code(.selected))m" : ""
+    var result = ground
     for piece in pieces {
-      let code = Self.code(piece.part, colour: style.colour)
-      result +=
-        code.isEmpty ? piece.text : "\u{1b}[\(code)m\(piece.text)\u{1b}[0m" + (isSelected ? "\u{1b}[7m" : "")
+      let code = theme.code(piece.part)
+      result += code.isEmpty ? piece.text : "\u{1b}[\(code)m\(piece.text)\u{1b}[0m" + ground
     }
     return isSelected ? result + "\u{1b}[0m" : result
-  }
-
-  private static func code(_ part: Part, colour: Bool) -> String {
-    switch part {
-    case .plain: ""
-    case .title: "1"
-    case .faint: "2"
-    case .good: colour ? "32" : ""
-    case .warning: colour ? "33" : ""
-    case .bad: colour ? "1;31" : "1"
-    }
   }
 }
 

@@ -6,6 +6,7 @@ struct DetailView {
   let id: MonitorRow.ID
   /// nil where the relay is no longer deployed.
   let row: MonitorRow?
+  let path: StreamPath
   let node: MonitorBoard.Node?
   /// When the readings on show were taken, nanoseconds since 1970.
   let timeNs: UInt64
@@ -22,8 +23,10 @@ struct DetailView {
       return [title]
     }
     title.append("  \(row.condition.rawValue)", TableView.part(row.condition))
-    return [title] + staleness(row) + addresses(row) + figures(row) + extensions(row) + counters(row)
-      + residence(row)
+    let drawn = PathView(path: path, selected: id, columns: columns, style: style).lines()
+    let series = SeriesView(row: row, columns: columns, style: style).lines()
+    return [title] + staleness(row) + [StyledLine()] + drawn + [StyledLine()] + series + [StyledLine()]
+      + addresses(row) + figures(row) + extensions(row) + counters(row) + residence(row)
   }
 
   private func staleness(_ row: MonitorRow) -> [StyledLine] {
@@ -67,11 +70,6 @@ struct DetailView {
     let jitter = Figure.duration(seconds: relay.jitterSeconds)
     lines.append(
       field("jitter", "\(jitter), at most \(Figure.duration(seconds: relay.jitterMaxSeconds)) since deployed"))
-    let minute = row.history.seconds
-    if let most = minute.compactMap({ $0 }).max() {
-      let bars = Sparkline.text(minute, cells: max(10, min(60, columns - 40)), unicode: style.unicode)
-      lines.append(field("", "\(bars) 60s, up to \(Figure.duration(seconds: most))"))
-    }
     lines += variation(row)
     if let rates = row.rates {
       lines.append(field("in", Self.flow(rates.packetsPerSecond, rates.bitsPerSecond)))
@@ -201,7 +199,7 @@ struct DetailView {
       var line = StyledLine("  " + TextWidth.fit(bound, to: 10, mark: style.cutMark))
       line.append(
         TextWidth.fit(Figure.grouped(group.count), to: 18, mark: style.cutMark, alignRight: true) + "  ")
-      line.append(Sparkline.bar(share: Double(group.count) / most, cells: room, unicode: style.unicode), .good)
+      line.append(Sparkline.bar(share: Double(group.count) / most, cells: room, unicode: style.unicode), .graph)
       return line
     }
   }

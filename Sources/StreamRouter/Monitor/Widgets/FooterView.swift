@@ -34,11 +34,27 @@ struct FooterView {
     switch state.page {
     case .table:
       [
-        ("q", "quit"), ("?", "help"), ("enter", "detail"), ("e", "events"), ("/", "filter"),
-        ("space", state.isFrozen ? "go on" : "freeze"), ("< >", "sort: \(state.order.column)"),
+        ("q", "quit"), ("?", "help"), ("enter", "detail"), ("n", "nodes"), ("e", "events"), ("/", "filter"),
+        ("c", "columns"), ("space", state.isFrozen ? "go on" : "freeze"),
+        ("< >", "sort: \(state.order.column)"),
         ("r", "reverse"), ("j k", "select"),
       ]
-    case .detail, .events, .help:
+    case .detail:
+      [
+        ("q", "quit"), ("esc", "back"), ("tab", "next hop"), ("j k", "scroll"),
+        ("space", state.isFrozen ? "go on" : "freeze"), ("n", "nodes"), ("e", "events"),
+      ]
+    case .nodes:
+      [
+        ("q", "quit"), ("esc", "back"), ("enter", "detail"), ("j k", "select"),
+        ("space", state.isFrozen ? "go on" : "freeze"),
+      ]
+    case .columns:
+      [
+        ("q", "quit"), ("esc", "back"), ("space", "show or hide"), ("J K", "move"), ("d", "usual columns"),
+        ("j k", "select"),
+      ]
+    case .node, .events, .help:
       [("q", "quit"), ("esc", "back"), ("j k", "scroll"), ("space", state.isFrozen ? "go on" : "freeze")]
     }
   }

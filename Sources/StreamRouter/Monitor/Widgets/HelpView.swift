@@ -8,8 +8,12 @@ enum HelpView {
     ("arrows  j k", "select a relay, or scroll"),
     ("g  G", "first, last"),
     ("PgUp  PgDn", "a screen up, down"),
-    ("enter", "all about the selected relay"),
+    ("enter", "the selected relay and its stream's path; the selected node"),
+    ("<- ->  tab", "there: the stream's hop before, its next hop"),
+    ("n", "nodes: load, engines, extensions"),
     ("e", "what happened: streams start, stop, lose; limits; silent nodes"),
+    ("c", "choose columns and their order"),
+    ("t", "next theme"),
     ("/", "filter by stream, node, engine or state; !text shows the others"),
     ("<  >", "sort by the column to the left, to the right"),
     ("r", "reverse the order"),
@@ -21,13 +25,13 @@ enum HelpView {
     ("+  -", "twice, half as fast"),
   ]
 
-  static func lines() -> [StyledLine] {
+  static func lines(_ choice: ColumnChoice = ColumnChoice()) -> [StyledLine] {
     var lines = [StyledLine("Keys", .title)]
     lines += keys.map { entry($0.0, $0.1) }
     lines += [StyledLine(), StyledLine("Keys while a recording is played (monitor --play)", .title)]
     lines += playing.map { entry($0.0, $0.1) }
     lines += [StyledLine(), StyledLine("Columns (a narrow terminal shows fewer)", .title)]
-    lines += MonitorColumn.all.filter { $0.importance != nil }.map { entry($0.title, $0.text) }
+    lines += choice.columns.map { entry($0.title, $0.text) }
     lines += [StyledLine(), StyledLine("Figures", .title)]
     lines += [
       entry("LOSS%", "in JSON and CSV a ratio from 0 to 1"),
@@ -38,7 +42,7 @@ enum HelpView {
     return lines
   }
 
-  private static func entry(_ name: String, _ text: String) -> StyledLine {
+  static func entry(_ name: String, _ text: String) -> StyledLine {
     var line = StyledLine("  " + TextWidth.fit(name, to: 12, mark: "~") + " ", .title)
     line.append(text)
     return line

@@ -1,5 +1,5 @@
 /// Where things stand on the screen of the live view: header, table, one line a node, footer.
-struct MonitorLayout: Hashable, Sendable {
+struct MonitorLayout: Sendable {
   /// Cells before the first column: the mark of the selected row.
   static let margin = 2
   /// Cells between two columns.
@@ -10,20 +10,20 @@ struct MonitorLayout: Hashable, Sendable {
   var nodeLines: Int
   /// Relays that fit.
   var rows: Int
+  /// Those that fit.
+  var columns: [MonitorColumn]
 
   /// A third of the screen is for nodes, and what relays leave free.
-  init(size: MonitorState.Size, nodes: Int, relays: Int) {
+  init(size: MonitorState.Size, nodes: Int, relays: Int, choice: ColumnChoice = ColumnChoice()) {
     self.size = size
+    columns = choice.fitting(size.columns - Self.margin, gap: Self.gap)
     let lines = size.rows - 3
     nodeLines = min(nodes, max(1, lines / 3, lines - max(1, relays)))
     rows = max(1, size.rows - 3 - nodeLines)
   }
 
-  var columns: [MonitorColumn] { MonitorColumn.fitting(size.columns - Self.margin, gap: Self.gap) }
-
   /// The columns with their widths: what is left over goes to names until they are whole, then to the minute.
   func widths(for rows: [MonitorRow]) -> [(column: MonitorColumn, cells: Int)] {
-    let columns = self.columns
     var cells = columns.map(\.width.lowerBound)
     var left =
       size.columns - Self.margin - cells.reduce(0, +) - Self.gap * max(0, columns.count - 1)
