@@ -5,6 +5,8 @@ struct LineChart {
   var timesNs: [UInt64]
   /// The hops with a value, or none, for each time.
   var lines: [(name: String, values: [Double?])]
+  /// The axis goes at least that far.
+  var least: Double
   /// How a value reads.
   var text: (Double) -> String
 
@@ -17,17 +19,17 @@ struct LineChart {
 
   private var highest: Double { lines.lazy.flatMap(\.values).compactMap { $0 }.filter(\.isFinite).max() ?? 0 }
 
-  /// 1, 2 or 5 times a power of ten, not below the highest value.
+  /// A number that a quarter of which reads well, not below the highest value.
   static func ceiling(_ value: Double) -> Double {
     guard value > 0, value.isFinite else { return 1 }
     var power = 1.0
     while power > value { power /= 10 }
     while power * 10 <= value { power *= 10 }
-    return [1, 2, 5, 10].map { $0 * power }.first { $0 >= value } ?? value
+    return [1, 2, 3, 4, 6, 8, 10].map { $0 * power }.first { $0 >= value } ?? value
   }
 
   func svg() -> String {
-    let ceiling = Self.ceiling(highest)
+    let ceiling = Self.ceiling(max(least, highest))
     let shown = lines.prefix(HTMLLine.most)
     var svg =
       "<svg class=\"chart\" viewBox=\"0 0 \(Int(Self.width)) \(Int(Self.height))\" role=\"img\">"

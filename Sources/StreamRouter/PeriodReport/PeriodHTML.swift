@@ -89,16 +89,20 @@ extension PeriodReport {
   /// A figure over time: its title, where it comes from and how it reads.
   private struct Chart: Sendable {
     var title: String
+    /// The axis goes at least that far: what is next to nothing looks so.
+    var least: Double
     var value: @Sendable (PeriodHop.Part) -> Double?
     var text: @Sendable (Double) -> String
   }
 
   private static let charts = [
-    Chart(title: "Packets a second", value: { $0.packetsPerSecond }, text: { Figure.scaled($0) }),
-    Chart(title: "Loss on arrival, %", value: { $0.lossRatio }, text: { Figure.percent($0) }),
-    Chart(title: "Jitter (RFC 3550)", value: { $0.jitterSeconds }, text: { Figure.duration(seconds: $0) }),
+    Chart(title: "Packets a second", least: 4, value: { $0.packetsPerSecond }, text: { Figure.scaled($0) }),
+    Chart(title: "Loss on arrival, %", least: 0.01, value: { $0.lossRatio }, text: { Figure.percent($0) }),
     Chart(
-      title: "Residence, 99 of 100 packets", value: { $0.residenceP99Seconds },
+      title: "Jitter (RFC 3550)", least: 1e-6, value: { $0.jitterSeconds },
+      text: { Figure.duration(seconds: $0) }),
+    Chart(
+      title: "Residence, 99 of 100 packets", least: 1e-6, value: { $0.residenceP99Seconds },
       text: { Figure.duration(seconds: $0) }),
   ]
 
@@ -109,7 +113,9 @@ extension PeriodReport {
         (name: name, values: hop.parts.map { $0.flatMap(chart.value) })
       }
       html += figure(
-        chart.title, LineChart(title: chart.title, timesNs: timesNs, lines: lines, text: chart.text).svg())
+        chart.title,
+        LineChart(title: chart.title, timesNs: timesNs, lines: lines, least: chart.least, text: chart.text)
+          .svg())
     }
     let histogram = HistogramChart(
       title: "Residence", rows: zip(names, stream.hops).map { (name: $0, histogram: $1.residence) })
