@@ -73,6 +73,25 @@ public struct RTPHeader: Hashable, Sendable {
     self.ssrc = ssrc
   }
 
+  /// Where the media stands in an RTP packet, behind CSRCs and header extension and before the padding (RFC 3550
+  /// sections 5.1 and 5.3.1); nil where they do not fit into the packet.
+  /// - Parameter packet: one that ``MediaPacket`` takes for RTP.
+  public static func media(of packet: RawSpan) -> Range<Int>? {
+    func byte(_ offset: Int) -> Int { Int(packet.unsafeLoad(fromByteOffset: offset, as: UInt8.self)) }
+    let count = packet.byteCount
+    guard count >= MediaPacket.rtpHeaderBytes else { return nil }
+    var start = MediaPacket.rtpHeaderBytes + 4 * (byte(0) & 15)
+    guard start <= count else { return nil }
+    if byte(0) & 0x10 != 0 {
+      guard start + 4 <= count else { return nil }
+      start += 4 + 4 * (byte(start + 2) << 8 | byte(start + 3))
+      guard start <= count else { return nil }
+    }
+    guard byte(0) & 0x20 != 0 else { return start..<count }
+    let padding = byte(count - 1)
+    return padding > 0 && start + padding <= count ? start..<(count - padding) : nil
+  }
+
   /// Reads the header of a payload that ``MediaPacket`` has found to be long enough. The loads check their
   /// bounds all the same.
   @usableFromInline

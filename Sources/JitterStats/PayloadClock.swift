@@ -2,6 +2,8 @@
 public enum PayloadClock {
   /// Hz for dynamic and unassigned payload types: the clock of every video format.
   public static let defaultRate: UInt32 = 90_000
+  /// The payload type of MPEG transport streams, MP2T (RFC 2250 section 2).
+  public static let transportStream: UInt8 = 33
 
   /// Hz of the timestamps of a payload type, 0 to 127.
   public static func rate(payloadType: UInt8) -> UInt32 {

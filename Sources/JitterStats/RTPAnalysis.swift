@@ -39,14 +39,19 @@ public struct RTPAnalysis: Sendable {
   public mutating func receive(payload: RawSpan, arrivalNs: UInt64) -> MediaPacket {
     let packet = MediaPacket(rtpPort: payload)
     switch packet {
-    case .rtp(let header): receive(header, arrivalNs: arrivalNs, payloadBytes: payload.byteCount)
+    case .rtp(let header):
+      let arrival = receive(header, arrivalNs: arrivalNs, payloadBytes: payload.byteCount)
+      if let media = RTPHeader.media(of: payload) {
+        sources[current].receive(
+          media: payload.extracting(media), payloadType: header.payloadType, arrival, arrivalNs: arrivalNs)
+      }
     case .rtcp: rtcpPackets += 1
     case .malformed, .other: otherPackets += 1
     }
     return packet
   }
 
-  /// Accounts for one RTP packet.
+  /// Accounts for one RTP packet by its header only: a transport stream within is not looked at.
   /// - Parameter payloadBytes: bytes of the RTP packet with its header.
   @discardableResult
   public mutating func receive(

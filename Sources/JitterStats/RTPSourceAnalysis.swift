@@ -1,6 +1,7 @@
 /// Everything that arrival times, sequence numbers and timestamps tell about one RTP source (SSRC).
 ///
-/// Streaming and of constant memory: 60 to 80 kB, nearly all of it histograms. ``SourceAccount`` judges each number
+/// Streaming and of constant memory: 60 to 80 kB, nearly all of it histograms, and ``TransportStreamAccount`` where the
+/// payload is one. ``SourceAccount`` judges each number
 /// and keeps the jitter that the kernel's datapath keeps as well; the rest is counted here and read from ``report``.
 public struct RTPSourceAnalysis: Sendable {
   public let ssrc: UInt32
@@ -8,6 +9,8 @@ public struct RTPSourceAnalysis: Sendable {
   public let clockRate: UInt32
   /// What arrived; nil before the first packet.
   private var state: State?
+  /// The MPEG transport stream that the packets bear; nil: none, or nobody has shown their payload.
+  public private(set) var transportStream: TransportStreamAccount?
 
   /// What is known from the first packet on.
   struct State: Sendable {
@@ -66,6 +69,23 @@ public struct RTPSourceAnalysis: Sendable {
     return state!.receive(header, arrivalNs: arrivalNs, payloadBytes: payloadBytes, clockRate: clockRate)
   }
 
+  /// Accounts for the payload of the packet that ``receive(_:arrivalNs:payloadBytes:)`` took in before, where it is an
+  /// MPEG transport stream (RFC 2250 section 2): of payload type 33, or of another one with two packets at least that
+  /// have their sync byte. A duplicate is left out, as a receiver of RTP does; late packets are taken as they arrive,
+  /// since the Media Delivery Index counts disorder as loss (RFC 4445 section 3.2).
+  mutating func receive(
+    media: RawSpan, payloadType: UInt8, _ arrival: SourceAccount.Arrival, arrivalNs: UInt64
+  ) {
+    if transportStream == nil {
+      guard payloadType == PayloadClock.transportStream || TransportStreamAccount.packets(in: media) >= 2 else {
+        return
+      }
+      transportStream = TransportStreamAccount()
+    }
+    if case .duplicate = arrival { return }
+    transportStream!.receive(media, arrivalNs: arrivalNs)
+  }
+
   private mutating func start(_ header: RTPHeader, arrivalNs: UInt64, payloadBytes: Int) {
     var state = State(
       account: SourceAccount(
@@ -87,6 +107,9 @@ public struct RTPSourceAnalysis: Sendable {
   public mutating func merge(_ later: RTPSourceAnalysis) {
     precondition(later.ssrc == ssrc && later.clockRate == clockRate, "Only parts of one source can be joined.")
     guard let laterState = later.state else { return }
+    if let stream = later.transportStream {
+      if transportStream == nil { transportStream = stream } else { transportStream!.merge(stream) }
+    }
     if state == nil {
       state = laterState
     } else {
@@ -95,7 +118,11 @@ public struct RTPSourceAnalysis: Sendable {
   }
 
   /// All figures up to now; nil before the first packet.
-  public var report: RTPSourceReport? { state?.report }
+  public var report: RTPSourceReport? {
+    var report = state?.report
+    report?.transportStream = transportStream?.report
+    return report
+  }
 }
 
 extension RTPSourceAnalysis.State {

@@ -35,6 +35,8 @@ public struct RTPSourceReport: Codable, Hashable, Sendable {
   public var clock: Clock
   /// What Wireshark's RTP analysis shows, by its rules.
   public var wireshark: Wireshark
+  /// The MPEG transport stream that the packets bear; nil: none.
+  public var transportStream: TransportStreamReport?
 
   /// What the sequence numbers tell.
   public struct Loss: Codable, Hashable, Sendable {

@@ -2,17 +2,21 @@ import ArgumentParser
 import Foundation
 import StreamRouter
 
-/// `streamrouter analyze`: the account of every RTP stream in a capture.
+/// `streamrouter analyze`: the account of every RTP and MPEG-TS stream in a capture.
 struct AnalyzeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "analyze",
-    abstract: "Find every RTP stream in a capture, and account for each.",
+    abstract: "Find every RTP and MPEG-TS stream in a capture, and account for each.",
     discussion: """
       Reads pcap and pcapng, from standard input too (-). Needs neither SIP nor SDP: a stream is an SSRC between two \
       socket addresses of which four packets in a row have version 2, a payload type that is not RTCP's (RFC 5761), a \
       header that fits into the packet, and numbers less than 3000 ahead or at most 100 behind the one before, two of \
       them exactly the next. RTCP and what is neither are counted. The figures are those of 'receive' (docs/ACCOUNT.md \
       has the formulas), and beside them those that Wireshark shows.
+
+      MPEG-TS is looked into, in RTP and without: continuity, program clocks (PCR), and the Media Delivery Index DF:MLR \
+      (RFC 4445). Without RTP, a pair of socket addresses is a stream once five packets of 188 or 204 bytes in a row \
+      have their sync byte.
 
       Clock rates are known of payload types below 35; for others give --sdp or --clock-rate, or 90000 Hz is assumed.
 
@@ -21,7 +25,7 @@ struct AnalyzeCommand: AsyncParsableCommand {
         streamrouter analyze camera.pcap --sdp camera.sdp --filter 'dst port 5004' --json
         tcpdump -i eth0 -w - -c 10000 udp | streamrouter analyze - --clock-rate 97=48000
 
-      Exit status: 0 found, 1 no RTP or not readable, 64 wrong usage, 65 the file is damaged: what came before is \
+      Exit status: 0 found, 1 no stream or not readable, 64 wrong usage, 65 the file is damaged: what came before is \
       reported.
       """)
 
@@ -46,12 +50,13 @@ struct AnalyzeCommand: AsyncParsableCommand {
       }
     }
     defer { if let damage = report.damage { Report.error(damage) } }
-    if json { try LabExit.printJSON(report) } else if !report.streams.isEmpty { print(report.text) }
-    if report.streams.isEmpty {
+    if json { try LabExit.printJSON(report) } else if !report.isEmpty { print(report.text) }
+    if report.isEmpty {
       Report.error(
-        "\(file) has no RTP stream"
+        "\(file) has no stream of RTP or MPEG-TS"
           + (filter.isEmpty ? "" : " that the filter matches")
-          + ": it holds \(report.foundInstead); a stream needs four packets, see 'streamrouter analyze --help'")
+          + ": it holds \(report.foundInstead); an RTP stream needs four packets, see 'streamrouter analyze --help'"
+      )
       throw report.damage == nil ? ExitCode.failure : ExitCode(EX_DATAERR)
     }
     if report.damage != nil { throw ExitCode(EX_DATAERR) }

@@ -11,7 +11,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     discussion: """
       Takes what any sender sends. Where that is 'streamrouter send', loss, duplicates and order are exact, and the \
       one-way delay is measured (between machines: as exactly as their clocks agree). Ends after --for, --count or \
-      --idle, or on Ctrl-C, and then reports. In a lab, --stream receives in the namespace of the stream's sink.
+      --idle, or on Ctrl-C, and then reports. MPEG-TS in RTP or UDP is looked into: continuity, program clocks (PCR) and \
+      the Media Delivery Index (RFC 4445). In a lab, --stream receives in the namespace of the stream's sink.
 
       Examples:
         streamrouter receive --stream video --idle 2s
@@ -42,7 +43,7 @@ struct ReceiveCommand: AsyncParsableCommand {
   var idle: TimeSpan?
   @Option(
     help: ArgumentHelp(
-      "Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms or delay>20ms. Repeatable.",
+      "Exit with status 2 where this holds at the end: loss>0, loss>0.1%, duplicates>0, reordered>0, queue>0, jitter>5ms, delay>20ms, and of MPEG-TS df>50ms or mlr>0. Repeatable.",
       valueName: "condition"))
   var failWhen: [Threshold] = []
   @Flag(help: "Receive at real-time priority (SCHED_FIFO).") var realtime = false

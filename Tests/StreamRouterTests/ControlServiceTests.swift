@@ -69,9 +69,16 @@ import Testing
   }
 
   /// The answer comes from another process: a bucket that does not exist is an error, and no trap.
-  @Test(arguments: ["[112,1]", "[18446744073709551615,1]"])
-  func aBucketThatDoesNotExistIsRefused(hit: String) {
-    let text = Data(#"{"maxNs":1,"sumNs":1,"hit":\#(hit)}"#.utf8)
-    #expect(throws: DecodingError.self) { try JSONDecoder().decode(ResidenceHistogram.self, from: text) }
+  @Test(arguments: [
+    "1 1 112 1", "1 1 18446744073709551615 1", "1 1 5", "", "1", "1 -1", "1 1 5 5 ", " 1 1", "1  1", "1 x",
+    "1 18446744073709551616", "1 /",
+  ])
+  func aHistogramThatIsNoneIsRefused(text: String) {
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(ResidenceHistogram.self, from: Data("\"\(text)\"".utf8))
+    }
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(VariationHistogram.self, from: Data("\"7 \(text)\"".utf8))
+    }
   }
 }

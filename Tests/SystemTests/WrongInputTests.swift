@@ -78,7 +78,7 @@ import Topology
     Mistake(65, ["analyze", threeHop], says: threeHop, "pcapng"),
     Mistake(64, ["analyze", twoSources, "--filter", "nonsense and"], says: "nonsense and", "pcap-filter(7)"),
     Mistake(64, ["analyze", twoSources, "--clock-rate", "200=8000"], says: "200=8000"),
-    Mistake(1, ["analyze", twoSources, "--filter", "udp[8] = 0"], says: "no RTP stream", "no UDP datagram"),
+    Mistake(1, ["analyze", twoSources, "--filter", "udp[8] = 0"], says: "no stream of RTP", "no UDP datagram"),
     Mistake(1, ["analyze", twoSources, "--sdp", "/nowhere/a.sdp"], says: "/nowhere/a.sdp", "encoder"),
     Mistake(64, ["extension", "test", "a.srx", "--param", "a=1"], says: "--pcap"),
     Mistake(64, ["extension", "test", "a.srx", "--pcap", twoSources, "--param", "a"], says: "name=value"),

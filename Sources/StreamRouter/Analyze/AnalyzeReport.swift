@@ -14,6 +14,8 @@ public struct AnalyzeReport: Hashable, Sendable, Codable {
   public var seconds: Double
   /// By flow, in the order of first packets; then by SSRC.
   public var streams: [Stream]
+  /// MPEG transport streams without RTP, in the order of their first packets.
+  public var transportStreams: [TransportStream]
   /// Streams whose figures had to make room, or for which there was none.
   public var displacedStreams: UInt64
   /// Datagrams that are of no stream.
@@ -36,6 +38,18 @@ public struct AnalyzeReport: Hashable, Sendable, Codable {
     public var clockRateFrom: PayloadRates.Origin
     public var figures: RTPSourceReport
   }
+
+  /// An MPEG transport stream in the payload of UDP.
+  public struct TransportStream: Hashable, Sendable, Codable {
+    public var source: Endpoint
+    public var destination: Endpoint
+    /// Payload of all datagrams.
+    public var bytes: UInt64
+    public var figures: TransportStreamReport
+  }
+
+  /// Whether there is anything to account for.
+  public var isEmpty: Bool { streams.isEmpty && transportStreams.isEmpty }
 
   /// Datagrams of one kind.
   public struct Rest: Hashable, Sendable, Codable {
@@ -67,9 +81,21 @@ extension AnalyzeReport {
     var lines = [
       "\(file): \(Figure.grouped(packets)) UDP datagrams in \(Figure.duration(seconds: seconds)), "
         + "\(streams.count) RTP \(streams.count == 1 ? "stream" : "streams")"
+        + (transportStreams.isEmpty ? "" : ", \(transportStreams.count) MPEG-TS without RTP")
     ]
     if !streams.isEmpty { lines += [""] + table }
     for (place, stream) in streams.enumerated() { lines += ["", "#\(place + 1)  " + Self.details(stream)] }
+    for (place, stream) in transportStreams.enumerated() {
+      let figures = stream.figures
+      lines += [
+        "",
+        "#\(streams.count + place + 1)  \(stream.source) -> \(stream.destination)",
+        "  \(Figure.grouped(figures.datagrams)) datagrams, \(Figure.grouped(stream.bytes)) bytes in "
+          + Figure.duration(seconds: figures.durationSeconds)
+          + ", \(Figure.scaled(figures.rateBitsPerSecond))bit/s of MPEG-TS without RTP",
+      ]
+      lines += figures.text.map { "    " + $0 }
+    }
     var ends: [String] = []
     if !rest.isEmpty {
       ends.append(

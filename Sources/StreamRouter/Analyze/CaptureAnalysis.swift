@@ -1,8 +1,8 @@
 import JitterStats
 import Topology
 
-/// Finds the RTP streams of a capture, and accounts for each: flows by their pair of socket addresses, then by SSRC.
-/// Of bounded memory, whatever is in the file.
+/// Finds the RTP streams of a capture, and accounts for each: flows by their pair of socket addresses, then by SSRC;
+/// and MPEG transport streams without RTP, which are a flow each. Of bounded memory, whatever is in the file.
 public struct CaptureAnalysis {
   public struct Settings: Sendable {
     public var file: String
@@ -23,6 +23,12 @@ public struct CaptureAnalysis {
   private struct State {
     var analysis: RTPAnalysis?
     var candidates: [RTPCandidate] = []
+    var heldBytes: Int { candidates.reduce(0) { $0 + $1.heldBytes } }
+    var transportStream: TransportStreamAccount?
+    var transportCandidate = TransportStreamCandidate()
+    var isStream: Bool { analysis != nil || transportStream != nil }
+    /// Bytes of datagrams of the transport stream.
+    var transportBytes: UInt64 = 0
     var packets: UInt64 = 0
     /// Whether a packet came since the last time that room was made.
     var isFresh = true
@@ -34,8 +40,10 @@ public struct CaptureAnalysis {
   static let flowsLimit = 8192
   /// SSRCs that may be RTP, of one flow.
   static let candidatesLimit = 4
-  /// Streams of all flows; each takes 60 to 80 kB.
+  /// Streams of all flows; each takes 60 to 80 kB, and 20 kB more for each program clock of a transport stream.
   static let streamsLimit = 1024
+  /// Bytes of transport streams that are held for candidates; what comes beyond begins with the stream itself.
+  static let heldBytesLimit = 16 << 20
 
   private let rates: PayloadRates
   private var flows: [Flow: State] = [:]
@@ -46,6 +54,7 @@ public struct CaptureAnalysis {
   private var firstNs: UInt64 = 0
   private var lastNs: UInt64 = 0
   private var kinds: [DatagramKind: UInt64] = [:]
+  private var heldBytes = 0
   private var unlistedStreams: UInt64 = 0
 
   init(rates: PayloadRates) { self.rates = rates }
@@ -80,22 +89,46 @@ public struct CaptureAnalysis {
     }
     state.packets += 1
     state.isFresh = true
+    if state.transportStream != nil {
+      // Once it is a stream, what does not look like one is damage.
+      state.transportStream?.receive(payload, arrivalNs: datagram.timeNs)
+      state.transportBytes += UInt64(payload.byteCount)
+      flows[flow] = state
+      return
+    }
     let kind = DatagramKind(payload)
     // A packet of a stream is one, even where its padding is wrong.
     if case .rtp(let header) = MediaPacket(rtpPort: payload) {
-      take(
-        RTPCandidate.Packet(header: header, arrivalNs: datagram.timeNs, payloadBytes: payload.byteCount), kind,
-        &state)
+      let before = state.heldBytes
+      take(header, payload, arrivalNs: datagram.timeNs, kind, &state)
+      heldBytes += state.heldBytes - before
     } else {
       kinds[kind, default: 0] += 1
+      if state.analysis == nil { takeTransportStream(payload, arrivalNs: datagram.timeNs, &state) }
     }
     flows[flow] = state
   }
 
-  private mutating func take(_ packet: RTPCandidate.Packet, _ kind: DatagramKind, _ state: inout State) {
-    let ssrc = packet.header.ssrc
+  private mutating func takeTransportStream(_ payload: RawSpan, arrivalNs: UInt64, _ state: inout State) {
+    let held = state.transportCandidate.count
+    guard let account = state.transportCandidate.take(payload, arrivalNs: arrivalNs) else { return }
+    guard streams < Self.streamsLimit else {
+      unlistedStreams += 1
+      return
+    }
+    streams += 1
+    state.transportStream = account
+    state.transportBytes = account.bytes
+    state.transportCandidate = TransportStreamCandidate()
+    kinds[.transportStream, default: 0] -= UInt64(held) + 1
+  }
+
+  private mutating func take(
+    _ header: RTPHeader, _ payload: RawSpan, arrivalNs: UInt64, _ kind: DatagramKind, _ state: inout State
+  ) {
+    let ssrc = header.ssrc
     if state.analysis?.sources.contains(where: { $0.ssrc == ssrc }) == true {
-      state.analysis?.receive(packet.header, arrivalNs: packet.arrivalNs, payloadBytes: packet.payloadBytes)
+      state.analysis?.receive(payload: payload, arrivalNs: arrivalNs)
       return
     }
     kinds[kind, default: 0] += 1
@@ -106,6 +139,12 @@ public struct CaptureAnalysis {
       state.candidates.append(RTPCandidate(ssrc: ssrc))
       place = state.candidates.count - 1
     }
+    var packet = RTPCandidate.Packet(header: header, arrivalNs: arrivalNs, payloadBytes: payload.byteCount)
+    if heldBytes < Self.heldBytesLimit, let media = RTPHeader.media(of: payload),
+      TransportStreamAccount.packets(in: payload.extracting(media)) > 0
+    {
+      packet.payload = payload.withUnsafeBytes { Array($0) }
+    }
     guard let place, state.candidates[place].take(packet) else { return }
     let held = state.candidates.remove(at: place).held
     let known = state.analysis?.sources.count ?? 0
@@ -115,6 +154,10 @@ public struct CaptureAnalysis {
     }
     var analysis = state.analysis ?? RTPAnalysis { [rates] in rates.rate(of: $0) }
     for packet in held {
+      if let payload = packet.payload {
+        analysis.receive(payload: payload.span.bytes, arrivalNs: packet.arrivalNs)
+        continue
+      }
       analysis.receive(packet.header, arrivalNs: packet.arrivalNs, payloadBytes: packet.payloadBytes)
     }
     streams += analysis.sources.count - known
@@ -125,9 +168,10 @@ public struct CaptureAnalysis {
   /// nil where there is no room.
   private mutating func newState() -> State? {
     if flows.count >= Self.flowsLimit {
-      flows = flows.filter { $1.analysis != nil || $1.isFresh }
+      flows = flows.filter { $1.isStream || $1.isFresh }
       for flow in flows.keys { flows[flow]?.isFresh = false }
-      if flows.count >= Self.flowsLimit { flows = flows.filter { $1.analysis != nil } }
+      if flows.count >= Self.flowsLimit { flows = flows.filter { $1.isStream } }
+      heldBytes = flows.values.reduce(0) { $0 + $1.heldBytes }
       if flows.count >= Self.flowsLimit { return nil }
     }
     places += 1
@@ -138,7 +182,13 @@ public struct CaptureAnalysis {
     let ordered = flows.sorted { $0.value.place < $1.value.place }
     var listed: [AnalyzeReport.Stream] = []
     var displaced = unlistedStreams
+    var transport: [AnalyzeReport.TransportStream] = []
     for (flow, state) in ordered {
+      if let figures = state.transportStream?.report {
+        transport.append(
+          .init(
+            source: flow.source, destination: flow.destination, bytes: state.transportBytes, figures: figures))
+      }
       guard let analysis = state.analysis else { continue }
       displaced += analysis.displaced
       for source in analysis.reports {
@@ -149,10 +199,11 @@ public struct CaptureAnalysis {
             clockRateFrom: rates.origin(of: type), figures: source))
       }
     }
-    let others = ordered.filter { $0.value.analysis == nil }.sorted { $0.value.packets > $1.value.packets }
+    let others = ordered.filter { !$0.value.isStream }.sorted { $0.value.packets > $1.value.packets }
     return AnalyzeReport(
       file: file, packets: packets, bytes: bytes, left: left, firstNs: firstNs,
-      seconds: Double(lastNs - firstNs) / 1e9, streams: listed, displacedStreams: displaced,
+      seconds: Double(lastNs - firstNs) / 1e9, streams: listed, transportStreams: transport,
+      displacedStreams: displaced,
       rest: DatagramKind.allCases.compactMap { kind in
         kinds[kind].flatMap { $0 > 0 ? AnalyzeReport.Rest(kind: kind, packets: $0) : nil }
       },

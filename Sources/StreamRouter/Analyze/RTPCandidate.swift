@@ -10,6 +10,8 @@ struct RTPCandidate {
     var header: RTPHeader
     var arrivalNs: UInt64
     var payloadBytes: Int
+    /// The datagram's payload, where it bears an MPEG transport stream: its account begins with it.
+    var payload: [UInt8]?
   }
 
   /// Packets in a row that go on from each other.
@@ -21,6 +23,8 @@ struct RTPCandidate {
 
   let ssrc: UInt32
   private(set) var held: [Packet] = []
+  /// Bytes of payloads that are held.
+  var heldBytes: Int { held.reduce(0) { $0 + ($1.payload?.count ?? 0) } }
   private var stepsInRun: [Bool] = []
 
   init(ssrc: UInt32) { self.ssrc = ssrc }

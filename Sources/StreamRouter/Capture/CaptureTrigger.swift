@@ -43,7 +43,7 @@ struct CaptureTrigger {
         if threshold.isExceeded(by: Double(missing), of: Double(all)) {
           return "\(threshold): \(missing) of \(all) packets missing"
         }
-      case .duplicates, .reordered, .queue, .delay: continue
+      case .duplicates, .reordered, .queue, .delay, .delayFactor, .mediaLossRate: continue
       }
     }
     return nil

@@ -22,13 +22,25 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
   public var sources: [RTPSourceReport]
   /// SSRCs whose figures had to make room for others.
   public var displacedSources: UInt64
+  /// Each MPEG transport stream without RTP, by who sent it; empty for protocol rtp, whose sources have theirs.
+  public var transportStreams: [TransportStream]
   /// Each run of `send`; empty where something else sent.
   public var runs: [ProbeReport]
   /// Runs whose figures had to make room for others.
   public var displacedRuns: UInt64
 
+  /// An MPEG transport stream in the payload of UDP.
+  public struct TransportStream: Hashable, Sendable, Codable {
+    public var source: Endpoint
+    public var figures: TransportStreamReport
+  }
+
   /// From the first packet to the last.
   public var seconds: Double { Double(lastNs - firstNs) / 1e9 }
+
+  private var deliveryIndices: [TransportStreamReport.DeliveryIndex] {
+    sources.compactMap(\.transportStream?.deliveryIndex) + transportStreams.map(\.figures.deliveryIndex)
+  }
 
   /// Whether a limit is broken. Where the packets are of `send`, what its numbers say counts, else what RTP's do.
   public func exceeds(_ threshold: Threshold) -> Bool {
@@ -43,6 +55,10 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     case .reordered: return threshold.isExceeded(by: sum(\.reordered, \.reordering.reordered))
     case .queue: return threshold.isExceeded(by: Double(queueDrops))
     case .jitter: return threshold.isExceeded(by: sources.map(\.jitter.maxSeconds).max() ?? 0)
+    case .delayFactor:
+      return threshold.isExceeded(by: deliveryIndices.map(\.maxDelayFactorSeconds).max() ?? 0)
+    case .mediaLossRate:
+      return threshold.isExceeded(by: Double(deliveryIndices.map(\.maxLossRate).max() ?? 0))
     case .delay: return threshold.isExceeded(by: runs.compactMap(\.delay?.maxSeconds).max() ?? 0)
     }
   }
@@ -55,6 +71,10 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     line += TrafficRate.text(packets: packets, bytes: bytes, seconds: seconds) + queueText
     line += "\n  from \(senders.map(\.description).joined(separator: ", "))"
     var lines = [line] + runs.map(\.text) + sources.map(Self.text)
+    for stream in transportStreams {
+      lines.append("  from \(stream.source)")
+      lines += stream.figures.text.map { "    " + $0 }
+    }
     if rtcpPackets > 0 { lines.append("  \(Figure.grouped(rtcpPackets)) RTCP packets") }
     if otherPackets > 0 { lines.append("  \(Figure.grouped(otherPackets)) packets that are no RTP") }
     if displacedSources > 0 {
@@ -77,6 +97,7 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
     func time(_ seconds: Double) -> String { Figure.duration(seconds: seconds) }
     let loss = source.loss
     let types = source.payloadTypes.map(String.init).joined(separator: ", ")
+    let stream = source.transportStream?.text.map { "\n    " + $0 }.joined() ?? ""
     return """
         SSRC 0x\(String(source.ssrc, radix: 16)), payload type \(types), \(source.clockRate) Hz: \
       \(Figure.grouped(source.packets)) packets, \(Figure.grouped(loss.lost)) lost (\(Figure.percent(loss.ratio)) %), \
@@ -88,6 +109,6 @@ public struct ReceiveReport: Hashable, Sendable, Codable {
       p99.9 \(time(source.pdv.p999Seconds))  max \(time(source.pdv.maxSeconds))
           interarrival  mean \(time(source.interarrival.meanSeconds))  p99 \(time(source.interarrival.p99Seconds))  \
       max \(time(source.interarrival.maxSeconds))
-      """
+      """ + stream
   }
 }

@@ -99,6 +99,10 @@ private struct ReceiverAccount {
   private var senders: [Endpoint] = []
   private var latestSender: (source: (UInt32, UInt32, UInt32, UInt32), port: UInt16)?
   private var analysis: RTPAnalysis
+  /// By sender; of protocol udp only.
+  private var transportStreams:
+    [(sender: Endpoint, candidate: TransportStreamCandidate, account: TransportStreamAccount?)] = []
+  private var sender = Endpoint(address: IPAddress(words: (0, 0, 0, 0)), port: 0)
   private var runs: [ProbeAccount] = []
   private var run = 0
   private var displacedRuns: UInt64 = 0
@@ -141,9 +145,25 @@ private struct ReceiverAccount {
     packets += 1
     bytes += UInt64(payload.byteCount)
     if settings.transport == .rtp { analysis.receive(payload: payload, arrivalNs: arrivalNs) }
+    if settings.transport == .udp { receiveTransportStream(payload, arrivalNs: arrivalNs) }
     guard let probe = Probe(payload, at: probeOffset) else { return }
     if runs.isEmpty || runs[run].run != probe.run { run = place(of: probe) }
     runs[run].receive(probe, arrivalNs: arrivalNs)
+  }
+
+  /// Once a sender's datagrams are found to be a transport stream, one that is none is damage.
+  private mutating func receiveTransportStream(_ payload: RawSpan, arrivalNs: UInt64) {
+    if transportStreams.count < TestReceiver.sendersLimit,
+      !transportStreams.contains(where: { $0.sender == sender })
+    {
+      transportStreams.append((sender, TransportStreamCandidate(), nil))
+    }
+    guard let place = transportStreams.firstIndex(where: { $0.sender == sender }) else { return }
+    if transportStreams[place].account != nil {
+      transportStreams[place].account?.receive(payload, arrivalNs: arrivalNs)
+    } else {
+      transportStreams[place].account = transportStreams[place].candidate.take(payload, arrivalNs: arrivalNs)
+    }
   }
 
   private mutating func place(of probe: Probe) -> Int {
@@ -161,7 +181,7 @@ private struct ReceiverAccount {
   private mutating func note(_ source: (UInt32, UInt32, UInt32, UInt32), _ port: UInt16) {
     if let latestSender, latestSender.source == source, latestSender.port == port { return }
     latestSender = (source, port)
-    let sender = Endpoint(address: IPAddress(words: source), port: UInt16(bigEndian: port))
+    sender = Endpoint(address: IPAddress(words: source), port: UInt16(bigEndian: port))
     if senders.count < TestReceiver.sendersLimit, !senders.contains(sender) { senders.append(sender) }
   }
 
@@ -170,7 +190,11 @@ private struct ReceiverAccount {
       endpoint: settings.endpoint, transport: settings.transport, packets: packets, bytes: bytes,
       firstNs: firstNs, lastNs: lastNs, queueDrops: queueDrops, senders: senders,
       rtcpPackets: analysis.rtcpPackets, otherPackets: analysis.otherPackets, sources: analysis.reports,
-      displacedSources: analysis.displaced, runs: runs.map(\.report),
+      displacedSources: analysis.displaced,
+      transportStreams: transportStreams.compactMap { sender, _, account in
+        account?.report.map { ReceiveReport.TransportStream(source: sender, figures: $0) }
+      },
+      runs: runs.map(\.report),
       displacedRuns: displacedRuns)
   }
 }

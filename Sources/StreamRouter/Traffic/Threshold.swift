@@ -10,8 +10,12 @@ public struct Threshold: Hashable, Sendable, CustomStringConvertible {
     case jitter
     /// The largest one-way delay.
     case delay
+    /// The Media Delivery Index of any MPEG transport stream (RFC 4445): the largest delay factor, and most packets
+    /// lost in an interval.
+    case delayFactor = "df"
+    case mediaLossRate = "mlr"
 
-    var isTime: Bool { self == .jitter || self == .delay }
+    var isTime: Bool { [.jitter, .delay, .delayFactor].contains(self) }
   }
 
   public let figure: Figure

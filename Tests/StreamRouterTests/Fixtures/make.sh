@@ -7,6 +7,9 @@
 #   dtx     GStreamer, Opus with discontinuous transmission: two seconds of sound, then silence
 #   two     GStreamer, two sources with one pair of socket addresses
 #   ts      ffmpeg, MPEG-TS, static payload type
+#   udpts   ffmpeg, MPEG-TS without RTP: picture and sound at a constant rate, null packets
+#   tscut   ts without one, two and three of its datagrams
+#   udpcut  udpts without one and two of its datagrams, and two exchanged
 #   edited  h264 with loss, reordering (also of the first packets), duplicates, and both numbers wrapping
 #
 # Before the streams with dynamic payload types stands their session description in a SAP packet (RFC 2974), from
@@ -60,6 +63,11 @@ begin ts
 inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -t 3 -c:v libx264 -preset ultrafast \
     -b:v 150k -pix_fmt yuv420p -f rtp_mpegts rtp://127.0.0.1:5010
 end
+begin udpts
+inside ffmpeg -loglevel error -re -f lavfi -i testsrc=size=160x120:rate=25 -re -f lavfi -i sine=frequency=440 -t 4 \
+    -c:v libx264 -preset ultrafast -b:v 150k -pix_fmt yuv420p -c:a aac -b:a 32k -muxrate 400k \
+    -f mpegts 'udp://127.0.0.1:5012?pkt_size=1316'
+end
 
 python3 - "$work" "$fixtures" <<'PYTHON'
 import random, struct, sys
@@ -91,10 +99,16 @@ def announcement(port, payload_type, encoding, media):
     return bytearray(12) + b'\x08\0' + ip + udp
 
 announced = {'h264': (5004, 96, 'H264/90000', 'video'), 'dtx': (5006, 97, 'opus/48000/2', 'audio')}
-for name in ('h264', 'dtx', 'two', 'ts'):
+for name in ('h264', 'dtx', 'two', 'ts', 'udpts'):
     head, records = read(name)
     if name in announced: records.insert(0, [records[0][0], announcement(*announced[name])])
     write(name, head, records)
+
+head, records = read('ts')
+write('tscut', head, [r for i, r in enumerate(records) if i not in (10, 20, 21, 30, 31, 32)])
+head, records = read('udpts')
+records[50][1], records[51][1] = records[51][1], records[50][1]
+write('udpcut', head, [r for i, r in enumerate(records) if i not in (20, 70, 71)])
 
 rtp = 14 + 20 + 8
 head, records = read('h264')
@@ -118,4 +132,8 @@ PYTHON
 for name in h264 dtx two ts edited; do
     tshark -r "$fixtures/$name.pcap" -d udp.port==5008,rtp -d udp.port==5010,rtp -q -z rtp,streams |
         grep -E '0x[0-9A-F]{8}' >"$fixtures/$name.streams.txt"
+done
+for name in ts tscut udpts udpcut; do
+    tshark -r "$fixtures/$name.pcap" -d udp.port==5010,rtp -d udp.port==5012,mp2t -Y mp2t -T fields -e mp2t.pid \
+        -e mp2t.analysis.skips -e mp2t.af.pcr -e mp2t.cc -e mp2t.afc >"$fixtures/$name.mpegts.tsv"
 done

@@ -70,7 +70,7 @@ struct MonitorBoard: Sendable {
 
   private mutating func update(_ readings: [NodeReading], timeNs: UInt64) {
     let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let rowsBefore = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    let rowsBefore = FormerRows(rows)
     self.timeNs = timeNs
     nodes = []
     rows = []
@@ -134,7 +134,7 @@ struct MonitorBoard: Sendable {
   }
 
   private mutating func take(
-    _ reading: NodeReading, before: Node?, rowsBefore: [MonitorRow.ID: MonitorRow]
+    _ reading: NodeReading, before: Node?, rowsBefore: FormerRows
   ) {
     guard let snapshot = reading.snapshot else {
       nodes.append(Node(reading: reading, history: before?.history ?? NodeHistory()))
@@ -171,6 +171,20 @@ struct MonitorBoard: Sendable {
     if !rates.isEmpty || snapshot.relays.isEmpty, node.rates != nil {
       node.packetsPerSecond = rates.reduce(0) { $0 + $1.packetsPerSecond }
     }
+  }
+
+  /// The rows of the readings before. A row is large, so that only its place is kept.
+  private struct FormerRows {
+    private let rows: [MonitorRow]
+    private let places: [MonitorRow.ID: Int]
+
+    init(_ rows: [MonitorRow]) {
+      self.rows = rows
+      places = Dictionary(
+        rows.indices.map { (rows[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    subscript(id: MonitorRow.ID) -> MonitorRow? { places[id].map { rows[$0] } }
   }
 
   private static func age(of snapshot: NodeSnapshot, timeNs: UInt64) -> Double {

@@ -69,25 +69,31 @@ struct MonitorEvent: Hashable, Sendable {
   }
 
   private static func relays(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
-    let known = Dictionary(before.rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-    let present = Set(after.rows.map(\.id))
+    let known = Dictionary(
+      before.rows.indices.map { (before.rows[$0].id, $0) }, uniquingKeysWith: { first, _ in first })
+    var gone = Set(known.keys)
     func event(_ row: MonitorRow, _ kind: Kind, _ text: String) -> MonitorEvent {
       MonitorEvent(
         timeNs: after.timeNs, kind: kind, node: row.node, stream: row.relay.stream, hop: row.relay.hop,
         text: text)
     }
-    let removed = before.rows.filter { !present.contains($0.id) }.map {
-      event($0, .relayRemoved, "is no longer relayed")
-    }
-    return removed
-      + after.rows.flatMap { row -> [MonitorEvent] in
-        guard let former = known[row.id] else {
-          return [event(row, .relayAppeared, "is relayed by engine \(row.relay.engine.rawValue)")]
-        }
-        // A repeated answer, and one that is old, tell nothing new.
-        guard !row.isRepeated, row.staleSeconds == nil else { return [] }
-        return changes(former, row).map { event(row, $0.0, $0.1) }
+    var found: [MonitorEvent] = []
+    for index in after.rows.indices {
+      let id = after.rows[index].id
+      guard let former = known[id] else {
+        let row = after.rows[index]
+        found.append(event(row, .relayAppeared, "is relayed by engine \(row.relay.engine.rawValue)"))
+        continue
       }
+      gone.remove(id)
+      // A repeated answer, and one that is old, tell nothing new.
+      if after.rows[index].isRepeated || after.rows[index].staleSeconds != nil { continue }
+      for (kind, text) in changes(before.rows[former], after.rows[index]) {
+        found.append(event(after.rows[index], kind, text))
+      }
+    }
+    let removed = gone.isEmpty ? [] : before.rows.filter { gone.contains($0.id) }
+    return removed.map { event($0, .relayRemoved, "is no longer relayed") } + found
   }
 
   /// From one interval of a relay to the next.

@@ -27,17 +27,21 @@ struct MonitorOrder: Hashable, Sendable {
   /// The rows that the filter leaves, in order. Rows without a value stand last either way; equal ones follow
   /// the stream's way.
   func apply(to rows: [MonitorRow]) -> [MonitorRow] {
-    let shown = rows.filter(matches)
-    guard let column = MonitorColumn.named(column) else { return shown }
-    return shown.map { (column.value($0), $0) }.sorted { a, b in
-      switch (a.0, b.0) {
-      case (nil, nil): Self.alongTheWay(a.1, b.1)
+    // A row is large: it is copied once, not at each comparison.
+    var places = Array(rows.indices)
+    if !filter.isEmpty { places.removeAll { !matches(rows[$0]) } }
+    guard let column = MonitorColumn.named(column) else { return places.map { rows[$0] } }
+    let values = rows.map(column.value)
+    places.sort { a, b in
+      switch (values[a], values[b]) {
+      case (nil, nil): Self.alongTheWay(rows[a], rows[b])
       case (nil, _): false
       case (_, nil): true
       case (let x?, let y?):
-        x == y ? Self.alongTheWay(a.1, b.1) : isDescending ? Self.isLess(y, x) : Self.isLess(x, y)
+        x == y ? Self.alongTheWay(rows[a], rows[b]) : isDescending ? Self.isLess(y, x) : Self.isLess(x, y)
       }
-    }.map(\.1)
+    }
+    return places.map { rows[$0] }
   }
 
   func matches(_ row: MonitorRow) -> Bool {
