@@ -183,7 +183,11 @@ struct PeriodBuilder {
     let broken = brokenOrder.compactMap { self.broken[$0] }
     let hops = Dictionary(grouping: sums.values.map(hop), by: \.row.relay.stream)
     report.streams = hops.keys.sorted(by: NaturalOrder.isLess).map { name in
-      let hops = hops[name]!.sorted { ($0.row.relay.hop, $0.row.node) < ($1.row.relay.hop, $1.row.node) }
+      var hops = hops[name]!.sorted { ($0.row.relay.hop, $0.row.node) < ($1.row.relay.hop, $1.row.node) }
+      for index in hops.indices {
+        let sender = hops.first { $0.row.node == hops[index].from }?.row
+        hops[index].row.linkAddedSeconds = sender.flatMap { MonitorBoard.added(from: $0, to: hops[index].row) }
+      }
       return PeriodReport.Stream(
         name: name, transport: hops[0].row.relay.transport,
         limits: hops.lazy.compactMap(\.row.relay.limits).first, hops: hops,

@@ -11,6 +11,9 @@ import GRDB
 ///   ``ReadingCoder`` makes it, and its `checksum`; `isFull` is 1 where `data` needs no row before, as the first of a
 ///   session and one each minute.
 ///
+/// The JSON of shapes is that of snapshots, so a change of that is another version; a recording of version 1 is among the
+/// tests.
+///
 /// Rows are in the order of time by their `id`. Each reading is a transaction: what a recorder that is killed loses is
 /// the reading that it was about to write. The journal is a file beside it while a transaction runs, and no
 /// write-ahead log, which would stay there as a second and third file after a crash.

@@ -161,7 +161,7 @@ import Topology
     #expect(document["version"] as? Int == 1)
     let hops = try #require((document["streams"] as? [[String: Any]])?[0]["hops"] as? [[String: Any]])
     for column in PeriodHop.columns { #expect(hops[0][column.key] != nil, "\(column.key)") }
-    #expect(hops[1]["packetsLost"] as? Int == 12 && hops[1]["from"] is NSNull)
+    #expect(hops[1]["packetsLost"] as? Int == 12 && hops[1]["from"] as? String == "camera")
     report.columns = try ColumnChoice("node,loss,pdv")
     #expect(report.csv().hasPrefix("start,end,nodeState,silentSeconds,node,lossRatio,pdvP99Seconds\n"))
     #expect(report.text().contains("WAY") && report.text().contains("LOSS%  PDV99"))

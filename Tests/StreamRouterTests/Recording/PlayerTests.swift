@@ -118,6 +118,11 @@ import Testing
     #expect(state.press(.character(" ")) == .play(.pause))
     #expect(state.press(.character("[")) == .play(.step(-1)))
     #expect(!state.isFrozen)
+    _ = state.press(.character("?"))
+    #expect(
+      MonitorSample.text(state).contains("Keys") && HelpView.lines(playing: true).count > HelpView.lines().count
+    )
+    _ = state.press(.escape)
     state.player = nil
     state.recording = .stopped
     #expect(MonitorSample.text(state).contains("NOT RECORDING"))

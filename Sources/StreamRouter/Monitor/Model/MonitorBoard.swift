@@ -120,13 +120,14 @@ struct MonitorBoard: Sendable {
       let sender = before[index].map { rows[$0] }
       rows[index].linkLost = rows[index].link.update(
         received: end(rows[index]), sent: sender.flatMap { $0.staleSeconds == nil ? end($0) : nil })
-      rows[index].linkAddedSeconds = sender.flatMap { added(from: $0, to: rows[index]) }
+      rows[index].linkAddedSeconds = sender.flatMap { Self.added(from: $0, to: rows[index]) }
     }
     for index in rows.indices { rows[index].history.record(rows[index], timeNs: timeNs) }
     for index in nodes.indices { nodes[index].history.record(nodes[index], timeNs: timeNs) }
   }
 
-  private func added(from sender: MonitorRow, to row: MonitorRow) -> Double? {
+  /// ``MonitorRow/linkAddedSeconds`` of a row, from the row that sends to it.
+  static func added(from sender: MonitorRow, to row: MonitorRow) -> Double? {
     guard let here = row.rates?.ipdv, let there = sender.rates?.ipdv, let stay = sender.addedSeconds else {
       return nil
     }
