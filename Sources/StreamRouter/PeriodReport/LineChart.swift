@@ -51,8 +51,9 @@ struct LineChart {
   private func ticks() -> String {
     guard let first = timesNs.first, let last = timesNs.last else { return "" }
     let count: UInt64 = last > first ? 4 : 0
+    let span = last > first ? last - first : 0
     return (0...count).map { step -> String in
-      let time = first + (last - first) / max(1, count) * step
+      let time = first + span / max(1, count) * step
       let anchor = count == 0 ? "middle" : step == 0 ? "start" : step == count ? "end" : "middle"
       return "<text class=\"tick\" text-anchor=\"\(anchor)\" x=\"\(Self.text(x(time)))\" "
         + "y=\"\(Self.text(Self.height - 6))\">\(Figure.clock(timeNs: time))</text>\n"

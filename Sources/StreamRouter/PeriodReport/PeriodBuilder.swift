@@ -133,9 +133,9 @@ struct PeriodBuilder {
     // An answer that is repeated or old tells nothing of this interval.
     guard row.staleSeconds == nil, !row.isRepeated, let rates = row.rates else { return }
     sum.seconds += rates.intervalSeconds
-    sum.counters.merge(rates.counters, uniquingKeysWith: &+)
-    if let lost = rates.rtpLost { sum.rtpLost = (sum.rtpLost ?? 0) &+ lost }
-    if let lost = row.linkLost { sum.linkLost = (sum.linkLost ?? 0) &+ lost }
+    sum.counters.merge(rates.counters, uniquingKeysWith: Plausible.sum)
+    if let lost = rates.rtpLost { sum.rtpLost = Plausible.sum(sum.rtpLost ?? 0, lost) }
+    if let lost = row.linkLost { sum.linkLost = Plausible.sum(sum.linkLost ?? 0, lost) }
     sum.jitterMaxSeconds = Self.larger(sum.jitterMaxSeconds, rates.jitterSeconds)
     sum.maxPacketsPerSecond = Self.larger(sum.maxPacketsPerSecond, rates.packetsPerSecond)
     sum.maxBitsPerSecond = Self.larger(sum.maxBitsPerSecond, rates.bitsPerSecond)
@@ -147,10 +147,10 @@ struct PeriodBuilder {
     guard part >= 0 else { return }
     var piece = sum.parts[part] ?? PartSum()
     piece.seconds += rates.intervalSeconds
-    piece.packets += rates.counters["packets_in"] ?? 0
-    if let lost = rates.rtpLost { piece.lost = (piece.lost ?? 0) &+ lost }
+    piece.packets = Plausible.sum(piece.packets, rates.counters["packets_in"] ?? 0)
+    if let lost = rates.rtpLost { piece.lost = Plausible.sum(piece.lost ?? 0, lost) }
     for name in ["rtp_packets", "rtp_duplicates"] {
-      piece.counters[name, default: 0] &+= rates.counters[name] ?? 0
+      piece.counters[name] = Plausible.sum(piece.counters[name] ?? 0, rates.counters[name] ?? 0)
     }
     piece.jitterSeconds = Self.larger(piece.jitterSeconds, rates.jitterSeconds)
     piece.residenceP99Seconds = Self.larger(piece.residenceP99Seconds, rates.residence?.p99Seconds)
@@ -231,9 +231,10 @@ extension ResidenceHistogram {
   fileprivate mutating func add(_ later: ResidenceHistogram, since earlier: ResidenceHistogram?) {
     let interval = earlier.map(later.since) ?? later
     for bucket in counts.indices where bucket < interval.counts.count {
-      counts[bucket] &+= interval.counts[bucket]
+      counts[bucket] = Plausible.sum(counts[bucket], interval.counts[bucket])
     }
     maxNs = max(maxNs, interval.intervalMaxNs(maxBeforeNs: earlier?.maxNs ?? 0))
+    // A sum of nanoseconds is in no ratio of the report.
     sumNs &+= interval.sumNs
   }
 }

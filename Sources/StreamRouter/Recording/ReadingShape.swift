@@ -26,6 +26,11 @@ enum Plausible {
   /// Of any unit.
   static let largest = 1e15
 
+  /// Of two numbers that were counted; a file could name so many that they add up to more.
+  static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    min(mostCounted, min(a, mostCounted) + min(b, mostCounted))
+  }
+
   static func holds(_ value: Double?) -> Bool { value.map { $0.isFinite && abs($0) <= largest } ?? true }
 }
 

@@ -95,6 +95,7 @@ import Testing
     let shapes = Dictionary(uniqueKeysWithValues: coded.shapes.map { ($0.id, $0.json) })
     var random = SeededRandom(seed: 4711)
     var board = MonitorBoard()
+    var builder = PeriodBuilder(intervals: 3000)
     for round in 0..<3000 {
       var bytes = coded.bytes
       switch round % 3 {
@@ -110,10 +111,33 @@ import Testing
       if let readings = try? decoder.decode(bytes, isFull: true, shape: { shapes[$0] }) {
         // Whatever passed for a reading can be reckoned with and shown.
         board.take(readings, timeNs: MonitorSample.time(round % 100))
+        builder.take(board, beginsAnew: round % 7 == 0)
         _ = CSVReport.body(board, order: MonitorOrder())
         _ = try MonitorDocument(board, order: MonitorOrder()).json(pretty: false)
       }
     }
+    _ = builder.result().html()
+    _ = builder.result().text()
+  }
+
+  @Test func largeSumsAreBounded() throws {
+    var board = MonitorBoard()
+    var builder = PeriodBuilder(intervals: 1000)
+    var readings = RecordingSample.full(seconds: 1)
+    for round in 0..<1000 {
+      // Each reading is a restart of all that the greatest counters hold.
+      let value = round % 2 == 0 ? Plausible.mostCounted : 0
+      for name in readings[0].snapshot!.relays[0].counters.keys {
+        readings[0].snapshot!.relays[0].counters[name] = value
+      }
+      let buckets = ResidenceHistogram.bucketCount
+      readings[0].snapshot!.relays[0].residence.counts = Array(repeating: value, count: buckets)
+      readings[0].snapshot!.timeNs += 1
+      board.take(readings, timeNs: UInt64(1000 - round))
+      builder.take(board, beginsAnew: false)
+    }
+    _ = builder.result().html()
+    _ = try builder.result().json()
   }
 
   @Test func shapesThatAreNoneAreDamage() throws {
