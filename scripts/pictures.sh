@@ -1,6 +1,6 @@
 #!/bin/bash
 # Makes the pictures in docs/img from the real program: a lab of topologies/three-hop.yaml, a real stream through it,
-# the monitor in a terminal of its own size. Needs root, ffmpeg, tmux and python3. Takes about 80 s, so that the
+# the monitor in a terminal of its own size. Needs root, ffmpeg, tmux and python3. Takes about 100 s, so that the
 # sparkline of the last minute is full.
 #
 # Usage: scripts/pictures.sh [STREAMROUTER]      the program, .build/release/streamrouter unless it is named
@@ -66,13 +66,37 @@ terminal resize-window -x 120 -y 14
 sleep 66
 picture monitor "streamrouter monitor: six relays, two streams over three hops"
 
-# The middle hop of the video, all about it.
-terminal resize-window -x 120 -y 52
+# The middle hop of the video: the stream's path, the last minute, all about the hop.
+terminal resize-window -x 120 -y 58
 terminal send-keys j j j j Enter
 sleep 3
-picture detail "streamrouter monitor, detail: one relay, its engine, its counters, how long packets stay"
+picture detail "streamrouter monitor, detail: the path hop by hop, the last minute, one relay and its counters"
+
+terminal resize-window -x 120 -y 22
+terminal send-keys Escape n
+sleep 2
+picture nodes "streamrouter monitor, nodes: load, engines, relays"
+terminal resize-window -x 130 -y 40
+terminal send-keys j Enter
+sleep 2
+picture node "streamrouter monitor, one node: its load over the last minute, its engines and relays"
+terminal resize-window -x 100 -y 30
+terminal send-keys Escape Escape c
+sleep 1
+picture columns "streamrouter monitor, columns: which are shown and in which order"
+
+# Something to tell: a link that loses, and stops losing.
+terminal send-keys Escape
+"$program" lab impair $lab --link edge--studio --loss 3 >/dev/null
+sleep 5
+"$program" lab impair $lab --link edge--studio --clear >/dev/null
+sleep 4
+terminal resize-window -x 120 -y 14
+terminal send-keys e
+sleep 2
+picture events "streamrouter monitor, events: what happened since it was started"
 
 for pid in "${pids[@]}"; do
   kill -0 "$pid" 2>/dev/null || { cat "$work"/*.log >&2; echo "pictures.sh: a stream ended early" >&2; exit 1; }
 done
-echo "wrote docs/img/monitor.svg and docs/img/detail.svg"
+echo "wrote docs/img/{monitor,detail,nodes,node,columns,events}.svg"

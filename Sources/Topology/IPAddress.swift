@@ -138,6 +138,24 @@ public struct Endpoint: Hashable, Sendable, Codable, CustomStringConvertible {
   }
 }
 
+/// As it is written in a topology: one text reads several times as quickly as members, and snapshots are full of them.
+extension Endpoint {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard let endpoint = Endpoint(text) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "'\(text)' is not an address and a port")
+    }
+    self = endpoint
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
 /// An address with a prefix length: whom a stream accepts packets from. Written `10.0.0.0/24` or `fd00::/64`.
 public struct AddressPrefix: Hashable, Sendable, Codable, CustomStringConvertible {
   /// The first address of the prefix: bits behind the prefix are zero.

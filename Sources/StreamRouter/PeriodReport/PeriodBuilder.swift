@@ -186,7 +186,9 @@ struct PeriodBuilder {
       var hops = hops[name]!.sorted { ($0.row.relay.hop, $0.row.node) < ($1.row.relay.hop, $1.row.node) }
       for index in hops.indices {
         let sender = hops.first { $0.row.node == hops[index].from }?.row
-        hops[index].row.linkAddedSeconds = sender.flatMap { MonitorBoard.added(from: $0, to: hops[index].row) }
+        hops[index].row.linkAddedSeconds = sender.flatMap {
+          MonitorBoard.added(from: $0.rates, to: hops[index].row.rates)
+        }
       }
       return PeriodReport.Stream(
         name: name, transport: hops[0].row.relay.transport,

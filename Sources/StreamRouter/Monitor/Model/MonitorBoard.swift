@@ -114,24 +114,25 @@ struct MonitorBoard: Sendable {
   /// Where the hop before is not known to the monitor, what is missing counts as lost on the way from there. A repeated
   /// answer says nothing new about a link.
   private mutating func judgeLinks(_ before: [Int: Int]) {
-    func end(_ row: MonitorRow) -> LinkLoss.End { .init(relay: row.relay, rates: row.rates) }
+    // By place: a row is too large to be copied for a look at it.
+    func end(_ row: Int) -> LinkLoss.End { .init(relay: rows[row].relay, rates: rows[row].rates) }
     for index in rows.indices where rows[index].staleSeconds == nil {
       if rows[index].isRepeated { continue }
-      let sender = before[index].map { rows[$0] }
+      let sender = before[index]
       rows[index].linkLost = rows[index].link.update(
-        received: end(rows[index]), sent: sender.flatMap { $0.staleSeconds == nil ? end($0) : nil })
-      rows[index].linkAddedSeconds = sender.flatMap { Self.added(from: $0, to: rows[index]) }
+        received: end(index), sent: sender.flatMap { rows[$0].staleSeconds == nil ? end($0) : nil })
+      rows[index].linkAddedSeconds = sender.flatMap { Self.added(from: rows[$0].rates, to: rows[index].rates) }
     }
     for index in rows.indices { rows[index].history.record(rows[index], timeNs: timeNs) }
     for index in nodes.indices { nodes[index].history.record(nodes[index], timeNs: timeNs) }
   }
 
-  /// ``MonitorRow/linkAddedSeconds`` of a row, from the row that sends to it.
-  static func added(from sender: MonitorRow, to row: MonitorRow) -> Double? {
-    guard let here = row.rates?.ipdv, let there = sender.rates?.ipdv, let stay = sender.addedSeconds else {
+  /// ``MonitorRow/linkAddedSeconds`` of a row, from its rates and those of the row that sends to it.
+  static func added(from sender: RelayRates?, to receiver: RelayRates?) -> Double? {
+    guard let here = receiver?.ipdv, let there = sender?.ipdv, let stay = sender?.residence else {
       return nil
     }
-    return max(0, here.p99Seconds - there.p99Seconds - stay)
+    return max(0, here.p99Seconds - there.p99Seconds - (stay.p99Seconds - stay.p50Seconds))
   }
 
   private mutating func take(
