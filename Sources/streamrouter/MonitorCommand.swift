@@ -18,7 +18,7 @@ struct MonitorCommand: AsyncParsableCommand {
         streamrouter monitor --record evening.srrec
         streamrouter monitor --play evening.srrec
 
-      --record keeps every reading, exactly, in FILE: some 150 bytes for each relay and reading. A FILE that is a \
+      --record keeps every reading, exactly, in FILE: some 170 bytes for each relay and reading. A FILE that is a \
       recording of the same topology gets another session; any other is refused. Without a terminal and without a \
       format nothing is printed; Ctrl-C ends it. --play shows a recording in its own time (space pauses, [ ] step, \
       { } go a minute, + - change the speed), or prints it at once with --jsonl, --csv or --events; with --once or \
