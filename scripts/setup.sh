@@ -7,13 +7,13 @@ set -euo pipefail
 
 readonly swift_major=6 swift_minor=3
 readonly build_packages=(
-    libbpf-dev libxdp-dev libpcap-dev libsctp-dev liburing-dev libelf-dev zlib1g-dev linux-libc-dev
+    libbpf-dev libxdp-dev libpcap-dev libsctp-dev liburing-dev libelf-dev zlib1g-dev libsqlite3-dev linux-libc-dev
     iproute2 util-linux make
 )
 readonly demo_packages=(ffmpeg)
 readonly test_packages=(
     tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
-    tmux clang-format procps ethtool curl prometheus
+    tmux clang-format procps ethtool curl prometheus libxml2-utils
 )
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
 

@@ -15,8 +15,17 @@ struct MonitorCommand: AsyncParsableCommand {
         streamrouter monitor --once --sort loss
         streamrouter monitor --events
         streamrouter monitor --jsonl --interval 1s --count 60 | jq '.nodes[].relays[].jitterSeconds'
+        streamrouter monitor --record evening.srrec
+        streamrouter monitor --play evening.srrec
 
-      Exit codes: 0 done, 64 wrong usage, 69 no node answers, 128 + n ended by signal n.
+      --record keeps every reading, exactly, in FILE: some 170 bytes for each relay and reading. A FILE that is a \
+      recording of the same topology gets another session; any other is refused. Without a terminal and without a \
+      format nothing is printed; Ctrl-C ends it. --play shows a recording in its own time (space pauses, [ ] step, \
+      { } go a minute, + - change the speed), or prints it at once with --jsonl, --csv or --events; with --once or \
+      --json its last interval.
+
+      Exit codes: 0 done, 1 recording failed, 64 wrong usage, 65 the recording is damaged, or of another version, 66 it \
+      cannot be read, 69 no node answers, 77 no permission to write it, 128 + n ended by signal n.
       """)
 
   @Argument(
@@ -44,6 +53,16 @@ struct MonitorCommand: AsyncParsableCommand {
 
   @Flag(help: "Print comma-separated values.")
   var csv = false
+
+  @Option(
+    help: ArgumentHelp("Record all readings in this file, beside what is shown.", valueName: "file"),
+    completion: .file())
+  var record: String?
+
+  @Option(
+    help: ArgumentHelp("Show this recording instead of running nodes.", valueName: "file"),
+    completion: .file())
+  var play: String?
 
   @Option(help: "Time between two readings, 250ms to 60s.")
   var interval = Interval(.seconds(1))
@@ -89,12 +108,18 @@ struct MonitorCommand: AsyncParsableCommand {
       throw ValidationError("--events is a report of its own; --jsonl alone goes with it")
     }
     if formats > 1 { throw ValidationError("--once, --json, --jsonl and --csv exclude each other; give one") }
+    if play != nil {
+      if record != nil { throw ValidationError("--record and --play exclude each other; give one") }
+      if file != nil || topology != nil {
+        throw ValidationError("--play: a recording knows its topology; give no file and no --topology with it")
+      }
+    }
     if let count, count < 1 { throw ValidationError("--count \(count): give 1 or more") }
     if count ?? 1 != 1, once || json {
       throw ValidationError(
         "--count \(count ?? 1): --once and --json report one interval; use --jsonl or --csv")
     }
-    _ = try columnChoice()
+    _ = try ColumnSetting.choice(columns)
     _ = try chosenTheme()
     if columns != nil, json || jsonl || events {
       throw ValidationError(
@@ -106,30 +131,12 @@ struct MonitorCommand: AsyncParsableCommand {
     }
   }
 
-  /// A flag comes before the environment; what is wrong is said with the name of whichever it was.
-  private func setting<Value>(
-    _ option: String, _ given: String?, _ variable: String, _ fallback: Value, _ read: (String) throws -> Value
-  ) throws -> Value {
-    let inherited = ProcessInfo.processInfo.environment[variable].flatMap { $0.isEmpty ? nil : $0 }
-    guard let text = given ?? inherited else { return fallback }
-    do {
-      return try read(text)
-    } catch {
-      throw ValidationError("\(given == nil ? "\(variable)=\(text)" : "\(option) \(text)"): \(error)")
-    }
-  }
-
-  private func columnChoice() throws -> ColumnChoice {
-    try setting("--columns", columns, "STREAMROUTER_COLUMNS", ColumnChoice()) { try ColumnChoice($0) }
-  }
-
   private func chosenTheme() throws -> MonitorTheme {
-    try setting("--theme", theme, "STREAMROUTER_THEME", .standard) { try MonitorTheme($0) }
+    try EnvironmentSetting.read("--theme", theme, "STREAMROUTER_THEME", .standard) { try MonitorTheme($0) }
   }
 
   func run() async throws {
-    let columns = try columnChoice()
-    let source = try NodeReference(file: file, topology: topology).source
+    let columns = try ColumnSetting.choice(columns)
     let environment = ProcessInfo.processInfo.environment
     let isTerminal = isatty(STDOUT_FILENO) == 1
     let style = MonitorStyle(
@@ -137,39 +144,64 @@ struct MonitorCommand: AsyncParsableCommand {
     let isLive =
       format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
       && !MonitorStyle.isDumb(environment)
-    if isLive { try await live(source, style, columns) } else { try await report(source, style, columns) }
+    if let play { return try await RecordingExit.translate { try await show(play, isLive, style, columns) } }
+    let nodes = try NodeReference(file: file, topology: topology)
+    guard let record else { return try await watch(nodes.source, isLive, style, columns, nil) }
+    try await RecordingExit.translate {
+      try await RecordingExit.recording(to: record, topology: nodes.name) {
+        try await watch(nodes.source, isLive, style, columns, $0)
+      }
+    }
   }
 
-  /// nil where none was asked for.
-  private var format: MonitorReport.Format? {
-    events
-      ? (jsonl ? .eventObjects : .events) : json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
+  private func show(_ path: String, _ isLive: Bool, _ style: MonitorStyle, _ columns: ColumnChoice) async throws
+  {
+    let recording = try Recording(path: path)
+    if isLive {
+      try await end(
+        LiveMonitor(recording: recording, style: style, sort: sort, filter: filter, columns: columns).run())
+    } else {
+      signal(SIGPIPE, SIG_IGN)
+      let report = MonitorReport(
+        recording: recording, format: format ?? .table, count: count, style: style, sort: sort, filter: filter,
+        columns: columns)
+      _ = try await report.run(write: StandardOutput.write)
+    }
   }
 
-  private func live(
-    _ source: any SnapshotSource, _ style: MonitorStyle, _ columns: ColumnChoice
+  private func watch(
+    _ source: any SnapshotSource, _ isLive: Bool, _ style: MonitorStyle, _ columns: ColumnChoice,
+    _ recorder: Recorder?
   ) async throws {
-    let monitor = LiveMonitor(
-      source: source, interval: interval.duration, style: style, sort: sort, filter: filter,
-      columns: columns)
-    switch try await monitor.run() {
+    if isLive {
+      let monitor = LiveMonitor(
+        source: source, interval: interval.duration, style: style, sort: sort, filter: filter,
+        columns: columns, recorder: recorder)
+      return try end(try await monitor.run())
+    }
+    // A closed pipe then shows as an error of the write, and ends the command quietly.
+    signal(SIGPIPE, SIG_IGN)
+    let otherwise: MonitorReport.Format = recorder != nil && count == nil ? .silence : .table
+    let report = MonitorReport(
+      source: source, format: format ?? otherwise, interval: interval.duration, count: count, style: style,
+      sort: sort, filter: filter, columns: columns, recorder: recorder)
+    if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
+      throw noNodeAnswers(readings)
+    }
+  }
+
+  private func end(_ end: LiveMonitor.End) throws {
+    switch end {
     case .quit: return
     case .signal(let number): throw ExitCode(128 + number)
     case .noNodeAnswers(let readings): throw noNodeAnswers(readings)
     }
   }
 
-  private func report(
-    _ source: any SnapshotSource, _ style: MonitorStyle, _ columns: ColumnChoice
-  ) async throws {
-    // A closed pipe then shows as an error of the write, and ends the command quietly.
-    signal(SIGPIPE, SIG_IGN)
-    let report = MonitorReport(
-      source: source, format: format ?? .table, interval: interval.duration, count: count, style: style,
-      sort: sort, filter: filter, columns: columns)
-    if case .noNodeAnswers(let readings) = try await report.run(write: StandardOutput.write) {
-      throw noNodeAnswers(readings)
-    }
+  /// nil where none was asked for.
+  private var format: MonitorReport.Format? {
+    events
+      ? (jsonl ? .eventObjects : .events) : json ? .json : jsonl ? .jsonl : csv ? .csv : once ? .table : nil
   }
 
   private func noNodeAnswers(_ readings: [NodeReading]) -> ExitCode {

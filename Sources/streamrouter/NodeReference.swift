@@ -6,6 +6,8 @@ import Topology
 /// The nodes that monitor and check read: those of a file, of a topology by its name, or of the one that runs here.
 struct NodeReference {
   let source: any SnapshotSource
+  /// The topology's name.
+  let name: String
   /// nil where no file was given.
   let topology: Topology?
 
@@ -14,6 +16,7 @@ struct NodeReference {
       do {
         let read = try Topology.load(path: file)
         topology = read
+        self.name = read.name
         source = ControlSnapshotSource(topology: read.name, nodes: read.nodes.map(\.name))
         return
       } catch {
@@ -23,6 +26,7 @@ struct NodeReference {
     }
     topology = nil
     if let name {
+      self.name = name
       source = ControlSnapshotSource(running: name)
       return
     }
@@ -35,6 +39,7 @@ struct NodeReference {
       Report.error("no node runs here; bring a lab up with 'streamrouter lab up FILE'")
       throw ExitCode(69)
     }
+    self.name = only
     source = ControlSnapshotSource(running: only)
   }
 

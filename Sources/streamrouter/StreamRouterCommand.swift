@@ -9,7 +9,8 @@ struct StreamRouterCommand: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
-      CheckCommand.self, SendCommand.self, ReceiveCommand.self, SDPCommand.self, CaptureCommand.self,
+      CheckCommand.self, ReportCommand.self, SendCommand.self, ReceiveCommand.self, SDPCommand.self,
+      CaptureCommand.self,
       ReplayCommand.self, AnalyzeCommand.self,
       BenchCommand.self, ExtensionCommand.self,
     ])

@@ -18,43 +18,77 @@ public struct LiveMonitor: Sendable {
   }
 
   private enum Event: Sendable {
-    case readings([NodeReading], timeNs: UInt64)
+    case readings([NodeReading], timeNs: UInt64, MonitorState.RecordingState)
+    /// Time to see whether a recording has a reading that is due.
+    case tick
     case input(TerminalInput.Event)
     case failed(any Error)
   }
 
-  private let source: any SnapshotSource
-  private let interval: Duration
+  /// Where the readings come from.
+  private enum Origin: Sendable {
+    case live(any SnapshotSource, interval: Duration, Recorder?)
+    case recording(Recording)
+  }
+
+  private let origin: Origin
   private let style: MonitorStyle
   private let order: MonitorOrder
   private let input: Int32
   private let output: Int32
 
-  /// `sort` is one of ``MonitorColumn/sortable``; `input` and `output` are descriptors of one terminal.
+  /// `sort` is one of ``MonitorColumn/sortable``; `input` and `output` are descriptors of one terminal. What the view
+  /// reads is recorded where a recorder is given.
   public init(
     source: any SnapshotSource, interval: Duration, style: MonitorStyle, sort: String? = nil,
-    filter: String = "", columns: ColumnChoice = ColumnChoice(),
+    filter: String = "", columns: ColumnChoice = ColumnChoice(), recorder: Recorder? = nil,
     input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
   ) {
-    self.source = source
-    self.interval = interval
+    origin = .live(source, interval: interval, recorder)
     self.style = style
     self.input = input
     self.output = output
     order = MonitorOrder(sort: sort, filter: filter, columns: columns)
   }
 
-  /// Runs until a key or a signal ends it. Throws ``TerminalError``, with the terminal given back.
+  /// Plays a recording.
+  public init(
+    recording: Recording, style: MonitorStyle, sort: String? = nil, filter: String = "",
+    columns: ColumnChoice = ColumnChoice(), input: Int32 = STDIN_FILENO, output: Int32 = STDOUT_FILENO
+  ) {
+    origin = .recording(recording)
+    self.style = style
+    self.input = input
+    self.output = output
+    order = MonitorOrder(sort: sort, filter: filter, columns: columns)
+  }
+
+  /// Runs until a key or a signal ends it. Throws ``TerminalError`` and ``RecordingError``, with the terminal given back.
   public func run() async throws -> End {
-    let first = await source.read()
-    let timeNs = MonitorClock.nowNs()
-    guard first.contains(where: \.isFresh) else { return .noNodeAnswers(first) }
+    var first: TimedReadings?
+    var playback: Playback?
+    var board = MonitorBoard()
+    var recording = MonitorState.RecordingState.none
+    switch origin {
+    case .live(let source, _, let recorder):
+      let readings = await source.read()
+      let timed = TimedReadings(timeNs: MonitorClock.nowNs(), readings: readings)
+      await recorder?.record(timed.readings, timeNs: timed.timeNs)
+      guard readings.contains(where: \.isFresh) else { return .noNodeAnswers(readings) }
+      first = timed
+      if let recorder { recording = await recorder.problem == nil ? .running : .stopped }
+    case .recording(let recording):
+      playback = Playback(recording)
+      // Before the terminal changes: a damaged file is told as any error.
+      board = try playback?.update(board) ?? board
+    }
+    if let first { board.take(first) }
     let terminal = try Terminal(input: input, output: output)
     let keys = try TerminalInput(input: input)
-    var session = Session(terminal: terminal, style: style, order: order)
+    var session = Session(terminal: terminal, style: style, order: order, playback: playback)
     let result: Result<End, any Error>
     do {
-      try session.begin(first, timeNs: timeNs)
+      try session.begin(board, recording)
       result = .success(try await run(&session, keys))
     } catch {
       result = .failure(error)
@@ -64,16 +98,34 @@ public struct LiveMonitor: Sendable {
     return try result.get()
   }
 
+  /// How often a playing recording is looked at.
+  private static let tick = Duration.milliseconds(50)
+
+  /// Brings readings, or the moments to look for them, until it is cancelled.
+  private static func feed(_ origin: Origin, _ events: AsyncStream<Event>.Continuation) async throws {
+    guard case .live(let source, let interval, let recorder) = origin else {
+      while true {
+        try await Task.sleep(for: tick)
+        events.yield(.tick)
+      }
+    }
+    while true {
+      try await Task.sleep(for: interval)
+      let readings = await source.read()
+      let timeNs = MonitorClock.nowNs()
+      await recorder?.record(readings, timeNs: timeNs)
+      let problem = await recorder?.problem
+      let state: MonitorState.RecordingState =
+        recorder == nil ? .none : problem == nil ? .running : .stopped
+      events.yield(.readings(readings, timeNs: timeNs, state))
+    }
+  }
+
   /// Two children bring events, this task takes them: all state is in one place.
   private func run(_ session: inout Session, _ keys: TerminalInput) async throws -> End {
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     return try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { [source, interval] in
-        while true {
-          try await Task.sleep(for: interval)
-          continuation.yield(.readings(await source.read(), timeNs: MonitorClock.nowNs()))
-        }
-      }
+      group.addTask { [origin] in try await Self.feed(origin, continuation) }
       group.addTask {
         var decoder = KeyDecoder()
         while !Task.isCancelled {
@@ -106,15 +158,20 @@ public struct LiveMonitor: Sendable {
     private var state: MonitorState
     private var writer = FrameWriter()
     private let firstStyle: MonitorStyle
+    /// nil: the nodes are read.
+    private var playback: Playback?
 
-    init(terminal: Terminal, style: MonitorStyle, order: MonitorOrder) {
+    init(terminal: Terminal, style: MonitorStyle, order: MonitorOrder, playback: Playback?) {
       self.terminal = terminal
       self.firstStyle = style
+      self.playback = playback
       self.state = MonitorState(size: terminal.size, order: order, theme: style.theme)
     }
 
-    mutating func begin(_ readings: [NodeReading], timeNs: UInt64) throws {
-      state.take(readings, timeNs: timeNs)
+    mutating func begin(_ board: MonitorBoard, _ recording: MonitorState.RecordingState) throws {
+      state.recording = recording
+      state.player = playback?.player
+      state.show(board)
       try terminal.enter()
       try draw()
     }
@@ -124,12 +181,23 @@ public struct LiveMonitor: Sendable {
     /// nil goes on.
     mutating func handle(_ event: Event) throws -> End? {
       switch event {
-      case .readings(let readings, let timeNs): state.take(readings, timeNs: timeNs)
+      case .readings(let readings, let timeNs, let recording):
+        state.recording = recording
+        state.take(readings, timeNs: timeNs)
+      case .tick:
+        playback?.tick(nowNs: monotonicNs())
+        guard playback?.isDue == true else { return nil }
+        try play()
       case .input(.key(let key)):
-        if case .quit(let keepScreen) = state.press(key) {
+        switch state.press(key) {
+        case .none: break
+        case .quit(let keepScreen):
           terminal.leave()
           if keepScreen { try printFrame() }
           return .quit
+        case .play(let command):
+          playback?.obey(command)
+          try play()
         }
       case .input(.signal(let number)):
         if TerminalSignals.ending.contains(number) { return .signal(number) }
@@ -139,6 +207,14 @@ public struct LiveMonitor: Sendable {
       }
       try draw()
       return nil
+    }
+
+    /// Shows the reading that the player stands at.
+    private mutating func play() throws {
+      guard var playback else { return }
+      if playback.isDue { state.show(try playback.update(state.board)) }
+      state.player = playback.player
+      self.playback = playback
     }
 
     private mutating func handle(signal number: Int32) throws {

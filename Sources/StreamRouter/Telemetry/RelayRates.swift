@@ -76,6 +76,25 @@ public struct RelayRates: Hashable, Sendable {
     pdv = summary(\.pdv.durations)
   }
 
+  /// Over several intervals together: what was counted, and the delays of all their packets.
+  ///
+  /// - Parameter intervalSeconds: Of all of them, above zero.
+  init(
+    intervalSeconds: Double, counters: [String: UInt64], rtpLost: UInt64?, jitterSeconds: Double?,
+    residence: ResidenceSummary?, ipdv: ResidenceSummary?, pdv: ResidenceSummary?
+  ) {
+    self.intervalSeconds = intervalSeconds
+    self.counters = counters
+    self.rtpLost = rtpLost
+    lossRatio = rtpLost.flatMap { Self.lossRatio(lost: $0, counters: counters) }
+    dropped = Counter.drops.reduce(0) { $0 + (counters[$1.name] ?? 0) }
+    self.residence = residence
+    self.ipdv = ipdv
+    self.pdv = pdv
+    self.jitterSeconds = jitterSeconds
+    restarted = false
+  }
+
   private func rate(_ counter: String) -> Double { Double(counters[counter] ?? 0) / intervalSeconds }
 
   /// The share of the expected RTP packets that is lost; nil where none was expected.

@@ -65,6 +65,9 @@ struct MonitorBoard: Sendable {
     newEvents = min(news.count, Self.mostEvents)
   }
 
+  /// What comes next has nothing to do with what was before: no rates and no events lie between. Events stay.
+  mutating func beginAnew() { (nodes, rows, breaches, newEvents) = ([], [], [], 0) }
+
   private mutating func update(_ readings: [NodeReading], timeNs: UInt64) {
     let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let rowsBefore = FormerRows(rows)
@@ -91,7 +94,7 @@ struct MonitorBoard: Sendable {
   }
 
   /// The row that sends to each row, by index: the way of each stream from hop to hop. Either may be stale.
-  private func hopsBefore() -> [Int: Int] {
+  func hopsBefore() -> [Int: Int] {
     struct Hop: Hashable {
       var stream: String
       var node: String
@@ -118,21 +121,21 @@ struct MonitorBoard: Sendable {
       let sender = before[index]
       rows[index].linkLost = rows[index].link.update(
         received: end(index), sent: sender.flatMap { rows[$0].staleSeconds == nil ? end($0) : nil })
-      rows[index].linkAddedSeconds = sender.flatMap { added(from: $0, to: index) }
+      rows[index].linkAddedSeconds = sender.flatMap { Self.added(from: rows[$0].rates, to: rows[index].rates) }
     }
     for index in rows.indices { rows[index].history.record(rows[index], timeNs: timeNs) }
     for index in nodes.indices { nodes[index].history.record(nodes[index], timeNs: timeNs) }
   }
 
-  private func added(from sender: Int, to row: Int) -> Double? {
-    guard let stay = rows[sender].addedSeconds, let rates = rows[row].rates, let before = rows[sender].rates
-    else { return nil }
+  /// ``MonitorRow/linkAddedSeconds`` of a row, from its rates and those of the row that sends to it.
+  static func added(from sender: RelayRates?, to receiver: RelayRates?) -> Double? {
+    guard let sender, let receiver, let stay = sender.residence else { return nil }
     // Packets that wait behind others arrive evenly again: only the delay over the quickest packet's shows it. Without
     // timestamps there is no such delay.
     let (here, there) =
-      rates.pdv != nil && before.pdv != nil ? (rates.pdv, before.pdv) : (rates.ipdv, before.ipdv)
+      receiver.pdv != nil && sender.pdv != nil ? (receiver.pdv, sender.pdv) : (receiver.ipdv, sender.ipdv)
     guard let here, let there else { return nil }
-    return max(0, here.p99Seconds - there.p99Seconds - stay)
+    return max(0, here.p99Seconds - there.p99Seconds - (stay.p99Seconds - stay.p50Seconds))
   }
 
   private mutating func take(

@@ -51,7 +51,11 @@ public struct MonitorColumn: Sendable {
     if format == .sparkline {
       return Sparkline.text(row.history.jitter.seconds, cells: cells, unicode: style.unicode)
     }
-    switch (value(row), format) {
+    return Self.shown(value(row), format: format)
+  }
+
+  static func shown(_ value: Value?, format: Format) -> String {
+    switch (value, format) {
     case (nil, _): return Figure.none
     case (.text(let text), _): return text
     case (.integer(let integer), .rate): return Figure.scaled(Double(integer))

@@ -18,7 +18,12 @@ struct MonitorState: Sendable {
   enum Action: Hashable, Sendable {
     case none
     case quit(keepScreen: Bool)
+    /// While a recording is played.
+    case play(Player.Command)
   }
+
+  /// What becomes of a recording that is made while the view runs.
+  enum RecordingState: Hashable, Sendable { case none, running, stopped }
 
   /// Cells of the terminal.
   struct Size: Hashable, Sendable {
@@ -49,6 +54,10 @@ struct MonitorState: Sendable {
   private var live = MonitorBoard()
   private var frozen: MonitorBoard?
 
+  /// What is played; nil: the nodes are read.
+  var player: Player?
+  var recording = RecordingState.none
+
   init(size: Size, order: MonitorOrder = MonitorOrder(), theme: MonitorTheme = .standard) {
     self.size = size
     self.theme = theme
@@ -70,6 +79,12 @@ struct MonitorState: Sendable {
     if frozen == nil { arrange() }
   }
 
+  /// Shows another moment.
+  mutating func show(_ board: MonitorBoard) {
+    live = board
+    arrange()
+  }
+
   mutating func resize(_ size: Size) {
     self.size = size
     settle()
@@ -81,6 +96,8 @@ struct MonitorState: Sendable {
       edit(key)
       return .none
     }
+    let choosesColumn = page == .columns && key == .character(" ")
+    if player != nil, !choosesColumn, let command = Player.Command(key) { return .play(command) }
     switch key {
     case .character("q"): return .quit(keepScreen: false)
     case .character("Q"): return .quit(keepScreen: true)

@@ -42,7 +42,7 @@ enum CSVReport {
     ]
   }
 
-  private static func text(_ value: MonitorColumn.Value?) -> String {
+  static func text(_ value: MonitorColumn.Value?) -> String {
     switch value {
     case nil: ""
     case .text(let text): text
@@ -51,7 +51,7 @@ enum CSVReport {
     }
   }
 
-  private static func line(_ fields: [String]) -> String { fields.map(quoted).joined(separator: ",") + "\n" }
+  static func line(_ fields: [String]) -> String { fields.map(quoted).joined(separator: ",") + "\n" }
 
   /// RFC 4180 section 2: quotes around what holds a comma, a quote or a line break; quotes within are doubled.
   static func quoted(_ field: String) -> String {

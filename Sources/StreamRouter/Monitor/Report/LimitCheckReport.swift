@@ -107,7 +107,7 @@ extension LimitCheckReport.Stream {
 
 extension LimitBreach {
   /// Whether it is further beyond the same limit.
-  fileprivate func isWorse(than other: LimitBreach) -> Bool {
+  func isWorse(than other: LimitBreach) -> Bool {
     if let low = limit.atLeast, measured < low { return measured < other.measured }
     return measured > other.measured
   }

@@ -188,26 +188,44 @@ struct OrNull<Value: Encodable>: Encodable {
   }
 }
 
-extension MonitorDocument.Relay {
-  private struct Key: CodingKey, ExpressibleByStringLiteral {
-    var stringValue: String
-    var intValue: Int? { nil }
+/// A member by its name.
+struct DocumentKey: CodingKey, ExpressibleByStringLiteral {
+  var stringValue: String
+  var intValue: Int? { nil }
 
-    init(stringValue: String) { self.stringValue = stringValue }
-    init(stringLiteral value: String) { stringValue = value }
-    init?(intValue: Int) { nil }
-  }
+  init(_ name: String) { stringValue = name }
+  init(stringValue: String) { self.stringValue = stringValue }
+  init(stringLiteral value: String) { stringValue = value }
+  init?(intValue: Int) { nil }
+}
 
+/// A figure as the number or text that it is.
+extension MonitorColumn.Value: Encodable {
   func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .text(let text): try container.encode(text)
+    case .integer(let integer): try container.encode(integer)
+    case .number(let number): try container.encode(number)
+    }
+  }
+}
+
+extension ResidenceHistogram {
+  /// Those that were hit.
+  var buckets: [MonitorDocument.Bucket] {
+    counts.enumerated().filter { $0.element > 0 }.map {
+      MonitorDocument.Bucket(
+        belowSeconds: Double(Self.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
+    }
+  }
+}
+
+extension MonitorDocument.Relay {
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: DocumentKey.self)
     for column in MonitorColumn.all where column.isSortable {
-      let key = Key(stringValue: column.key)
-      switch column.value(row) {
-      case nil: try container.encodeNil(forKey: key)
-      case .text(let text): try container.encode(text, forKey: key)
-      case .integer(let integer): try container.encode(integer, forKey: key)
-      case .number(let number): try container.encode(number, forKey: key)
-      }
+      try container.encode(OrNull(column.value(row)), forKey: DocumentKey(column.key))
     }
     let relay = row.relay
     try container.encode(relay.transport.rawValue, forKey: "protocol")
@@ -229,11 +247,7 @@ extension MonitorDocument.Relay {
       relay.transport == .rtp ? OrNull(relay.rtpLost) : OrNull(nil), forKey: "packetsLostTotal")
     let all = ResidenceSummary(relay.residence).map(MonitorDocument.Residence.init)
     try container.encode(OrNull(all), forKey: "residenceTotal")
-    let buckets = relay.residence.counts.enumerated().filter { $0.element > 0 }.map {
-      MonitorDocument.Bucket(
-        belowSeconds: Double(ResidenceHistogram.upperBoundNs(bucket: $0.offset)) / 1e9, packets: $0.element)
-    }
-    try container.encode(buckets, forKey: "residenceBuckets")
+    try container.encode(relay.residence.buckets, forKey: "residenceBuckets")
     try container.encode(MonitorDocument.Variation(relay.ipdv, row.rates?.ipdv), forKey: "ipdv")
     try container.encode(MonitorDocument.Variation(relay.pdv, row.rates?.pdv), forKey: "pdv")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")

@@ -24,6 +24,13 @@ struct FooterView {
   }
 
   private func keys() -> [(String, String)] {
+    guard let player = state.player else { return pageKeys() }
+    return [
+      ("space", player.isPaused ? "go on" : "pause"), ("[ ]", "step"), ("{ }", "minute"), ("+ -", "speed"),
+    ] + pageKeys().filter { $0.0 != "space" }
+  }
+
+  private func pageKeys() -> [(String, String)] {
     switch state.page {
     case .table:
       [

@@ -20,9 +20,18 @@ enum HelpView {
     ("space", "freeze the picture; readings go on behind it"),
   ]
 
-  static func lines(_ choice: ColumnChoice = ColumnChoice()) -> [StyledLine] {
+  private static let playing: [(String, String)] = [
+    ("space", "pause, go on"), ("[  ]", "one reading back, on"), ("{  }", "a minute back, on"),
+    ("+  -", "twice, half as fast"),
+  ]
+
+  static func lines(_ choice: ColumnChoice = ColumnChoice(), playing isPlaying: Bool = false) -> [StyledLine] {
     var lines = [StyledLine("Keys", .title)]
     lines += keys.map { entry($0.0, $0.1) }
+    if isPlaying {
+      lines += [StyledLine(), StyledLine("Keys of the recording that is played", .title)]
+      lines += playing.map { entry($0.0, $0.1) }
+    }
     lines += [StyledLine(), StyledLine("Columns (a narrow terminal shows fewer)", .title)]
     lines += choice.columns.map { entry($0.title, $0.text) }
     lines += [StyledLine(), StyledLine("Figures", .title)]

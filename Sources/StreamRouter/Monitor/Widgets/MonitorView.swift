@@ -44,7 +44,7 @@ struct MonitorView {
   private static func text(_ state: MonitorState, _ style: MonitorStyle) -> [StyledLine] {
     switch state.page {
     case .table: []
-    case .help: HelpView.lines(state.order.columns)
+    case .help: HelpView.lines(state.order.columns, playing: state.player != nil)
     case .columns:
       ColumnsView(
         choice: state.order.columns, selected: state.cursor, columns: state.size.columns, style: style
