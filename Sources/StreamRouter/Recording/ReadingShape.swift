@@ -57,6 +57,7 @@ extension RelaySnapshot: ShapedReading {
     for (index, counters) in zip(extensions.indices, names.extensions) {
       try extensions[index].visit(counters, number)
     }
+    try peers?.visit(number: number, decimal: decimal)
   }
 
   var isPlausible: Bool {
@@ -67,7 +68,7 @@ extension RelaySnapshot: ShapedReading {
       && [lastSeenNs, ipdv.maxAtNs, pdv.maxAtNs].allSatisfy { $0 <= Plausible.lastNs }
       && Plausible.holds(jitterSeconds) && Plausible.holds(jitterMaxSeconds)
       && (limits?.limits ?? []).allSatisfy { Plausible.holds($0.atMost) && Plausible.holds($0.atLeast) }
-      && extensions.allSatisfy(\.isPlausible)
+      && extensions.allSatisfy(\.isPlausible) && peers?.isPlausible ?? true
   }
 }
 

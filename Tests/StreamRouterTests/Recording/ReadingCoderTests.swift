@@ -62,6 +62,21 @@ import Testing
     #expect(try roundTrip(readings, fullEvery: fullEvery) == readings)
   }
 
+  /// What peers report changes every few seconds: only its figures are recorded anew.
+  @Test func peersFiguresNeedNoNewShapes() throws {
+    let first = RecordingSample.full(seconds: 0)
+    let reports = try #require(first[0].snapshot?.relays[0].peers?.reports)
+    #expect(reports.contains { $0.voice != nil } && reports.contains { $0.statistics?.jitter != nil })
+    var coder = ReadingCoder()
+    #expect(try coder.encode(first, isFull: true).shapes.count == 5)
+    for seconds in 1...3 {
+      var later = first
+      later[0].snapshot?.relays[0].peers = RecordingSample.full(seconds: seconds)[0].snapshot?.relays[0].peers
+      #expect(later != first)
+      #expect(try coder.encode(later, isFull: false).shapes.isEmpty)
+    }
+  }
+
   /// Counters that begin anew, relays that come, go and change places, nodes that fall silent.
   @Test func changesOfAllKindsComeBack() throws {
     var readings = (40..<50).map { MonitorSample.readings(seconds: $0) }

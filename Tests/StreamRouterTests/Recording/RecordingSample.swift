@@ -1,4 +1,5 @@
 import Foundation
+import JitterStats
 import TestSupport
 import Topology
 
@@ -37,6 +38,7 @@ enum RecordingSample {
     snapshot.relays[0].jitterSeconds = Double(seconds * 7919) / 16e9
     snapshot.relays[0].jitterMaxSeconds = 0.1 + 1e-17 * Double(seconds)
     snapshot.relays[0].ipdv.maxAtNs = MonitorSample.startNs
+    snapshot.relays[0].peers = peers(seconds: seconds)
     snapshot.load.softirqSeconds = Double(seconds) / 3
     snapshot.load.pressure?.tenSecondShare = 0.0153 * Double(seconds)
     return [
@@ -46,6 +48,20 @@ enum RecordingSample {
         staleSeconds: Double(seconds) + 0.1, problem: "no answer within 1.0 seconds"),
       NodeReading(node: "never", snapshot: nil, problem: "connection \"refused\"\n☠"),
     ]
+  }
+
+  /// Reports of every kind, of a real conversation, whose figures go on.
+  private static func peers(seconds: Int) -> PeerAccount? {
+    let file = MetricsSample.root.appending(path: "Tests/StreamRouterTests/Fixtures/rtcp.pcap").path
+    var peers = try? CaptureAnalysis.run(.init(file: file)).peers
+    peers?.packets += UInt64(seconds)
+    peers?.senders[0].sentPackets = .max
+    for index in peers?.reports.indices ?? 0..<0 {
+      peers?.reports[index].timeNs += UInt64(seconds) * 1_000_000_000
+      peers?.reports[index].reception?.lostPackets = Int32(-seconds)
+      if seconds % 2 == 1 { peers?.reports[index].roundTripFromHereSeconds = nil }
+    }
+    return peers
   }
 
   static func record(
