@@ -175,7 +175,8 @@ struct ExampleStreamTests {
   }
 
   private static func waitUntil(_ holds: () async throws -> Bool) async throws {
-    for _ in 0..<500 where try await !holds() { try await Task.sleep(for: .milliseconds(20)) }
+    let limit = ContinuousClock.now + .seconds(10)
+    while try await !holds(), .now < limit { try await Task.sleep(for: .milliseconds(20)) }
     #expect(try await holds())
   }
 }

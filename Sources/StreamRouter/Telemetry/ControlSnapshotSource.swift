@@ -1,17 +1,16 @@
 import Foundation
 import NIOCore
-import NIOPosix
 
 /// Readings from the control sockets of a topology's nodes on this machine.
 public actor ControlSnapshotSource: SnapshotSource {
   private let nodes: [NodePaths]
+  /// One for each node, kept open from reading to reading.
+  private let connections: [ControlConnection]
   private var last: [String: NodeSnapshot] = [:]
-  private static let patience = Duration.seconds(1)
-  /// A snapshot of 10,000 relays is about 20 MB.
-  private static let largestAnswer = 256 << 20
 
   public init(topology: String, nodes: [String]) {
     self.nodes = nodes.map { NodePaths(topology: topology, node: $0) }
+    connections = self.nodes.map { ControlConnection($0.controlSocket.string) }
   }
 
   /// The nodes of a topology that run on this machine: those of its lab, in the order of its file, else those whose
@@ -31,7 +30,7 @@ public actor ControlSnapshotSource: SnapshotSource {
   }
 
   public func read() async -> [NodeReading] {
-    let answers = await Self.askAll(nodes)
+    let answers = await askAll()
     let now = Date().timeIntervalSince1970
     return nodes.map { paths in
       let answer = answers[paths.node]
@@ -56,14 +55,14 @@ public actor ControlSnapshotSource: SnapshotSource {
 
   /// One child task a node. Its result is a struct: with a tuple of a string and a Result, Swift 6.3.1's optimised build
   /// copied the child's result with another type's witness and crashed.
-  private static func askAll(_ nodes: [NodePaths]) async -> [String: Answer] {
+  private func askAll() async -> [String: Answer] {
     await withTaskGroup(of: Answer.self) { group in
-      for paths in nodes {
+      for (paths, connection) in zip(nodes, connections) {
         group.addTask {
           do {
-            return Answer(node: paths.node, snapshot: try await ask(paths))
+            return Answer(node: paths.node, snapshot: try await connection.snapshot())
           } catch {
-            return Answer(node: paths.node, problem: explain(error, paths))
+            return Answer(node: paths.node, problem: Self.explain(error, connection, paths))
           }
         }
       }
@@ -73,44 +72,17 @@ public actor ControlSnapshotSource: SnapshotSource {
     }
   }
 
-  /// One question to one node.
-  static func ask(_ paths: NodePaths) async throws -> NodeSnapshot {
-    try await withThrowingTaskGroup(of: NodeSnapshot.self) { group in
-      group.addTask {
-        let client: NIOAsyncChannel<ByteBuffer, ByteBuffer> =
-          try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-          .connect(unixDomainSocketPath: paths.controlSocket.string) { channel in
-            channel.eventLoop.makeCompletedFuture { try NIOAsyncChannel(wrappingChannelSynchronously: channel) }
-          }
-        return try await client.executeThenClose { inbound, _ in
-          var text = Data()
-          for try await part in inbound {
-            text.append(contentsOf: part.readableBytesView)
-            guard text.count <= largestAnswer else { throw SilentNode() }
-          }
-          return try JSONDecoder().decode(NodeSnapshot.self, from: text)
-        }
-      }
-      group.addTask {
-        try await Task.sleep(for: patience)
-        throw SilentNode()
-      }
-      defer { group.cancelAll() }
-      guard let first = try await group.next() else { throw SilentNode() }
-      return first
-    }
-  }
-
-  private struct SilentNode: Error {}
-
-  private static func explain(_ error: any Error, _ paths: NodePaths) -> String {
+  private static func explain(_ error: any Error, _ connection: ControlConnection, _ paths: NodePaths) -> String
+  {
     switch error {
     case let error as IOError where error.errnoCode == ENOENT || error.errnoCode == ECONNREFUSED:
       "no daemon answers on \(paths.controlSocket)"
     case let error as IOError where error.errnoCode == EACCES:
       "no permission for \(paths.controlSocket); run as root"
-    case is SilentNode: "no answer within \(patience)"
-    case is DecodingError: "the answer is no snapshot: the daemon is another version"
+    case ControlConnection.Failure.silent: "no answer within \(connection.patience)"
+    case ControlConnection.Failure.ended: "the daemon ended the connection: it stops, or is another version"
+    case is ByteReader.Damage, ControlConnection.Failure.tooLarge:
+      "the answer is no snapshot: the daemon is another version"
     default: "\(error)"
     }
   }

@@ -12,6 +12,8 @@ struct ByteWriter: Sendable {
     bytes.append(UInt8(rest))
   }
 
+  mutating func write(contentsOf more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
+
   /// As the way from another number: near ones take a byte, whichever is larger. Any two numbers do.
   mutating func write(_ value: UInt64, from former: UInt64) {
     let change = Int64(bitPattern: value &- former)
@@ -123,6 +125,12 @@ struct ByteReader {
   mutating func byte() throws -> UInt8 {
     guard let first = rest.popFirst() else { throw Damage() }
     return first
+  }
+
+  mutating func bytes(_ count: UInt64) throws -> ArraySlice<UInt8> {
+    guard count <= UInt64(rest.count) else { throw Damage() }
+    defer { rest = rest.dropFirst(Int(count)) }
+    return rest.prefix(Int(count))
   }
 
   mutating func number() throws -> UInt64 {
