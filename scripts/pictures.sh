@@ -1,12 +1,13 @@
 #!/bin/bash
 # Makes the pictures in docs/img from the real program: a lab of topologies/three-hop.yaml, a real stream through it,
-# the monitor in a terminal of its own size. Needs root, ffmpeg, tmux and python3. Takes about 100 s, so that the
+# the monitor in a terminal of its own size. Needs root, ffmpeg, tmux, python3 and chromium. Takes about 100 s, so that the
 # sparkline of the last minute is full.
 #
 # Usage: scripts/pictures.sh [STREAMROUTER]      the program, .build/release/streamrouter unless it is named
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+browser=$(command -v chromium) || { echo "pictures.sh: there is no chromium; install it: apt-get install chromium" >&2; exit 1; }
 program=$(realpath "${1:-.build/release/streamrouter}")
 topology=topologies/three-hop.yaml
 lab=three-hop
@@ -63,7 +64,13 @@ picture() {
 terminal new-session -d -x 120 -y 14 "LC_ALL=C.UTF-8 '$program' monitor $topology"
 terminal set-option status off
 terminal resize-window -x 120 -y 14
+"$program" report $topology --for 60s --html --output "$work/report.html" 2>"$work/report.log" &
+report=$!
 sleep 66
+wait $report || { cat "$work/report.log" >&2; exit 1; }
+"$browser" --headless --no-sandbox --hide-scrollbars --window-size=1000,1500 \
+  --screenshot="$work/report.png" "file://$work/report.html" >/dev/null 2>&1
+mv "$work/report.png" docs/img/report.png
 picture monitor "streamrouter monitor: six relays, two streams over three hops"
 
 # The middle hop of the video: the stream's path, the last minute, all about the hop.
@@ -99,4 +106,4 @@ picture events "streamrouter monitor, events: what happened since it was started
 for pid in "${pids[@]}"; do
   kill -0 "$pid" 2>/dev/null || { cat "$work"/*.log >&2; echo "pictures.sh: a stream ended early" >&2; exit 1; }
 done
-echo "wrote docs/img/{monitor,detail,nodes,node,columns,events}.svg"
+echo "wrote docs/img/{monitor,detail,nodes,node,columns,events}.svg and docs/img/report.png"
