@@ -57,7 +57,7 @@ struct MonitorEventTests {
     }
     #expect(
       Self.events(Self.relays(relays)) == [
-        "late-began cam at edge: 4 packets arrived behind packets that were sent after them",
+        "late-began cam at edge: 4 packets arrived behind packets that were sent after",
         "late-ended cam at edge: packets arrive in order",
       ])
   }
