@@ -36,8 +36,8 @@ import Testing
     let group = ServiceGroup(configuration: .init(services: [.init(service: service)], logger: Self.quiet))
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
-      // Not once more than needed: each try waits in the service's queue.
-      let limit = ContinuousClock.now + .seconds(5)
+      // Not once more than needed: each try waits in the service's queue. Long, as all suites may run at once.
+      let limit = ContinuousClock.now + .seconds(60)
       while !LabSocket.accepts(FilePath(path)), .now < limit { try await Task.sleep(for: .milliseconds(10)) }
       do { try await body() } catch {
         await group.triggerGracefulShutdown()
@@ -74,7 +74,7 @@ import Testing
       ).snapshot!
     }
     try await serving(snapshot) { path in
-      let connection = ControlConnection(path)
+      let connection = ControlConnection(path, patience: .seconds(60))
       for second in 1...5 {
         let found = try await connection.snapshot()
         #expect(
@@ -92,7 +92,7 @@ import Testing
   @Test func questionsAtOnceAreAllAnswered() async throws {
     let wanted = Self.snapshot(relays: 20)
     try await serving({ wanted }) { path in
-      let connection = ControlConnection(path)
+      let connection = ControlConnection(path, patience: .seconds(60))
       try await withThrowingTaskGroup(of: NodeSnapshot.self) { group in
         for _ in 0..<8 { group.addTask { try await connection.snapshot() } }
         for try await found in group { #expect(found == wanted) }
@@ -103,7 +103,7 @@ import Testing
   @Test func aDaemonThatWasReplacedIsAskedAnew() async throws {
     let path = "/tmp/sr-control-\(UUID().uuidString.prefix(8)).sock"
     defer { unlink(path) }
-    let connection = ControlConnection(path)
+    let connection = ControlConnection(path, patience: .seconds(60))
     for relays in [3, 4] {
       let wanted = Self.snapshot(relays: relays)
       try await running(path, { wanted }) {
@@ -125,7 +125,7 @@ import Testing
     try await serving({ wanted }) { path in
       let answer = try await exchange(path, request) { _ in false }
       #expect(answer.isEmpty)
-      let found = try await ControlConnection(path).snapshot()
+      let found = try await ControlConnection(path, patience: .seconds(60)).snapshot()
       #expect(found == wanted)
     }
   }
