@@ -205,7 +205,7 @@ import Testing
     var part = [UInt8](repeating: 0, count: 65_536)
     while !isEnough(text) {
       // A thread that waits here would be one of the few on which the service answers.
-      let count = recv(descriptor, &part, part.count, Int32(MSG_DONTWAIT.rawValue))
+      let count = recv(descriptor, &part, part.count, Int32(MSG_DONTWAIT))
       if count < 0, errno == EAGAIN {
         try await Task.sleep(for: .milliseconds(5))
         continue
