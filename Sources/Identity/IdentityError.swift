@@ -84,7 +84,7 @@ extension IdentityError: CustomStringConvertible {
       """
     case .tooManyTokens:
       "\(IdentityLimits.tokens) tokens are valid already; remove some, or wait for them to expire"
-    case .tokenNotValid(let name): "the token is not valid for node \(name): ask for a new one"
+    case .tokenNotValid(let name): "the token is not valid for the name \(name): ask for a new one"
     case .noRotation: "no rotation of the authority has begun; begin one first"
     case .rotationNotSwitched: "the next authority does not sign yet; switch to it before you finish"
     case .rotationUnfinished: "the rotation before is not finished; finish it first"
