@@ -19,10 +19,13 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
@@ -48,6 +51,17 @@ let package = Package(
       swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.
     .target(name: "Topology", dependencies: ["Yams"], swiftSettings: ours),
+    // Who a node or an operator is: authority, join tokens, certificates, their check. No network.
+    .target(
+      name: "Identity",
+      dependencies: [
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: ours),
     // The node: engines, reconciler, control socket, telemetry; the lab; the monitor.
     .target(
       name: "StreamRouter",
@@ -87,6 +101,18 @@ let package = Package(
       swiftSettings: ours),
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: ours),
+    .testTarget(
+      name: "IdentityTests",
+      dependencies: [
+        "Identity", "TestSupport", "Topology",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "SwiftASN1", package: "swift-asn1"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
       swiftSettings: ours),
     .testTarget(
       name: "StreamRouterTests",
