@@ -74,7 +74,15 @@ struct sr_tap *sr_tap_open_file(const char *path, const char *filter, char *erro
         return NULL;
     }
     struct bpf_program program;
-    int status = pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN);
+    // Where not even the empty filter can be made, it is the file that is wrong: its link type is none.
+    int status = pcap_compile(pcap, &program, "", 1, PCAP_NETMASK_UNKNOWN);
+    if (status) {
+        snprintf(error, (size_t)capacity, "%s", pcap_geterr(pcap));
+        pcap_close(pcap);
+        return NULL;
+    }
+    pcap_freecode(&program);
+    status = pcap_compile(pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN);
     if (!status) {
         status = pcap_setfilter(pcap, &program);
         pcap_freecode(&program);

@@ -216,6 +216,20 @@ import Topology
     #expect(cut.streams.first?.figures.packets == whole.streams.first.map { $0.figures.packets - 1 })
   }
 
+  @Test("a link type that does not exist is the file's fault, whatever the filter", arguments: ["", "udp port 5004"])
+  func impossibleLinkType(filter: String) throws {
+    var data = try Data(contentsOf: Self.folder.appending(path: "ts.pcap"))
+    data.replaceSubrange(20..<24, with: [1, 93, 0, 0])
+    let path = FileManager.default.temporaryDirectory.appending(path: "t-analyze-\(UUID().uuidString).pcap")
+    defer { try? FileManager.default.removeItem(at: path) }
+    try data.write(to: path)
+    #expect {
+      try CaptureFile(path: path.path, filter: filter)
+    } throws: { error in
+      if case CaptureError.badFile(_, let reason, _) = error { reason.contains("link type") } else { false }
+    }
+  }
+
   @Test("a damaged file is an error wherever it is cut, and never a trap")
   func damagedFiles() throws {
     let data = try Data(contentsOf: Self.folder.appending(path: "ts.pcap"))
