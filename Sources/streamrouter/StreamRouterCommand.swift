@@ -8,7 +8,9 @@ struct StreamRouterCommand: AsyncParsableCommand {
     abstract: "A media overlay: relays that run at interrupt time, and the account of what they do.",
     version: Version.current,
     subcommands: [
-      ValidateCommand.self, GraphCommand.self, LabCommand.self, NodeCommand.self, MonitorCommand.self,
+      ValidateCommand.self, GraphCommand.self, LabCommand.self, PlanCommand.self, DeployCommand.self,
+      ConfirmCommand.self, RollbackCommand.self, DestroyCommand.self, StatusCommand.self, HistoryCommand.self,
+      EventsCommand.self, NodeCommand.self, ControllerCommand.self, TokenCommand.self, MonitorCommand.self,
       CheckCommand.self, ReportCommand.self, SendCommand.self, ReceiveCommand.self, SDPCommand.self,
       CaptureCommand.self,
       ReplayCommand.self, AnalyzeCommand.self,

@@ -125,7 +125,7 @@ public enum NodeError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 /// Refreshes what the datapath cannot know for itself: clocks and neighbours.
-private struct RefreshService: Service {
+struct RefreshService: Service {
   let reconciler: Reconciler
   let health: NodeHealth
   let log: Logger

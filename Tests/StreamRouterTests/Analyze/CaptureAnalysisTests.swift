@@ -216,7 +216,9 @@ import Topology
     #expect(cut.streams.first?.figures.packets == whole.streams.first.map { $0.figures.packets - 1 })
   }
 
-  @Test("a link type that does not exist is the file's fault, whatever the filter", arguments: ["", "udp port 5004"])
+  @Test(
+    "a link type that does not exist is the file's fault, whatever the filter",
+    arguments: ["", "udp port 5004"])
   func impossibleLinkType(filter: String) throws {
     var data = try Data(contentsOf: Self.folder.appending(path: "ts.pcap"))
     data.replaceSubrange(20..<24, with: [1, 93, 0, 0])

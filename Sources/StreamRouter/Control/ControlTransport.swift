@@ -1,0 +1,57 @@
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Identity
+import NIOCore
+
+/// Connections of the control API: HTTP/2 over TLS 1.3, or without it on a unix socket that only operators may open.
+///
+/// gRPC's own TLS settings begin at version 1.2, so the handlers are ours, from ``TLSSettings``.
+enum ControlTransport {
+  /// How often a quiet connection is tried, and how long an answer to that may take: a node that is cut off is known as
+  /// such after their sum.
+  private static let keepaliveInterval = Duration.seconds(5)
+  private static let keepalivePatience = Duration.seconds(5)
+  /// The largest message: the snapshot of a node with 10,000 relays as JSON, an extension, a topology file.
+  private static let messageBytes = 64 << 20
+
+  /// - Parameter security: nil: none; only for a unix socket.
+  static func client(
+    _ address: ControllerAddress, _ security: TLSSettings?
+  ) throws -> HTTP2ClientTransport.Posix {
+    try HTTP2ClientTransport.Posix(
+      target: address.target, transportSecurity: security == nil ? .plaintext : .customSecure,
+      config: .defaults { config in
+        config.connection.keepalive = .init(
+          time: keepaliveInterval, timeout: keepalivePatience, allowWithoutCalls: true)
+        config.backoff.initial = .milliseconds(100)
+        config.backoff.max = .seconds(2)
+        if let security {
+          config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
+            channel.eventLoop.makeCompletedFuture {
+              try channel.pipeline.syncOperations.addHandler(security.clientHandler(), position: .first)
+            }
+          }
+        }
+      })
+  }
+
+  static func server(
+    _ address: GRPCNIOTransportCore.SocketAddress, _ security: (@Sendable () throws -> TLSSettings)?
+  ) -> HTTP2ServerTransport.Posix {
+    HTTP2ServerTransport.Posix(
+      address: address, transportSecurity: .plaintext,
+      config: .defaults { config in
+        config.rpc.maxRequestPayloadSize = messageBytes
+        config.connection.keepalive = .init(
+          time: keepaliveInterval, timeout: keepalivePatience,
+          clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true))
+        if let security {
+          config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
+            channel.eventLoop.makeCompletedFuture {
+              try channel.pipeline.syncOperations.addHandler(security().serverHandler(), position: .first)
+            }
+          }
+        }
+      })
+  }
+}

@@ -1,0 +1,158 @@
+import ControlAPI
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Identity
+import Logging
+import ServiceLifecycle
+import SystemPackage
+import UnixSignals
+
+/// The controller: knows what is wanted, lets nodes in, and carries deploys out on them. Relays nothing itself, and nothing
+/// that is relayed depends on it.
+public struct ControllerDaemon: Sendable {
+  public struct Configuration: Sendable {
+    public var state: StatePaths
+    /// Where nodes and operators connect, with certificates.
+    public var listen: ControllerAddress
+    /// Where nodes join, with a token; nil: none can.
+    public var join: ControllerAddress?
+    /// The unix socket of the machine's own operators.
+    public var operators: FilePath
+
+    public init(
+      state: StatePaths, listen: ControllerAddress, join: ControllerAddress?,
+      operators: FilePath = ControllerDaemon.operatorSocket
+    ) {
+      self.state = state
+      self.listen = listen
+      self.join = join
+      self.operators = operators
+    }
+  }
+
+  /// Where commands look for the controller of this machine.
+  public static var operatorSocket: FilePath { NodePaths.runtimeRoot.appending("controller.sock") }
+
+  private let configuration: Configuration
+  private let log: Logger
+
+  public init(configuration: Configuration, log: Logger) {
+    self.configuration = configuration
+    self.log = log
+  }
+
+  /// Runs until SIGTERM or SIGINT.
+  public func run() async throws {
+    let paths = configuration.state
+    let identity = try Identity.load(from: paths.identity.string)
+    let log = self.log
+    let authority = AuthorityStore(
+      directory: paths.authority.string, audit: Audit { log.notice("\($0)") })
+    try DurableFile.makeFolder(paths.controller)
+    let lock = try ProcessLock(paths.controller.appending("lock"), what: "a controller")
+    defer { lock.release() }
+
+    let events = EventLog()
+    let registry = NodeRegistry(events: events)
+    let extensions = try ExtensionStore(paths.controller.appending("extensions"))
+    let deployer = Deployer(
+      store: try FileStore(folder: paths.controller), registry: registry, extensions: extensions,
+      events: events,
+      log: log)
+    let current = CurrentIdentity(identity, path: paths.identity)
+    let verifier = try LiveVerifier(authority, log: log)
+    func services(_ listener: Caller.Listener) -> [any RegistrableRPCService] {
+      let caller = Caller(listener: listener)
+      return [
+        NodeControlService(registry: registry, deployer: deployer, extensions: extensions, caller: caller),
+        OperatorService(
+          deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller),
+        CertificateService(authority: authority, controller: identity.role.name, caller: caller),
+      ]
+    }
+    let public_ = try server(configuration.listen, services(.certificates)) {
+      try .server(
+        current.identity, verifier: verifier.now, now: { Date() },
+        refused: { log.notice("a peer was not let in: \($0)") })
+    }
+    try prepareSocket(configuration.operators)
+    let local = try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil)
+    var all: [any Service] = [public_, local]
+    if let join = configuration.join {
+      all.append(
+        try server(join, [EnrollmentService(authority: authority, controller: identity.role.name)]) {
+          try .joinServer(current.identity, authority: authority.load().certificate)
+        })
+    }
+    all.append(ResumeService(deployer: deployer, log: log))
+    log.info(
+      "controller listens on \(configuration.listen)\(configuration.join.map { ", joins on \($0)" } ?? "")")
+    defer { unlink(configuration.operators.string) }
+    try await ServiceGroup(
+      configuration: .init(
+        services: all.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
+    ).run()
+  }
+
+  private func prepareSocket(_ path: FilePath) throws {
+    try? FileManager.default.createDirectory(
+      atPath: path.removingLastComponent().string, withIntermediateDirectories: true,
+      attributes: [.posixPermissions: geteuid() == 0 ? 0o755 : 0o700])
+    guard !LabSocket.accepts(path) else {
+      throw ControlError.alreadyRuns(what: "a controller", socket: path.string)
+    }
+    unlink(path.string)
+  }
+
+  private func server(
+    _ address: ControllerAddress, _ services: [any RegistrableRPCService],
+    _ security: (@Sendable () throws -> TLSSettings)?
+  ) throws -> ControlServer {
+    guard let socket = address.socketAddress else {
+      throw ControlError.unwritable(path: "\(address)", reason: "listen on an address, not on a name")
+    }
+    if let path = address.path { try prepareSocket(FilePath(path)) }
+    return ControlServer(
+      server: GRPCServer(transport: ControlTransport.server(socket, security), services: services),
+      path: address.path)
+  }
+}
+
+/// One listener of the controller.
+private struct ControlServer: Service {
+  let server: GRPCServer<HTTP2ServerTransport.Posix>
+  /// Of a unix socket, which the group may use, and the world may not.
+  let path: String?
+
+  func run() async throws {
+    try await withGracefulShutdownHandler {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await server.serve() }
+        if let path {
+          group.addTask {
+            while access(path, F_OK) != 0 { try await Task.sleep(for: .milliseconds(5)) }
+            chmod(path, 0o660)
+            // A group ends with its first task.
+            try await Task.sleep(for: .seconds(Int32.max))
+          }
+        }
+        try await group.next()
+        group.cancelAll()
+      }
+    } onGracefulShutdown: {
+      server.beginGracefulShutdown()
+    }
+  }
+}
+
+/// Takes up a deploy that a former controller left.
+private struct ResumeService: Service {
+  let deployer: Deployer
+  let log: Logger
+
+  func run() async throws {
+    do { try await deployer.resume() } catch { log.error("taking up the deploy that was under way: \(error)") }
+    try? await gracefulShutdown()
+  }
+}

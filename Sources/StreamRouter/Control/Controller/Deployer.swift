@@ -1,0 +1,408 @@
+import Foundation
+import Logging
+import Topology
+
+/// Carries deploys out on all nodes, in two phases: every node prepares, and only when all have does any change. Where one
+/// cannot go on, all go back.
+///
+/// The store says what was decided before any node hears of it, so a controller that is killed at any moment and started
+/// again gives the deploy up, or carries it through, and never leaves half of it.
+actor Deployer {
+  let store: any DesiredStore
+  let registry: NodeRegistry
+  let extensions: ExtensionStore
+  let events: EventLog
+  let log: Logger
+  let times: Times
+  private var confirmation: Task<Void, Never>?
+  /// A deploy is between its opening and its end within this controller.
+  private var isDeploying = false
+
+  /// How long things may take.
+  struct Times: Sendable {
+    /// To look at a part, the verifier included.
+    var prepare = Duration.seconds(30)
+    /// To make one step; a node that is started again meanwhile is waited for.
+    var step = Duration.seconds(10)
+    /// Until packets of a stream have been seen at each hop.
+    var verification = Duration.seconds(3)
+    /// In which packets on a former way arrive.
+    var drain = Duration.milliseconds(300)
+    /// For nodes to come back after the controller was started.
+    var gathering = Duration.seconds(15)
+  }
+
+  init(
+    store: any DesiredStore, registry: NodeRegistry, extensions: ExtensionStore, events: EventLog, log: Logger,
+    times: Times = Times()
+  ) {
+    self.store = store
+    self.registry = registry
+    self.extensions = extensions
+    self.events = events
+    self.log = log
+    self.times = times
+  }
+
+  // MARK: Plan
+
+  /// What an order would change.
+  ///
+  /// - Throws: ``DeployRefusal``.
+  func plan(_ order: DeployOrder) async throws -> DeployPlan {
+    let number = try await store.current()
+    let former = number == 0 ? nil : try await store.revision(number)
+    var wanted = Revision(
+      number: try await store.nextNumber(), timeNs: realtimeNs(), who: order.who, file: order.file,
+      topology: former?.topology ?? "", yaml: "", extensions: [:], changes: 0)
+    switch order.wanted {
+    case .nothing:
+      guard let former, !former.isEmpty else { throw DeployRefusal(.invalid, "nothing is deployed") }
+    case .revision(let number):
+      guard let revision = try await store.revision(number) else {
+        throw DeployRefusal(
+          .invalid, "there is no revision \(number); 'streamrouter history' lists those that are kept")
+      }
+      (wanted.yaml, wanted.extensions, wanted.file) = (revision.yaml, revision.extensions, revision.file)
+      wanted.topology = revision.topology
+    case .topology(let yaml, let contents):
+      wanted.yaml = yaml
+      wanted.extensions = contents
+      wanted.topology = try decode(yaml, order.file, contents).name
+    }
+    if let former, !former.isEmpty, former.topology != wanted.topology {
+      throw DeployRefusal(
+        .invalid,
+        "topology \(former.topology) is deployed here, and \(order.file) is \(wanted.topology): 'streamrouter destroy' ends the former"
+      )
+    }
+    do { return try DeployPlan(from: former, to: wanted) } catch {
+      throw DeployRefusal(.invalid, "\(error)")
+    }
+  }
+
+  /// With the extensions checked by what was sent of them.
+  private func decode(_ yaml: String, _ file: String, _ contents: [String: String]) throws -> Topology {
+    var manifests: [ExtensionManifest] = []
+    for (name, content) in contents {
+      guard let object = extensions.object(content), object.manifest.name == name else {
+        throw DeployRefusal(.invalid, "extension \(name) was not sent")
+      }
+      manifests.append(object.manifest)
+    }
+    do {
+      return try Topology.decode(yaml: yaml, file: file, extensions: ExtensionCatalog(manifests))
+    } catch { throw DeployRefusal(.invalid, "\(error)") }
+  }
+
+  // MARK: Deploy
+
+  /// What came of it.
+  struct Done: Hashable, Sendable {
+    var revision: UInt64
+    var nodes: Int
+    var changes: Int
+    var absent: [String] = []
+    var confirmUntilNs: UInt64?
+    /// Streams of which packets were seen at every hop after the change.
+    var verified: [String] = []
+    /// Streams of which no packet came in at the first hop.
+    var idle: [String] = []
+  }
+
+  /// - Parameter progress: Told what is being done, in a few words.
+  /// - Throws: ``DeployRefusal``; then everything is as it was, but where it names nodes that are unclear.
+  func deploy(_ order: DeployOrder, progress: @Sendable (String) -> Void) async throws -> Done {
+    if isDeploying, let other = try await store.deployment() { throw busy(other) }
+    if let other = try await store.deployment() {
+      guard other.phase != .unconfirmed else {
+        throw DeployRefusal(
+          .busy,
+          "revision \(other.revision.number) of \(other.revision.who) waits to be confirmed: 'streamrouter confirm', or wait until it reverts"
+        )
+      }
+      throw busy(other)
+    }
+    let plan = try await plan(order)
+    if plan.isEmpty {
+      return Done(revision: plan.former?.number ?? 0, nodes: plan.nodes.count, changes: 0)
+    }
+    var present: [String] = []
+    for node in plan.nodes where await registry.isConnected(node) { present.append(node) }
+    let absent = plan.nodes.filter { !present.contains($0) }
+    let needed = absent.filter { plan.busyNodes.contains($0) }
+    guard needed.isEmpty || order.partial else {
+      throw DeployRefusal(
+        .unreachable,
+        "\(Self.list(needed)) not connected; start \(needed.count == 1 ? "it" : "them"), or go on without with --partial"
+      )
+    }
+    var deployment = Deployment(
+      revision: plan.wanted, former: plan.former?.number ?? 0, phase: .preparing, nodes: present,
+      absent: absent,
+      confirmSeconds: order.confirmSeconds)
+    isDeploying = true
+    defer { isDeploying = false }
+    try await store.open(deployment)
+    events.add(
+      .deploying, "\(order.who) deploys revision \(plan.wanted.number): \(plan.plan.changes.count) changes")
+    do {
+      try await prepare(plan, deployment, progress)
+      deployment.phase = .committing
+      try await store.note(deployment)
+      return try await commit(plan, &deployment, progress)
+    } catch {
+      throw await giveUp(plan, deployment, because: error)
+    }
+  }
+
+  private func busy(_ other: Deployment) -> DeployRefusal {
+    DeployRefusal(
+      .busy,
+      "\(other.revision.who) deploys revision \(other.revision.number) since \(Self.time(other.revision.timeNs))"
+    )
+  }
+
+  private func prepare(
+    _ plan: DeployPlan, _ deployment: Deployment, _ progress: @Sendable (String) -> Void
+  ) async throws {
+    progress("preparing \(deployment.nodes.count) nodes")
+    let failed = await registry.askAll(deployment.nodes, within: times.prepare) { node in
+      .prepare(plan.parts[node]!, revertAfterSeconds: deployment.confirmSeconds)
+    }
+    guard failed.isEmpty else { throw DeployRefusal(.nodeRefused, Self.explain(failed)) }
+  }
+
+  /// The second phase, from wherever it stands: each step is harmless when made twice.
+  private func commit(
+    _ plan: DeployPlan, _ deployment: inout Deployment, _ progress: @Sendable (String) -> Void
+  ) async throws -> Done {
+    let (revision, taking) = (plan.wanted.number, Set(deployment.nodes))
+    let before = await flowing(plan, taking)
+    for step in plan.steps {
+      let nodes = step.nodes.filter { taking.contains($0) }
+      guard !nodes.isEmpty else { continue }
+      progress("hop \(step.hop): \(Self.names(nodes))")
+      let failed = await askPatiently(nodes) { _ in .advance(revision: revision, hop: step.hop) }
+      guard failed.isEmpty else { throw DeployRefusal(.nodeRefused, Self.explain(failed)) }
+    }
+    let seen = try await verify(plan, taking, before, progress)
+    var done = Done(
+      revision: revision, nodes: deployment.nodes.count, changes: plan.plan.changes.count,
+      absent: deployment.absent.filter { plan.busyNodes.contains($0) }, verified: seen.verified, idle: seen.idle
+    )
+    if deployment.confirmSeconds > 0 {
+      let until = realtimeNs() + UInt64(deployment.confirmSeconds) * 1_000_000_000
+      deployment.phase = .unconfirmed
+      deployment.confirmUntilNs = until
+      done.confirmUntilNs = until
+      try await store.note(deployment)
+      events.add(.deployed, "revision \(revision) runs, and is given up unless it is confirmed")
+      awaitConfirmation(plan, deployment)
+      return done
+    }
+    try await settle(plan, deployment)
+    return done
+  }
+
+  /// The point of no return is behind: a node that fails here converges when it is back.
+  private func settle(_ plan: DeployPlan, _ deployment: Deployment) async throws {
+    try? await Task.sleep(for: times.drain)
+    try await store.close(deployment, outcome: .kept)
+    let failed = await registry.askAll(deployment.nodes, within: times.step) { _ in
+      .settle(revision: deployment.revision.number)
+    }
+    for (node, error) in failed {
+      events.add(.problem, node: node, "follows later: \(error)")
+      // One that went back by itself a moment before has forgotten the revision.
+      if await registry.isConnected(node) {
+        await converge(Hello(node: node, version: "", revision: 0, prepared: 0))
+      }
+    }
+    let word = deployment.revision.isEmpty ? "everything is removed" : "\(plan.plan.changes.count) changes"
+    events.add(.deployed, "revision \(deployment.revision.number) is in force: \(word)")
+    await keepOnlyUsedExtensions()
+  }
+
+  /// A node that is started again within the time of a step is asked again.
+  private func askPatiently(
+    _ nodes: [String], _ question: @Sendable (String) -> Question
+  ) async -> [String: any Error] {
+    let limit = ContinuousClock.now + times.step
+    var failed = await registry.askAll(nodes, within: times.step, question)
+    while ContinuousClock.now < limit {
+      let again = failed.filter { if case ControlError.gone = $0.value { true } else { false } }.map(\.key)
+      guard !again.isEmpty else { break }
+      try? await Task.sleep(for: .milliseconds(50))
+      let still = await registry.askAll(again, within: times.step, question)
+      for node in again { failed[node] = still[node] }
+    }
+    return failed
+  }
+
+  // MARK: Back
+
+  /// All nodes go back the way they came. Returns what to say of it.
+  private func giveUp(_ plan: DeployPlan, _ deployment: Deployment, because error: any Error) async
+    -> DeployRefusal
+  {
+    var refusal = error as? DeployRefusal ?? DeployRefusal(.failed, "\(error)")
+    refusal.unclear = await revert(plan, deployment, outcome: .refused)
+    events.add(.refused, "revision \(deployment.revision.number): \(refusal.description)")
+    return refusal
+  }
+
+  /// - Returns: Nodes that could not be heard; they go back when they are.
+  private func revert(_ plan: DeployPlan, _ deployment: Deployment, outcome: Recorded.Outcome) async -> [String]
+  {
+    var deployment = deployment
+    let revision = deployment.revision.number
+    if deployment.phase != .preparing {
+      deployment.phase = .reverting
+      do { try await store.note(deployment) } catch { log.error("\(error)") }
+      let steps = plan.steps
+      for (place, step) in steps.enumerated().reversed() {
+        let nodes = step.nodes.filter { deployment.nodes.contains($0) }
+        // Back to where the step before had brought it; before the first, nothing has begun.
+        let hop = place > 0 ? steps[place - 1].hop : Int(UInt16.max)
+        _ = await registry.askAll(nodes, within: times.step) { _ in .advance(revision: revision, hop: hop) }
+      }
+      try? await Task.sleep(for: times.drain)
+    }
+    let failed = await registry.askAll(deployment.nodes, within: times.step) { _ in .abandon(revision: revision)
+    }
+    do { try await store.close(deployment, outcome: outcome) } catch { log.error("\(error)") }
+    await keepOnlyUsedExtensions()
+    return failed.keys.sorted()
+  }
+
+  // MARK: Confirm
+
+  private func awaitConfirmation(_ plan: DeployPlan, _ deployment: Deployment) {
+    let left = Int64(deployment.confirmUntilNs ?? 0) - Int64(realtimeNs())
+    confirmation?.cancel()
+    confirmation = Task {
+      do { try await Task.sleep(for: .nanoseconds(max(0, left))) } catch { return }
+      await self.lapse(plan, deployment)
+    }
+  }
+
+  private func lapse(_ plan: DeployPlan, _ deployment: Deployment) async {
+    guard !isDeploying, (try? await store.deployment())??.revision.number == deployment.revision.number else {
+      return
+    }
+    isDeploying = true
+    defer { isDeploying = false }
+    _ = await revert(plan, deployment, outcome: .unconfirmed)
+    events.add(.reverted, "revision \(deployment.revision.number) was not confirmed")
+  }
+
+  /// Keeps what waits to be confirmed.
+  ///
+  /// - Returns: Its number.
+  /// - Throws: ``DeployRefusal`` where nothing waits.
+  func confirm(who: String) async throws -> UInt64 {
+    guard let deployment = try await store.deployment(), deployment.phase == .unconfirmed, !isDeploying else {
+      throw DeployRefusal(.invalid, "nothing waits to be confirmed")
+    }
+    isDeploying = true
+    defer { isDeploying = false }
+    confirmation?.cancel()
+    events.add(.confirmed, "\(who) confirms revision \(deployment.revision.number)")
+    try await settle(try await plan(of: deployment), deployment)
+    return deployment.revision.number
+  }
+
+  // MARK: After a crash
+
+  /// Takes up what a former controller left.
+  func resume() async throws {
+    guard var deployment = try await store.deployment() else { return }
+    let plan = try await plan(of: deployment)
+    let number = deployment.revision.number
+    isDeploying = true
+    defer { isDeploying = false }
+    switch deployment.phase {
+    case .preparing:
+      // Nodes give it up when they say hello.
+      try await store.close(deployment, outcome: .refused)
+      events.add(.refused, "revision \(number) was given up: the controller ended while nodes prepared")
+    case .reverting:
+      await registry.wait(for: deployment.nodes, atMost: times.gathering)
+      _ = await revert(plan, deployment, outcome: .refused)
+      events.add(.refused, "revision \(number) was given up")
+    case .committing:
+      await registry.wait(for: deployment.nodes, atMost: times.gathering)
+      do { _ = try await commit(plan, &deployment) { _ in } } catch {
+        _ = await giveUp(plan, deployment, because: error)
+      }
+    case .unconfirmed:
+      awaitConfirmation(plan, deployment)
+    }
+  }
+
+  private func plan(of deployment: Deployment) async throws -> DeployPlan {
+    let former = deployment.former == 0 ? nil : try await store.revision(deployment.former)
+    return try DeployPlan(from: former, to: deployment.revision)
+  }
+
+  // MARK: Nodes that come
+
+  /// Brings a node that said hello to what is in force, unless a deploy under way sees to it.
+  func converge(_ hello: Hello) async {
+    do {
+      if let deployment = try await store.deployment() {
+        // A deploy that prepares has asked everybody who was there; whoever comes back later refuses by his absence.
+        if deployment.nodes.contains(hello.node), hello.prepared == deployment.revision.number { return }
+        if deployment.nodes.contains(hello.node), deployment.phase == .preparing { return }
+      }
+      let current = try await store.current()
+      guard hello.revision != current || hello.prepared != 0 else { return }
+      if hello.prepared != 0, hello.prepared != current {
+        _ = try await registry.ask(hello.node, .abandon(revision: hello.prepared), within: times.step)
+      }
+      guard hello.revision != current else { return }
+      if hello.prepared != current {
+        guard let part = try await part(of: hello.node, current) else { return }
+        _ = try await registry.ask(hello.node, .prepare(part, revertAfterSeconds: 0), within: times.prepare)
+      }
+      _ = try await registry.ask(hello.node, .settle(revision: current), within: times.step)
+      events.add(.converged, node: hello.node, "follows revision \(current)")
+    } catch {
+      await registry.noted(hello.node, problem: "does not follow: \(error)")
+    }
+  }
+
+  /// A node that the revision does not name has nothing to relay.
+  private func part(of node: String, _ number: UInt64) async throws -> NodePart? {
+    guard number != 0, let revision = try await store.revision(number) else { return nil }
+    if let part = try revision.parts()[node] { return part }
+    return NodePart(
+      topology: revision.topology, node: node, revision: number, engine: .auto, scheduling: .other, relays: [],
+      limits: [:])
+  }
+
+  private func keepOnlyUsedExtensions() async {
+    guard let kept = try? await store.revisions() else { return }
+    extensions.keepOnly(Set(kept.flatMap { $0.revision.extensions.values }))
+  }
+
+  // MARK: Words
+
+  static func names(_ nodes: [String]) -> String {
+    nodes.count > 6
+      ? "\(nodes.prefix(5).joined(separator: ", ")) and \(nodes.count - 5) more" : nodes.joined(separator: ", ")
+  }
+
+  private static func list(_ nodes: [String]) -> String {
+    nodes.count == 1 ? "node \(nodes[0]) is" : "nodes \(names(nodes)) are"
+  }
+
+  private static func explain(_ failed: [String: any Error]) -> String {
+    failed.sorted { $0.key < $1.key }.map { "\($0.value)" }.joined(separator: "\n")
+  }
+
+  static func time(_ ns: UInt64) -> String {
+    Date(timeIntervalSince1970: Double(ns) / 1e9).formatted(.iso8601)
+  }
+}

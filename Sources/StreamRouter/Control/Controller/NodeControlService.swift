@@ -1,0 +1,111 @@
+import ControlAPI
+import Foundation
+import GRPCCore
+import Identity
+
+/// What nodes ask of the controller.
+struct NodeControlService: APINodeControl.SimpleServiceProtocol {
+  let registry: NodeRegistry
+  let deployer: Deployer
+  let extensions: ExtensionStore
+  let caller: Caller
+
+  /// One session: questions go out, answers come in, until either side ends it.
+  func session(
+    request: RPCAsyncSequence<APINodeMessage, any Error>, response: RPCWriter<APIControllerMessage>,
+    context: ServerContext
+  ) async throws {
+    let node = try caller.node(context)
+    var messages = request.makeAsyncIterator()
+    guard let first = try await messages.next(), case .hello(let said) = first.message else {
+      throw RPCError(code: .failedPrecondition, message: "a session begins with a hello")
+    }
+    let hello = Hello(node: node, version: said.version, revision: said.revision, prepared: said.prepared)
+    let (questions, queue) = AsyncStream.makeStream(of: APIControllerMessage.self)
+    let number = await registry.open(hello) { id, question in queue.yield(APIControllerMessage(id, question)) }
+    var reason = "the node ended the session"
+    await withDiscardingTaskGroup { group in
+      group.addTask {
+        // Where writing fails, reading ends too.
+        for await question in questions { try? await response.write(question) }
+      }
+      // Beside the reading: what is asked here is answered there.
+      group.addTask { await deployer.converge(hello) }
+      do {
+        while let message = try await messages.next() { await take(message, node, number) }
+      } catch {
+        reason = "the connection was lost"
+      }
+      // What waits for an answer, converging among it, hears of the end first.
+      await registry.close(node, session: number, reason: reason)
+      queue.finish()
+      group.cancelAll()
+    }
+  }
+
+  private func take(_ message: APINodeMessage, _ node: String, _ session: UInt64) async {
+    switch message.message {
+    case .answer(let answer):
+      await registry.heard(node, session: session, question: answer.id, Self.result(answer, node))
+    case .status(let status):
+      await registry.noted(node, problem: status.problem.isEmpty ? nil : status.problem)
+    case .hello, nil: break
+    }
+  }
+
+  private static func result(_ answer: APINodeAnswer, _ node: String) -> Result<Answer, any Error> {
+    guard answer.refusal.isEmpty else {
+      return .failure(ControlError.refused(node: node, reason: answer.refusal))
+    }
+    guard !answer.snapshot.isEmpty else { return .success(Answer()) }
+    return Result { Answer(snapshot: try JSONDecoder().decode(NodeSnapshot.self, from: answer.snapshot)) }
+  }
+
+  func fetchExtension(request: APIExtensionRequest, context: ServerContext) async throws -> APIExtensionReply {
+    _ = try caller.node(context)
+    guard let bytes = extensions.bytes(request.content) else {
+      throw RPCError(code: .notFound, message: "there is no such extension here")
+    }
+    return APIExtensionReply.with { $0.object = Data(bytes) }
+  }
+}
+
+extension APIControllerMessage {
+  init(_ id: UInt64, _ question: Question) {
+    self.init()
+    self.id = id
+    switch question {
+    case .prepare(let part, let seconds):
+      prepare = .with {
+        $0.revision = part.revision
+        $0.part = (try? JSONEncoder().encode(part)) ?? Data()
+        $0.revertAfterSeconds = seconds
+      }
+    case .advance(let revision, let hop):
+      advance = .with {
+        $0.revision = revision
+        $0.hop = UInt32(hop)
+      }
+    case .settle(let revision): settle = .with { $0.revision = revision }
+    case .abandon(let revision): abandon = .with { $0.revision = revision }
+    case .snapshot: snapshot = .init()
+    }
+  }
+
+  /// What it asks.
+  ///
+  /// - Throws: where it is none that this version knows, or is damaged.
+  func asked() throws -> Question {
+    switch question {
+    case .prepare(let prepare):
+      .prepare(
+        try JSONDecoder().decode(NodePart.self, from: prepare.part),
+        revertAfterSeconds: prepare.revertAfterSeconds)
+    case .advance(let advance): .advance(revision: advance.revision, hop: Int(advance.hop))
+    case .settle(let settle): .settle(revision: settle.revision)
+    case .abandon(let abandon): .abandon(revision: abandon.revision)
+    case .snapshot: .snapshot
+    case nil: throw ControlError.unknownQuestion
+    }
+  }
+}

@@ -1,0 +1,212 @@
+import ControlAPI
+import Foundation
+import GRPCCore
+import Topology
+
+/// What operators ask of the controller.
+struct OperatorService: APIOperator.SimpleServiceProtocol {
+  let deployer: Deployer
+  let registry: NodeRegistry
+  let extensions: ExtensionStore
+  let events: EventLog
+  let caller: Caller
+
+  // MARK: Extensions
+
+  func missingExtensions(request: APIExtensionList, context: ServerContext) async throws -> APIExtensionList {
+    _ = try caller.mayOperate(context)
+    return APIExtensionList.with { $0.content = request.content.filter { extensions.object($0) == nil } }
+  }
+
+  func putExtension(request: APIExtensionReply, context: ServerContext) async throws -> APIExtensionList {
+    _ = try caller.mayOperate(context)
+    do {
+      let object = try extensions.put([UInt8](request.object))
+      return APIExtensionList.with { $0.content = [object.content] }
+    } catch { throw RPCError(code: .invalidArgument, message: "\(error)") }
+  }
+
+  // MARK: Deploy
+
+  func plan(request: APIDeployRequest, context: ServerContext) async throws -> APIPlanReply {
+    let order = try DeployOrder(request, who: try caller.mayOperate(context))
+    let plan: DeployPlan
+    do { plan = try await deployer.plan(order) } catch let refusal as DeployRefusal {
+      throw RPCError(code: .invalidArgument, message: refusal.description)
+    }
+    let entries = await registry.all()
+    return APIPlanReply.with { reply in
+      reply.revision = plan.former?.number ?? 0
+      reply.topology = plan.wanted.topology
+      reply.isEmpty = plan.isEmpty
+      reply.nodes = plan.nodes.map { node in
+        APINodePlan.with {
+          $0.node = node
+          $0.reachable = entries[node]?.isConnected ?? false
+          $0.changes = plan.changes(on: node).map { APIPlannedChange($0.change, interrupts: $0.interrupts) }
+        }
+      }
+    }
+  }
+
+  func deploy(
+    request: APIDeployRequest, response: RPCWriter<APIDeployEvent>, context: ServerContext
+  ) async throws {
+    let order = try DeployOrder(request, who: try caller.mayOperate(context))
+    let (words, queue) = AsyncStream.makeStream(of: String.self)
+    // A deploy goes on where the one who asked for it is gone: he may have cut himself off.
+    let work = Task { () async -> APIDeployEvent in
+      defer { queue.finish() }
+      do {
+        let done = try await deployer.deploy(order) { queue.yield($0) }
+        return APIDeployEvent(done)
+      } catch let refusal as DeployRefusal { return APIDeployEvent(refusal) } catch {
+        return APIDeployEvent(DeployRefusal(.failed, "\(error)"))
+      }
+    }
+    for await text in words {
+      try? await response.write(
+        .with {
+          $0.timeNs = realtimeNs()
+          $0.text = text
+        })
+    }
+    try await response.write(await work.value)
+  }
+
+  func confirm(request: APIConfirmRequest, context: ServerContext) async throws -> APIConfirmReply {
+    let who = try caller.mayOperate(context) ?? request.who
+    do {
+      let revision = try await deployer.confirm(who: who)
+      return APIConfirmReply.with { $0.revision = revision }
+    } catch let refusal as DeployRefusal {
+      throw RPCError(code: .failedPrecondition, message: refusal.description)
+    }
+  }
+
+  // MARK: What is
+
+  func status(request: APIStatusRequest, context: ServerContext) async throws -> APIStatusReply {
+    _ = try caller.mayOperate(context)
+    let number = try await deployer.store.current()
+    let revision = number == 0 ? nil : try await deployer.store.revision(number)
+    let deployment = try await deployer.store.deployment()
+    let entries = await registry.all()
+    let named = try revision?.parts().keys.map { $0 } ?? []
+    return APIStatusReply.with { reply in
+      reply.topology = revision?.topology ?? ""
+      reply.revision = number
+      reply.confirmUntilNs = deployment?.confirmUntilNs ?? 0
+      reply.lockedBy =
+        deployment.map { "\($0.revision.who), revision \($0.revision.number), \($0.phase.rawValue)" } ?? ""
+      reply.nodes = Set(named).union(entries.keys).sorted().map { node in
+        APINodeState.with {
+          $0.node = node
+          $0.connected = entries[node]?.isConnected ?? false
+          $0.revision = entries[node]?.revision ?? 0
+          $0.heardNs = entries[node]?.heardNs ?? 0
+          $0.version = entries[node]?.hello.version ?? ""
+          $0.problem = entries[node]?.problem ?? ""
+          $0.isNamed = named.contains(node)
+        }
+      }
+    }
+  }
+
+  func history(request: APIHistoryRequest, context: ServerContext) async throws -> APIHistoryReply {
+    _ = try caller.mayOperate(context)
+    let current = try await deployer.store.current()
+    let revisions = try await deployer.store.revisions()
+    return APIHistoryReply.with {
+      $0.revisions = revisions.map { recorded in
+        .with {
+          $0.number = recorded.revision.number
+          $0.timeNs = recorded.revision.timeNs
+          $0.who = recorded.revision.who
+          $0.file = recorded.revision.file
+          $0.topologyName = recorded.revision.isEmpty ? "" : recorded.revision.topology
+          $0.changes = UInt32(clamping: recorded.revision.changes)
+          $0.outcome =
+            recorded.revision.number == current
+            ? "in force"
+            : recorded.revision.isEmpty && recorded.outcome == .kept
+              ? "destroyed" : recorded.outcome.rawValue
+        }
+      }
+    }
+  }
+
+  func events(request: APIEventsRequest, response: RPCWriter<APIEvent>, context: ServerContext) async throws {
+    _ = try caller.mayOperate(context)
+    for await event in events.events(past: Int(clamping: request.past)) {
+      try await response.write(
+        .with {
+          $0.timeNs = event.timeNs
+          $0.kind = event.kind.rawValue
+          $0.node = event.node ?? ""
+          $0.text = event.text
+        })
+      if request.pastOnly, event == events.latest { return }
+    }
+  }
+}
+
+extension DeployOrder {
+  init(_ request: APIDeployRequest, who: String?) throws {
+    let wanted: Wanted =
+      request.destroy
+      ? .nothing
+      : request.revision != 0
+        ? .revision(request.revision) : .topology(yaml: request.topology, extensions: request.extensions)
+    self.init(
+      wanted: wanted, file: request.file, who: who ?? request.who, partial: request.partial,
+      confirmSeconds: request.confirmSeconds)
+  }
+}
+
+extension APIPlannedChange {
+  init(_ change: Change, interrupts: String?) {
+    self.init()
+    switch change {
+    case .add: kind = .add
+    case .replace: kind = .replace
+    case .remove: kind = .remove
+    }
+    stream = change.relay.stream
+    text = "\(change)"
+    self.interrupts = interrupts ?? ""
+  }
+}
+
+extension APIDeployEvent {
+  init(_ done: Deployer.Done) {
+    self.init()
+    timeNs = realtimeNs()
+    self.done = .with {
+      $0.revision = done.revision
+      $0.nodes = UInt32(clamping: done.nodes)
+      $0.changes = UInt32(clamping: done.changes)
+      $0.absent = done.absent
+      $0.confirmUntilNs = done.confirmUntilNs ?? 0
+      $0.verified = done.verified
+      $0.idle = done.idle
+    }
+  }
+
+  init(_ refusal: DeployRefusal) {
+    self.init()
+    timeNs = realtimeNs()
+    refused = .with {
+      $0.text = refusal.description
+      $0.unclear = refusal.unclear
+      $0.reason =
+        switch refusal.reason {
+        case .invalid: .invalid
+        case .busy: .busy
+        case .unreachable: .unreachable
+        case .nodeRefused: .nodeRefused
+        case .failed: .failed
+        }
+    }
+  }
+}

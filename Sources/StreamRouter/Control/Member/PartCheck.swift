@@ -1,0 +1,47 @@
+import CStreamRouter
+import Topology
+
+/// Whether a node can run a part: everything that can be found out without touching what runs.
+struct PartCheck: Sendable {
+  var part: NodePart
+  var former: NodePart?
+  var capacity: Int
+  /// By content hash.
+  var extensions: [String: ExtensionObject]
+
+  /// - Throws: ``ControlError/refused(node:reason:)``.
+  func run() throws {
+    guard part.relays.count <= capacity else {
+      throw refusal(
+        "\(part.relays.count) relays, and its tables hold \(capacity); start it with --relay-capacity")
+    }
+    if let stranger = part.relays.first(where: { $0.node != part.node }) {
+      throw refusal("relay of stream \(stranger.stream) belongs to node \(stranger.node)")
+    }
+    for relay in part.relays {
+      for own in [relay.ingress] + relay.sinks.map(\.source) where !Route.isLocal(own.address) {
+        throw refusal(
+          "stream \(relay.stream): \(own.address) is not an address of this machine; correct the node's addresses"
+        )
+      }
+      for sink in relay.sinks where (try? Route(to: sink.destination.address)) == nil {
+        throw refusal("stream \(relay.stream): there is no route to \(sink.destination.address)")
+      }
+    }
+    try checkExtensions()
+  }
+
+  /// New extensions go through this kernel's verifier where engine sandbox may run them.
+  private func checkExtensions() throws {
+    let known = former?.extensionContents ?? []
+    guard part.engine != .process, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else { return }
+    for content in part.extensionContents.subtracting(known).sorted() {
+      guard let object = extensions[content] else { throw ControlError.missingExtension(name: content) }
+      do { _ = try ExtensionCheck.run(object) } catch {
+        throw refusal("extension \(object.manifest.name): \(error)")
+      }
+    }
+  }
+
+  private func refusal(_ reason: String) -> ControlError { .refused(node: part.node, reason: reason) }
+}

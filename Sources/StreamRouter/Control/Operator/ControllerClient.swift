@@ -1,0 +1,197 @@
+import ControlAPI
+import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Identity
+import Logging
+import SystemPackage
+import Topology
+
+/// An operator's commands to a controller: over the unix socket of this machine, or with an operator's certificate.
+public struct ControllerClient: Sendable {
+  private let address: ControllerAddress
+  private let security: TLSSettings?
+
+  /// The controller of this machine.
+  public init(socket: FilePath = ControllerDaemon.operatorSocket) {
+    address = ControllerAddress(path: socket.string)
+    security = nil
+  }
+
+  /// What a file of a topology asks for, with the extensions that it names.
+  public struct File: Sendable {
+    var path: String
+    var yaml: String
+    var objects: [ExtensionObject]
+
+    /// - Throws: ``TopologyError``, ``ExtensionError``.
+    public init(path: String) throws {
+      let library = ExtensionLibrary(places: ExtensionLibrary.places(for: path))
+      let topology = try Topology.load(path: path, extensions: library.catalog)
+      self.path = path
+      objects = try topology.extensionNames.map { try library.object(named: $0) }
+      guard let data = FileManager.default.contents(atPath: path) else {
+        throw TopologyError.unreadable(file: path, reason: "it is gone")
+      }
+      yaml = String(decoding: data, as: UTF8.self)
+    }
+  }
+
+  /// What to deploy.
+  public enum Wanted: Sendable {
+    case file(File)
+    /// A former revision.
+    case revision(UInt64)
+    case nothing
+  }
+
+  /// How to deploy it.
+  public struct Options: Sendable {
+    /// Goes on without nodes that do not answer.
+    public var partial = false
+    /// Seconds in which it has to be confirmed; 0: it is kept at once.
+    public var confirmSeconds: UInt32 = 0
+
+    public init(partial: Bool = false, confirmSeconds: UInt32 = 0) {
+      self.partial = partial
+      self.confirmSeconds = confirmSeconds
+    }
+  }
+
+  // MARK: Calls
+
+  public func plan(_ wanted: Wanted) async throws -> PlanDocument {
+    try await call { service in
+      let request = try await Self.request(wanted, Options(), service)
+      return PlanDocument(try await service.plan(request))
+    }
+  }
+
+  /// - Parameter progress: Told what is being done.
+  /// - Throws: ``DeployFailure``; then everything is as it was.
+  public func deploy(
+    _ wanted: Wanted, _ options: Options, progress: @escaping @Sendable (String) -> Void
+  ) async throws -> DeployDocument {
+    try await call(patience: nil) { service in
+      let request = try await Self.request(wanted, options, service)
+      return try await service.deploy(request) { response in
+        for try await event in response.messages {
+          switch event.ending {
+          case .done(let done): return DeployDocument(done)
+          case .refused(let refused): throw DeployFailure(refused)
+          case nil: progress(event.text)
+          }
+        }
+        throw ControlError.unreachable(
+          controller: address.description,
+          reason: "it ended before the deploy did; 'streamrouter status' tells what became of it")
+      }
+    }
+  }
+
+  /// - Returns: The number of the revision that is kept.
+  public func confirm() async throws -> UInt64 {
+    try await call { try await $0.confirm(.with { $0.who = Self.who }).revision }
+  }
+
+  public func status() async throws -> StatusDocument {
+    try await call { StatusDocument(try await $0.status(.init())) }
+  }
+
+  public func history() async throws -> HistoryDocument {
+    try await call { HistoryDocument(try await $0.history(.init())) }
+  }
+
+  /// The latest so many events, then those that come, to the end of time or of the connection.
+  public func events(
+    past: UInt32, follow: Bool, _ each: @escaping @Sendable (EventDocument) -> Void
+  ) async throws {
+    try await call(patience: nil) { service in
+      try await service.events(
+        .with {
+          $0.past = past
+          $0.pastOnly = !follow
+        }
+      ) { response in
+        for try await event in response.messages { each(EventDocument(event)) }
+      }
+    }
+  }
+
+  // MARK: Connection
+
+  private func call<Result: Sendable>(
+    patience: Duration? = .seconds(30),
+    _ body: @Sendable (APIOperator.Client<HTTP2ClientTransport.Posix>) async throws -> Result
+  ) async throws -> Result {
+    if let path = address.path, !LabSocket.accepts(FilePath(path)) {
+      throw ControlError.unreachable(
+        controller: path,
+        reason: access(path, F_OK) != 0
+          ? "no controller runs on this machine; 'streamrouter controller run' starts one"
+          : access(path, W_OK) != 0
+            ? "no permission; run as root, or as a member of its group" : "nothing answers there")
+    }
+    do {
+      return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
+        try await body(APIOperator.Client(wrapping: client))
+      }
+    } catch let error as RPCError {
+      switch error.code {
+      case .unavailable, .deadlineExceeded:
+        throw ControlError.unreachable(controller: address.description, reason: error.message)
+      case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
+      default: throw ControlError.asked(error.message)
+      }
+    }
+  }
+
+  private static func request(
+    _ wanted: Wanted, _ options: Options, _ service: APIOperator.Client<HTTP2ClientTransport.Posix>
+  ) async throws -> APIDeployRequest {
+    var request = APIDeployRequest.with {
+      $0.who = who
+      $0.partial = options.partial
+      $0.confirmSeconds = options.confirmSeconds
+    }
+    switch wanted {
+    case .nothing: request.destroy = true
+    case .revision(let number): request.revision = number
+    case .file(let file):
+      request.topology = file.yaml
+      request.file = file.path
+      request.extensions = Dictionary(
+        file.objects.map { ($0.manifest.name, $0.content) }, uniquingKeysWith: { first, _ in first })
+      let missing = try await service.missingExtensions(.with { $0.content = file.objects.map(\.content) })
+      for object in file.objects where missing.content.contains(object.content) {
+        _ = try await service.putExtension(.with { $0.object = Data(object.image) })
+      }
+    }
+    return request
+  }
+
+  /// Who asks, as far as this machine knows: for history, and for others who wait.
+  private static var who: String {
+    let user = getenv("SUDO_USER").map { String(cString: $0) } ?? NSUserName()
+    return "\(user) on \(ProcessInfo.processInfo.hostName), process \(getpid())"
+  }
+}
+
+/// A deploy that was refused. Everything is as it was before, but on the nodes that are named as unclear.
+public struct DeployFailure: Error, Hashable, Sendable, CustomStringConvertible {
+  /// A node could not be reached.
+  public var isUnreachable: Bool
+  /// The topology, or what was asked, is not valid.
+  public var isInvalid: Bool
+  public var description: String
+
+  init(_ refused: APIDeployRefused) {
+    isUnreachable = refused.reason == .unreachable
+    isInvalid = refused.reason == .invalid
+    description =
+      refused.text
+      + (refused.unclear.isEmpty
+        ? ""
+        : "\nnot heard of while all went back: \(refused.unclear.joined(separator: ", ")); they go back when they return")
+  }
+}
