@@ -18,19 +18,19 @@ import Topology
 
   @Test(
     "lines arrive as one datagram", arguments: ["/tmp/sr-notice-\(getpid()).sock", "@sr-notice-\(getpid())"])
-  func lines(socket: String) throws {
+  func lines(socket: String) async throws {
     let listener = try NoticeListener(at: socket)
     let notice = ServiceNotice(socket: socket, log: Self.quiet)
     notice.send(.ready, .status("2 relays of t: 2 sandbox\nand more"))
-    #expect(listener.next() == "READY=1\nSTATUS=2 relays of t: 2 sandbox; and more")
+    #expect(try await listener.next() == "READY=1\nSTATUS=2 relays of t: 2 sandbox; and more")
     let before = monotonicNs() / 1000
     notice.send(.reloading)
-    let lines = try #require(listener.next()).split(separator: "\n")
+    let lines = try #require(await listener.next()).split(separator: "\n")
     #expect(lines.first == "RELOADING=1")
     let time = try #require(lines.last?.split(separator: "=").last.flatMap { UInt64($0) })
     #expect(time >= before && time <= monotonicNs() / 1000)
     notice.send(.stopping)
-    #expect(listener.next() == "STOPPING=1")
+    #expect(try await listener.next() == "STOPPING=1")
   }
 
   @Test("a manager that is not there is a line in the log and nothing else")
@@ -77,19 +77,23 @@ import Topology
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       let start = ContinuousClock.now
-      for _ in 0..<5 { #expect(listener.next() == "WATCHDOG=1") }
+      for _ in 0..<5 {
+        let sign = try await listener.next()
+        #expect(sign == "WATCHDOG=1")
+      }
       let took = ContinuousClock.now - start
       #expect(took >= .milliseconds(300), "five signs took \(took)")
       hangs.withLock { $0 = true }
       try await Task.sleep(for: .milliseconds(200))
-      while listener.next(patience: .zero) != nil {}
-      #expect(listener.next(patience: .milliseconds(600)) == nil, "it goes on though nobody answers")
+      while try await listener.next(patience: .zero) != nil {}
+      let late = try await listener.next(patience: .milliseconds(600))
+      #expect(late == nil, "it goes on though nobody answers")
       end.finish()
       await group.triggerGracefulShutdown()
       try await tasks.waitForAll()
     }
     var rest: [String] = []
-    while let line = listener.next(patience: .milliseconds(50)) { rest.append(line) }
+    while let line = try await listener.next(patience: .milliseconds(50)) { rest.append(line) }
     #expect(rest.contains("STOPPING=1"))
   }
 

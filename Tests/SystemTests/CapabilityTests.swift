@@ -35,7 +35,7 @@ struct CapabilityTests {
     try #require(live.topology.name == name)
     try await live.use {
       let daemon = try live.pid("edge")
-      let status = try #require(LabFiles.read("/proc/\(daemon)/status"))
+      let status = try #require(LabFiles.read(.init("/proc/\(daemon)/status")))
       #expect(
         status.contains("Uid:\t\(ServiceUser.id)\t\(ServiceUser.id)\t\(ServiceUser.id)\t\(ServiceUser.id)\n"))
       #expect(Capability.missing(Capability.allCases, in: status) == [.sysAdmin])

@@ -3,7 +3,7 @@
 #endif
 
 /// The service manager's end of NOTIFY_SOCKET: a path, or behind `@` a name of Linux's abstract namespace.
-public struct NoticeListener: ~Copyable {
+public final class NoticeListener: Sendable {
   private let descriptor: Int32
   private let path: String
 
@@ -30,11 +30,14 @@ public struct NoticeListener: ~Copyable {
   }
 
   /// The next datagram; nil where none comes in time.
-  public borrowing func next(patience: Duration = .seconds(10)) -> String? {
-    var event = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    guard poll(&event, 1, Int32(patience / .milliseconds(1))) == 1 else { return nil }
+  public func next(patience: Duration = .seconds(10)) async throws -> String? {
+    let end = ContinuousClock.now + patience
     var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = recv(descriptor, &buffer, buffer.count, 0)
-    return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
+    while true {
+      let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+      if count >= 0 { return String(decoding: buffer.prefix(count), as: UTF8.self) }
+      guard ContinuousClock.now < end else { return nil }
+      try await Task.sleep(for: .milliseconds(2))
+    }
   }
 }
