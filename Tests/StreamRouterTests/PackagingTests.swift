@@ -7,8 +7,7 @@ import Testing
 @Suite struct PackagingTests {
   private static let packaging = URL(filePath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().appending(path: "packaging")
-  private static let analyze = "/usr/bin/systemd-analyze"
-  private static let hasAnalyze = FileManager.default.isExecutableFile(atPath: analyze)
+  private static let hasAnalyze = FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-analyze")
 
   private func text(_ path: String) throws -> String {
     try String(contentsOf: Self.packaging.appending(path: path), encoding: .utf8)
@@ -95,7 +94,7 @@ import Testing
   @Test("systemd takes the unit without a word", .enabled(if: hasAnalyze, "needs systemd-analyze"))
   func verify() async throws {
     try await withUnit { unit in
-      let outcome = try await LabShell.attempt(Self.analyze, ["verify", "--man=no", unit])
+      let outcome = try await LabShell.attempt("systemd-analyze", ["verify", "--man=no", unit])
       #expect(outcome.succeeded && outcome.errors.isEmpty, "\(outcome.errors)")
     }
   }
@@ -105,7 +104,7 @@ import Testing
   func exposure() async throws {
     try await withUnit { unit in
       let outcome = try await LabShell.attempt(
-        Self.analyze, ["security", "--offline=true", "--threshold=21", "--no-pager", unit])
+        "systemd-analyze", ["security", "--offline=true", "--threshold=21", "--no-pager", unit])
       #expect(outcome.succeeded, "\(outcome.output.split(separator: "\n").last ?? "")")
     }
   }
