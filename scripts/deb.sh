@@ -24,6 +24,8 @@ umask 022
 SR_ZSH_DIR=/usr/share/zsh/vendor-completions scripts/install.sh "$tree" /usr /etc
 strip --strip-unneeded --remove-section=.comment --remove-section=.note "$tree/usr/bin/streamrouter"
 gzip -9n "$tree/usr/share/man/man1/streamrouter.1"
+# What is only read needs no interpreter.
+sed -i '1{/^#!/d}' "$tree/usr/share/bash-completion/completions/streamrouter"
 
 readonly doc=$tree/usr/share/doc/streamrouter
 install -m 644 README.md docs/METRICS.md docs/ACCOUNT.md "$doc/"
@@ -62,7 +64,7 @@ dpkg-deb --root-owner-group --build "$tree" "$work/$name.deb" >/dev/null
 
 if command -v lintian >/dev/null; then
     # Who builds as root is told so by lintian otherwise.
-    lintian --allow-root --no-tag-display-limit --fail-on error --suppress-tags-from-file packaging/debian/lintian-not \
+    lintian --allow-root --tag-display-limit 0 --fail-on error --suppress-tags-from-file packaging/debian/lintian-not \
         "$work/$name.deb"
 fi
 echo "$work/$name.deb"
