@@ -4,7 +4,7 @@
 #
 #   scripts/install.sh [--remove] DESTDIR PREFIX SYSCONFDIR
 #
-# The release build must be there for an installation: `make install` says how where it is not. SR_ZSH_DIR names
+# The release build must be there for an installation. SR_PROGRAM names another program in its place, and SR_ZSH_DIR
 # another folder for zsh's completion, which Debian's own packages have elsewhere than local ones.
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,11 +20,12 @@ if (($# != 3)) || [[ $2 != /* || $3 != /* ]]; then
 fi
 readonly root=${1%/} prefix=${2%/} etc=${3%/}
 readonly share=$prefix/share
+readonly program=${SR_PROGRAM:-$source_dir/.build/release/streamrouter}
 
 # What goes where: source, target, mode.
 files=()
 add() { files+=("$1|$2|$3"); }
-add "$source_dir/.build/release/streamrouter" "$prefix/bin/streamrouter" 755
+add "$program" "$prefix/bin/streamrouter" 755
 add packaging/man/streamrouter.1 "$share/man/man1/streamrouter.1" 644
 add packaging/completions/streamrouter "$share/bash-completion/completions/streamrouter" 644
 add packaging/completions/_streamrouter "${SR_ZSH_DIR:-$share/zsh/site-functions}/_streamrouter" 644
@@ -68,7 +69,7 @@ if ((remove)); then
     exit 0
 fi
 
-if [[ ! -x $source_dir/.build/release/streamrouter ]]; then
+if [[ ! -x $program ]]; then
     echo "install: there is no release build; 'make release' makes it (as the user who builds, not as root)" >&2
     exit 1
 fi

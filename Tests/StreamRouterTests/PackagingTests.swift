@@ -108,4 +108,43 @@ import Testing
       #expect(outcome.succeeded, "\(outcome.output.split(separator: "\n").last ?? "")")
     }
   }
+
+  @Test("an installation keeps what is configured, names its own program, and goes without a trace")
+  func installation() async throws {
+    let root = FileManager.default.temporaryDirectory.appending(path: "t-install-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: root) }
+    let script = Self.packaging.deletingLastPathComponent().appending(path: "scripts/install.sh").path
+    func install(_ options: String...) async throws {
+      try await LabShell.run(
+        "env", ["SR_PROGRAM=/bin/true", script] + options + [root.path, "/usr/local", "/etc"])
+    }
+    func files() throws -> [String] {
+      try FileManager.default.subpathsOfDirectory(atPath: root.path).filter { path in
+        var isFolder: ObjCBool = false
+        return FileManager.default.fileExists(atPath: root.path + "/" + path, isDirectory: &isFolder)
+          && !isFolder.boolValue
+      }
+    }
+    try await install()
+    let installed = try files()
+    for path in [
+      "usr/local/bin/streamrouter", "usr/local/share/man/man1/streamrouter.1",
+      "usr/local/share/bash-completion/completions/streamrouter", "usr/local/lib/sysusers.d/streamrouter.conf",
+      "usr/local/share/doc/streamrouter/examples/topologies/three-hop.yaml",
+      "usr/local/share/streamrouter/grafana/streamrouter.json", "etc/streamrouter/node.env",
+    ] {
+      #expect(installed.contains(path), "\(path)")
+    }
+    let unit = try String(
+      contentsOf: root.appending(path: "usr/local/lib/systemd/system/streamrouter-node.service"),
+      encoding: .utf8)
+    #expect(unit.contains("\nExecStart=/usr/local/bin/streamrouter node run "))
+
+    let settings = root.appending(path: "etc/streamrouter/node.env")
+    try Data("STREAMROUTER_NODE=edge\n".utf8).write(to: settings)
+    try await install()
+    #expect(try String(contentsOf: settings, encoding: .utf8) == "STREAMROUTER_NODE=edge\n")
+    try await install("--remove")
+    #expect(try files() == ["etc/streamrouter/node.env"])
+  }
 }
