@@ -75,26 +75,42 @@ struct CapabilityTests {
     }
   }
 
-  @Test("each capability that is missing is named, and it alone", arguments: Capability.sandbox)
-  func missing(_ capability: Capability) async throws {
-    let place = FileManager.default.temporaryDirectory.appending(
-      path: "t-caps-\(capability.rawValue)-\(getpid())")
+  /// A node on the loopback device that insists on engine sandbox, and how it ends.
+  private func outcome(_ name: String, as command: [String]) async throws -> LabShell.Outcome {
+    let place = FileManager.default.temporaryDirectory.appending(path: name)
     let program = try ServiceUser.program(in: place)
     defer { try? FileManager.default.removeItem(at: place) }
     let file = place.appending(path: "t.yaml")
-    try Data(
-      """
+    let text = """
       version: 1
-      name: t-caps-missing-\(getpid())
+      name: \(name)
       nodes: {a: {address: 127.81.0.1, engine: sandbox}}
       streams: {one: {protocol: udp, from: "a:5004", to: "127.81.0.2:6000", sources: 127.0.0.0/8}}
 
-      """.utf8
-    ).write(to: file)
-    let bounds = ServiceUser.bounds(Capability.node.filter { $0 != capability })
-    let outcome = try await LabShell.attempt(
-      bounds[0], bounds.dropFirst() + [program, "node", "run", file.path, "--name", "a"])
+      """
+    try Data(text.utf8).write(to: file)
+    // A network of its own, whose lo it may change.
+    return try await LabShell.attempt(
+      "unshare", ["--net"] + command + [program, "node", "run", file.path, "--name", "a"])
+  }
+
+  @Test("each capability that is missing is named, and it alone", arguments: Capability.sandbox)
+  func missing(_ capability: Capability) async throws {
+    let outcome = try await outcome(
+      "t-caps-\(capability)-\(getpid())", as: ServiceUser.bounds(Capability.node.filter { $0 != capability }))
     #expect(outcome.status == "exited(77)")
     #expect(outcome.errors.contains("this process lacks \(capability.rawValue);"), "\(outcome.errors)")
+  }
+
+  @Test("pins that belong to another user are named, with what to do")
+  func foreignPins() async throws {
+    let name = "t-caps-pins-\(getpid())"
+    let pins = NodePaths.pinDirectory(topology: name)
+    try LabFiles.makeFolder(pins)
+    defer { rmdir(pins.string) }
+    let outcome = try await outcome(name, as: ServiceUser.bounds(Capability.node))
+    #expect(outcome.status == "exited(77)")
+    #expect(
+      outcome.errors.contains("\(pins)/a does not belong to this user; have root give"), "\(outcome.errors)")
   }
 }

@@ -19,7 +19,7 @@ public struct ExtensionCheck: Sendable, Codable {
   ///
   /// - Throws: ``ExtensionError/refused(name:reason:log:)`` with the verifier's log.
   public static func run(_ object: ExtensionObject) throws -> ExtensionCheck {
-    try SandboxDatapath.demandPermission()
+    try SandboxPermission.demand()
     let alone = try SandboxDatapath(pins: nil, capacity: 1).programInfo()
     let with = try SandboxDatapath(
       pins: nil, capacity: 1, extensions: [ExtensionPlacement(object: object, slot: 0, instances: 1)]

@@ -27,7 +27,7 @@ enum ProgramPins {
   static func keep(_ program: Int32, id: UInt32, below pins: String) throws -> Bool {
     let file = file(id, below: pins)
     guard !FileManager.default.fileExists(atPath: file) else { return false }
-    try SandboxDatapath.makePinFolder(pins + "/programs")
+    try SandboxPermission.makeFolder(pins + "/programs")
     guard bpf_obj_pin(program, file) == 0 else {
       throw SandboxDatapath.failure("pinning the program to", file, errno)
     }

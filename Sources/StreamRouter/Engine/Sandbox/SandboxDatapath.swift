@@ -333,7 +333,7 @@ final class SandboxDatapath {
 
   /// Names the pins; libbpf takes over a pinned map where there is one. Returns whether there was.
   private static func pin(_ object: OpaquePointer, to directory: String) throws -> Bool {
-    try makePinFolder(directory)
+    try SandboxPermission.makeFolder(directory)
     var adopted = false
     var map = bpf_object__next_map(object, nil)
     while let next = map {
@@ -344,7 +344,7 @@ final class SandboxDatapath {
         adopted = adopted || FileManager.default.fileExists(atPath: path)
         // A pinned map keeps the size that it was made with.
         let pinned = bpf_obj_get(path)
-        if pinned < 0, errno == EACCES || errno == EPERM { throw otherUser(directory) }
+        if pinned < 0, errno == EACCES || errno == EPERM { throw SandboxPermission.otherUser(directory) }
         if pinned >= 0 {
           var info = bpf_map_info()
           var length = UInt32(MemoryLayout<bpf_map_info>.size)
@@ -361,30 +361,10 @@ final class SandboxDatapath {
     return adopted
   }
 
-  /// Makes a folder on the BPF file system.
-  static func makePinFolder(_ path: String) throws(EngineError) {
-    do {
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    } catch CocoaError.fileWriteNoPermission {
-      throw otherUser(path)
-    } catch {
-      throw .failed(
-        engine: .sandbox, operation: "making", subject: path, errno: 0, detail: error.localizedDescription)
-    }
-  }
-
-  private static func otherUser(_ path: String) -> EngineError {
-    .unsupported(
-      engine: .sandbox, reason: "\(path) does not belong to this user",
-      remedy:
-        "have root give \(NodePaths.pinRoot) to it, as tmpfiles.d/streamrouter.conf does, and end what runs "
-        + "there for another user with 'streamrouter node remove'")
-  }
-
   /// Sizes and names the tables of an extension.
   private static func prepare(_ placement: ExtensionPlacement, in object: OpaquePointer, pins: String?) throws {
     let folder = pins.map { "\($0)/extensions/\(placement.pinName)" }
-    if let folder { try makePinFolder(folder) }
+    if let folder { try SandboxPermission.makeFolder(folder) }
     for table in ExtensionTables.names {
       let map = bpf_object__find_map_by_name(object, ExtensionTables.mapName(table, slot: placement.slot))
       let subject = "table \(table) of extension \(placement.object.manifest.name)"
@@ -398,25 +378,6 @@ final class SandboxDatapath {
     }
   }
 
-  /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` naming what this process lacks to load programs.
-  static func demandPermission() throws(EngineError) {
-    let missing = Capability.missing(Capability.sandbox)
-    guard missing.isEmpty, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
-      throw notPermitted(missing)
-    }
-  }
-
-  private static func notPermitted(_ missing: [Capability]) -> EngineError {
-    .unsupported(
-      engine: .sandbox,
-      reason: missing.isEmpty
-        ? "the kernel does not let this process load BPF programs, though it has \(Capability.sandbox.sentence)"
-        : "this process lacks \(missing.sentence)",
-      remedy: missing.isEmpty
-        ? "run it outside of a container, or in one that may use BPF"
-        : "run as root, or with \(Capability.sandbox.sentence) as the service does")
-  }
-
   private static func otherVersion(_ pins: String) -> EngineError {
     .unsupported(
       engine: .sandbox, reason: "the maps pinned at \(pins) were made by another version of streamrouter",
@@ -427,7 +388,7 @@ final class SandboxDatapath {
     _ code: Int32, pins: String?, _ placements: [ExtensionPlacement]
   ) -> any Error {
     let log = takeLog()
-    if code == EPERM { return notPermitted(Capability.missing(Capability.sandbox)) }
+    if code == EPERM { return SandboxPermission.denied(Capability.missing(Capability.sandbox)) }
     if !placements.isEmpty, let report = VerifierReport(log: log, placements) { return report.error }
     if code == EINVAL, let pins, log.contains("parameter mismatch") { return otherVersion(pins) }
     return EngineError.failed(

@@ -52,7 +52,7 @@ public actor SandboxEngine: Engine {
     self.library = library
     extensions = SandboxExtensions(store: store.map { FilePath($0) })
     _ = SandboxDatapath.keepLog
-    try SandboxDatapath.demandPermission()
+    try SandboxPermission.demand()
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
