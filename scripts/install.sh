@@ -70,7 +70,9 @@ if ((remove)); then
 fi
 
 if [[ ! -x $program ]]; then
-    echo "install: there is no release build; 'make release' makes it (as the user who builds, not as root)" >&2
+    # The service sees no home, where a compiler and its libraries may be: they are linked in.
+    echo "install: there is no release build; as the user who builds, not as root:" >&2
+    echo "  swift build -c release --static-swift-stdlib --product streamrouter" >&2
     exit 1
 fi
 for entry in "${files[@]}"; do

@@ -97,7 +97,8 @@ struct CapabilityTests {
   @Test("each capability that is missing is named, and it alone", arguments: Capability.sandbox)
   func missing(_ capability: Capability) async throws {
     let outcome = try await outcome(
-      "t-caps-\(capability)-\(getpid())", as: ServiceUser.bounds(Capability.node.filter { $0 != capability }))
+      "t-caps-\("\(capability)".lowercased())-\(getpid())",
+      as: ServiceUser.bounds(Capability.node.filter { $0 != capability }))
     #expect(outcome.status == "exited(77)")
     #expect(outcome.errors.contains("this process lacks \(capability.rawValue);"), "\(outcome.errors)")
   }
