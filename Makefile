@@ -1,6 +1,10 @@
 # The ways into this repository; each is a script or one command.
 .DEFAULT_GOAL := help
-.PHONY: help build release extensions demo test bench docs vm lint clean
+.PHONY: help build release extensions demo test bench docs vm lint install uninstall deb clean
+
+# Where `make install` puts things, below DESTDIR; the unit files name PREFIX.
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 
 help: ## this list
 	@awk -F ': .*## ' '/^[a-z]+: .*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +38,16 @@ vm: ## loads the BPF objects into the verifier of Debian's kernel, in a guest
 
 lint: ## style of Swift, C and shell
 	scripts/lint.sh
+
+install: ## the program, man page, completions, systemd units below PREFIX=/usr/local (DESTDIR=...)
+	scripts/install.sh "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)"
+
+uninstall: ## takes away what install put there, but for what is configured
+	scripts/install.sh --remove "$(DESTDIR)" "$(PREFIX)" "$(SYSCONFDIR)"
+
+deb: ## .build/deb/streamrouter_VERSION_ARCH.deb, for machines without Swift
+	scripts/setup.sh deb
+	scripts/deb.sh
 
 clean: ## remove what a build made
 	swift package clean

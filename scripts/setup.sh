@@ -3,6 +3,7 @@
 # Says nothing where nothing is missing.
 #
 #   scripts/setup.sh [build|demo|test|vm]  what for; each includes those before it. Default: build.
+#   scripts/setup.sh deb                   for a Debian package, and nothing of the others but build
 set -euo pipefail
 
 readonly swift_major=6 swift_minor=3
@@ -15,6 +16,7 @@ readonly test_packages=(
     tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
     tmux clang-format procps ethtool curl prometheus libxml2-utils
 )
+readonly deb_packages=(dpkg-dev binutils gzip lintian)
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -98,8 +100,9 @@ build) ;;
 demo) packages+=("${demo_packages[@]}") ;;
 test) packages+=("${demo_packages[@]}" "${test_packages[@]}") ;;
 vm) packages+=("${demo_packages[@]}" "${test_packages[@]}" "${vm_packages[@]}") ;;
+deb) packages+=("${deb_packages[@]}") ;;
 *)
-    say "'$1' is none of build, demo, test, vm"
+    say "'$1' is none of build, demo, test, vm, deb"
     exit 64
     ;;
 esac

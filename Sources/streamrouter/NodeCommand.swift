@@ -75,16 +75,25 @@ struct NodeCommand: AsyncParsableCommand {
           configuration: .init(file: file, node: name, relayCapacity: relayCapacity, metrics: metrics), log: log
         ).run()
       } catch let error as TopologyError {
-        Report.error(error.description)
+        tell(error, log)
         throw ExitCode(64)
       } catch let error as NodeError {
-        Report.error(error.description)
+        tell(error, log)
         if case .unknownNode = error { throw ExitCode(64) }
         throw ExitCode(1)
       } catch let error as EngineError {
-        Report.error(error.description)
+        tell(error, log)
         if case .unsupported = error { throw ExitCode(77) }
         throw ExitCode(1)
+      }
+    }
+
+    /// Whoever reads the log by machine has the end in it too.
+    private func tell(_ error: any CustomStringConvertible, _ log: Logger) {
+      if logFormat == .json || NodeLog.stderrIsJournal {
+        log.critical("\(error.description)")
+      } else {
+        Report.error(error.description)
       }
     }
   }
@@ -107,6 +116,12 @@ struct NodeCommand: AsyncParsableCommand {
         }
         let paths = NodePaths(topology: topology.name, node: name)
         SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+        guard SandboxEngine.isRemoved(pins: paths.pins.string) else {
+          Report.error("\(paths.pins) cannot be removed: run as root, or as the user who runs the node")
+          throw ExitCode(77)
+        }
+      } catch let code as ExitCode {
+        throw code
       } catch {
         Report.error("\(error)")
         throw ExitCode(64)

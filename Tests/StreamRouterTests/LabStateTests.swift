@@ -50,9 +50,11 @@ import Testing
   }
 
   @Test func missingCapabilitiesAreNamed() {
-    #expect(LabPrivileges.missing(in: "Name:\tx\nCapEff:\t000001ffffffffff\n").isEmpty)
-    #expect(LabPrivileges.missing(in: "CapEff:\t0000000000001000\n") == ["CAP_SYS_ADMIN"])
-    #expect(LabPrivileges.missing(in: "") == ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"])
+    #expect(Capability.missing(Capability.lab, in: "Name:\tx\nCapEff:\t000001ffffffffff\n").isEmpty)
+    #expect(Capability.missing(Capability.lab, in: "CapEff:\t0000000000001000\n") == [.sysAdmin])
+    #expect(Capability.missing(Capability.lab, in: "") == [.netAdmin, .sysAdmin])
+    #expect(Capability.missing(Capability.node, in: "CapEff:\t0000008000001000\n") == [.perfmon, .sysNice])
+    #expect(Capability.sandbox.sentence == "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
     #expect(
       "\(LabError.needsPrivileges(operation: "x", missing: ["CAP_SYS_ADMIN"]))".contains("loopback.yaml"))
   }

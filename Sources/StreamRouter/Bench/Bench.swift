@@ -50,11 +50,11 @@ public struct Bench: Sendable {
 
   private func measure() async throws -> BenchResults {
     // Root in a container may well lack them.
-    let missing = LabPrivileges.missing(in: LabFiles.read("/proc/self/status") ?? "")
+    let missing = Capability.missing(Capability.lab)
     guard geteuid() == 0, missing.isEmpty else {
       throw BenchError.needs(
         "benchmarks build network namespaces: run as root with all capabilities"
-          + (missing.isEmpty ? "" : "; missing: \(missing.joined(separator: ", "))"))
+          + (missing.isEmpty ? "" : "; missing: \(missing.sentence)"))
     }
     guard sysconf(Int32(_SC_NPROCESSORS_ONLN)) >= 2 else {
       throw BenchError.needs("benchmarks steer sender and relay to processors of their own: two are needed")

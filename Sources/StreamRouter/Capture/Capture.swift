@@ -49,7 +49,7 @@ public struct Capture: Sendable {
       if let namespace = point.namespace, sr_namespace_enter("/run/netns/" + namespace) != 0 {
         throw CaptureError.cannotOpen(
           device: "(any)", node: point.relay.node, reason: "namespace \(namespace) cannot be entered",
-          isPermission: geteuid() != 0)
+          isPermission: !Capability.missing([.sysAdmin]).isEmpty)
       }
       let taps = try point.taps.map { try LiveTap($0, node: point.relay.node) }
       ready()

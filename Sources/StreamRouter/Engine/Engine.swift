@@ -28,6 +28,11 @@ public protocol Engine: Actor {
   func stop()
 }
 
+extension Engine {
+  /// Comes back once the engine has time for it.
+  func answer() {}
+}
+
 /// Why an engine cannot do what was asked. The description says what failed, on what, and what the user can do.
 public enum EngineError: Error, Hashable, Sendable, CustomStringConvertible {
   /// This machine, kernel or user cannot run the engine: another case than a failure.

@@ -24,7 +24,7 @@ struct TrafficHook {
     guard let chain else { return try attachFilter(program) }
     let id = Self.information(of: program)?.id ?? 0
     if chain != id {
-      let former = chain.map { bpf_prog_get_fd_by_id($0) } ?? -1
+      let former = chain.map { ProgramPins.open($0) } ?? -1
       defer { if former >= 0 { close(former) } }
       let result = sr_tcx_attach(UInt32(interface), tcxSide, program, former)
       guard result == 0 else {
@@ -40,7 +40,7 @@ struct TrafficHook {
   func detach() throws(TrafficHookError) {
     try detachFilter()
     guard let id = chain ?? nil else { return }
-    let program = bpf_prog_get_fd_by_id(id)
+    let program = ProgramPins.open(id)
     defer { if program >= 0 { close(program) } }
     let result = program < 0 ? -errno : sr_tcx_detach(UInt32(interface), tcxSide, program)
     guard [0, -ENOENT].contains(result) else { throw Self.detachError(result) }
@@ -59,7 +59,7 @@ struct TrafficHook {
     guard count >= 0 else { return nil }
     return .some(
       ids.prefix(Int(count)).first { id in
-        let program = bpf_prog_get_fd_by_id(id)
+        let program = ProgramPins.open(id)
         guard program >= 0 else { return false }
         defer { close(program) }
         return Self.information(of: program)?.name == self.program

@@ -19,9 +19,7 @@ public struct ExtensionCheck: Sendable, Codable {
   ///
   /// - Throws: ``ExtensionError/refused(name:reason:log:)`` with the verifier's log.
   public static func run(_ object: ExtensionObject) throws -> ExtensionCheck {
-    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
-      throw SandboxDatapath.notPermitted
-    }
+    try SandboxPermission.demand()
     let alone = try SandboxDatapath(pins: nil, capacity: 1).programInfo()
     let with = try SandboxDatapath(
       pins: nil, capacity: 1, extensions: [ExtensionPlacement(object: object, slot: 0, instances: 1)]

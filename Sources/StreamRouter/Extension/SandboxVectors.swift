@@ -6,8 +6,13 @@ import Topology
 enum SandboxVectors {
   /// Why this cannot be done here; nil where it can.
   static func obstacle() -> String? {
-    guard geteuid() == 0, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
-      return "this user may not load BPF programs; run as root"
+    let missing = Capability.missing(Capability.sandbox + [.sysAdmin])
+    guard missing.isEmpty else {
+      return
+        "this process may not load BPF programs in a network of its own: it lacks \(missing.sentence); run as root"
+    }
+    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
+      return "the kernel does not let this process load BPF programs"
     }
     return nil
   }

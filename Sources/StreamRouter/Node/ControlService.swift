@@ -14,6 +14,8 @@ struct ControlService: Service {
   let path: String
   let snapshot: @Sendable () async throws -> NodeSnapshot
   let log: Logger
+  /// Called once clients are answered.
+  var answering: @Sendable () async -> Void = {}
   private static let patience = TimeAmount.seconds(10)
   /// The longest request, and its end.
   private static let requestBytes = 16
@@ -35,6 +37,7 @@ struct ControlService: Service {
       throw NodeError.controlSocket(path: path, reason: "\(error)")
     }
     log.info("answering on \(path)")
+    await answering()
     defer { unlink(path) }
     do {
       try await cancelWhenGracefulShutdown {
@@ -117,6 +120,6 @@ struct ControlService: Service {
     let directory = (path as NSString).deletingLastPathComponent
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true,
-      attributes: [.posixPermissions: geteuid() == 0 ? 0o755 : 0o700])
+      attributes: [.posixPermissions: NodePaths.runtimeMode])
   }
 }

@@ -36,6 +36,7 @@ public struct NodeDaemon: Sendable {
 
   /// Runs until SIGTERM or SIGINT. The order of the services is the order of start; they end in reverse.
   public func run() async throws {
+    let notice = ServiceNotice.takeFromEnvironment(log: log)
     configuration.metrics?.keepFromChildren()
     let (topology, relays, options) = try Self.read(configuration)
     let paths = NodePaths(topology: topology.name, node: configuration.node)
@@ -49,21 +50,27 @@ public struct NodeDaemon: Sendable {
     log.info("node \(configuration.node) of \(topology.name) runs \(relays.count) relays")
 
     let health = NodeHealth()
+    let status = NodeStatus(topology: topology.name, reconciler: reconciler, health: health)
     var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
       .init(service: RefreshService(reconciler: reconciler, health: health, log: log)),
       .init(
         service: ReloadService(
           configuration: configuration, topology: topology.name, reconciler: reconciler, health: health,
-          log: log)),
+          notice: notice, status: status, log: log)),
     ]
     if let endpoint = configuration.metrics {
       services.append(
         .init(
           service: MetricsService(endpoint: endpoint, telemetry: telemetry, health: health, log: log)))
     }
-    // Last: whoever is answered finds everything running.
+    // Whoever is answered finds everything running.
     services.append(
-      .init(service: ControlService(path: paths.controlSocket.string, snapshot: telemetry.snapshot, log: log)))
+      .init(
+        service: ControlService(
+          path: paths.controlSocket.string, snapshot: telemetry.snapshot, log: log,
+          answering: { notice.send(.ready, await status.line()) })))
+    // Last: the first to hear that the node stops.
+    services.append(.init(service: NoticeService(notice: notice, alive: reconciler.answer)))
     let group = ServiceGroup(
       configuration: .init(
         services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
@@ -152,11 +159,14 @@ private struct ReloadService: Service {
   let topology: String
   let reconciler: Reconciler
   let health: NodeHealth
+  let notice: ServiceNotice
+  let status: NodeStatus
   let log: Logger
 
   func run() async throws {
     let signals = await UnixSignalsSequence(trapping: .sighup)
     for await _ in signals.cancelOnGracefulShutdown() {
+      notice.send(.reloading)
       do {
         let (read, relays, options) = try NodeDaemon.read(configuration)
         guard read.name == topology else {
@@ -169,6 +179,7 @@ private struct ReloadService: Service {
         health.refused("\(error)")
         log.error("reading \(configuration.file) again changed nothing: \(error)")
       }
+      notice.send(.ready, await status.line())
     }
   }
 }

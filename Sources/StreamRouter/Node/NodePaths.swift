@@ -28,9 +28,16 @@ public struct NodePaths: Hashable, Sendable {
     runtimeRoot.appending(topology)
   }
 
+  /// All that engine sandbox pins on this machine. Root's, or of the user that the node's service runs as.
+  static let pinRoot = FilePath("/sys/fs/bpf/streamrouter")
+
   /// The pinned maps of engine sandbox for one topology.
-  public static func pinDirectory(topology: String) -> FilePath {
-    FilePath("/sys/fs/bpf/streamrouter").appending(topology)
+  public static func pinDirectory(topology: String) -> FilePath { pinRoot.appending(topology) }
+
+  /// Who may look for sockets: everybody where root runs the node, the service's group where its folder was given by
+  /// STREAMROUTER_RUNTIME_DIR, nobody else in a user's own.
+  static var runtimeMode: Int {
+    geteuid() == 0 ? 0o755 : getenv("STREAMROUTER_RUNTIME_DIR") != nil ? 0o750 : 0o700
   }
 
   /// The unix socket that answers with the node's snapshot.

@@ -106,6 +106,15 @@ public actor Reconciler {
 
   public func datapath() async throws -> [String: UInt64] { try await sandbox?.datapath() ?? [:] }
 
+  /// How many relays each engine runs.
+  func engines() -> [EngineChoice: Int] { running.values.reduce(into: [:]) { $0[$1.engine, default: 0] += 1 } }
+
+  /// Comes back once this actor and its engines had time for it: a sign of life.
+  func answer() async {
+    await sandbox?.answer()
+    await process?.answer()
+  }
+
   /// Keeps up to date what engines cannot know for themselves.
   public func refresh() async throws {
     await process?.refresh()

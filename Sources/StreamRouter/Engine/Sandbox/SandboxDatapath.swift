@@ -333,7 +333,7 @@ final class SandboxDatapath {
 
   /// Names the pins; libbpf takes over a pinned map where there is one. Returns whether there was.
   private static func pin(_ object: OpaquePointer, to directory: String) throws -> Bool {
-    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+    try SandboxPermission.makeFolder(directory)
     var adopted = false
     var map = bpf_object__next_map(object, nil)
     while let next = map {
@@ -344,6 +344,7 @@ final class SandboxDatapath {
         adopted = adopted || FileManager.default.fileExists(atPath: path)
         // A pinned map keeps the size that it was made with.
         let pinned = bpf_obj_get(path)
+        if pinned < 0, errno == EACCES || errno == EPERM { throw SandboxPermission.otherUser(directory) }
         if pinned >= 0 {
           var info = bpf_map_info()
           var length = UInt32(MemoryLayout<bpf_map_info>.size)
@@ -363,7 +364,7 @@ final class SandboxDatapath {
   /// Sizes and names the tables of an extension.
   private static func prepare(_ placement: ExtensionPlacement, in object: OpaquePointer, pins: String?) throws {
     let folder = pins.map { "\($0)/extensions/\(placement.pinName)" }
-    if let folder { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
+    if let folder { try SandboxPermission.makeFolder(folder) }
     for table in ExtensionTables.names {
       let map = bpf_object__find_map_by_name(object, ExtensionTables.mapName(table, slot: placement.slot))
       let subject = "table \(table) of extension \(placement.object.manifest.name)"
@@ -377,10 +378,6 @@ final class SandboxDatapath {
     }
   }
 
-  static let notPermitted = EngineError.unsupported(
-    engine: .sandbox, reason: "the kernel does not let this user load BPF programs",
-    remedy: "run as root or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
-
   private static func otherVersion(_ pins: String) -> EngineError {
     .unsupported(
       engine: .sandbox, reason: "the maps pinned at \(pins) were made by another version of streamrouter",
@@ -391,7 +388,7 @@ final class SandboxDatapath {
     _ code: Int32, pins: String?, _ placements: [ExtensionPlacement]
   ) -> any Error {
     let log = takeLog()
-    if code == EPERM { return notPermitted }
+    if code == EPERM { return SandboxPermission.denied(Capability.missing(Capability.sandbox)) }
     if !placements.isEmpty, let report = VerifierReport(log: log, placements) { return report.error }
     if code == EINVAL, let pins, log.contains("parameter mismatch") { return otherVersion(pins) }
     return EngineError.failed(

@@ -52,9 +52,7 @@ public actor SandboxEngine: Engine {
     self.library = library
     extensions = SandboxExtensions(store: store.map { FilePath($0) })
     _ = SandboxDatapath.keepLog
-    guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
-      throw SandboxDatapath.notPermitted
-    }
+    try SandboxPermission.demand()
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
@@ -82,7 +80,7 @@ public actor SandboxEngine: Engine {
     freeIndices = (0..<UInt32(tables.capacity)).reversed().filter { !used.contains($0) }
     devices.adopt()
     // The new program takes over before anything else changes.
-    try devices.attach(program: tables.programDescriptor, to: devices.attached)
+    try Self.attach(tables, to: devices.attached, of: &devices, pins: pins)
     timestamps = Self.keepReceiveTimestamps()
   }
 
@@ -111,7 +109,7 @@ public actor SandboxEngine: Engine {
     let names = unclaimed.keys.sorted()
     for former in unclaimed.values { try drop(former) }
     unclaimed = [:]
-    try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+    try attach(to: wantedDevices())
     return names
   }
 
@@ -186,6 +184,11 @@ public actor SandboxEngine: Engine {
     if let store { try? FileManager.default.removeItem(atPath: store) }
   }
 
+  /// Whether nothing of a node is pinned, as far as this user may see.
+  public static func isRemoved(pins: String) -> Bool {
+    access(pins, F_OK) != 0 && errno == ENOENT
+  }
+
   // MARK: Entries
 
   private func install(_ relay: Relay, over former: Running?) throws {
@@ -226,8 +229,7 @@ public actor SandboxEngine: Engine {
       keepNeighbours(relay)
       for entry in entries { try tables.set(entry.value, at: entry.key) }
       // The hooks last: from here on packets come in.
-      try devices.attach(
-        program: tables.programDescriptor, to: wantedDevices(except: relay.stream).union(wanted))
+      try attach(to: wantedDevices(except: relay.stream).union(wanted))
     } catch {
       for (key, value) in before {
         if let value { try? tables.set(value, at: key) } else { try? tables.removeRelay(at: key) }
@@ -253,7 +255,7 @@ public actor SandboxEngine: Engine {
     tables.dropReports(at: former.index)
     freeIndices.append(former.index)
     release(Set(former.uses))
-    try devices.attach(program: tables.programDescriptor, to: wantedDevices())
+    try attach(to: wantedDevices())
   }
 
   /// Packets do not depend on it, so neither does the relay.
@@ -312,7 +314,7 @@ public actor SandboxEngine: Engine {
     let next: SandboxDatapath
     do {
       next = try SandboxDatapath(pins: pins, capacity: tables.capacity, extensions: placements)
-      try devices.attach(program: next.programDescriptor, to: devices.attached)
+      try Self.attach(next, to: devices.attached, of: &devices, pins: pins)
     } catch {
       for placement in placements
       where extensions.object(in: placement.slot)?.content != placement.object.content {
@@ -335,6 +337,21 @@ public actor SandboxEngine: Engine {
   private func wantedDevices(except stream: String? = nil) -> Set<SandboxDevices.Device> {
     let needed = running.filter { $0.key != stream }.values.reduce(into: Set()) { $0.formUnion($1.devices) }
     return unclaimed.isEmpty && stream == nil ? needed : needed.union(devices.attached)
+  }
+
+  private func attach(to wanted: Set<SandboxDevices.Device>) throws {
+    try Self.attach(tables, to: wanted, of: &devices, pins: pins)
+  }
+
+  /// Has a datapath stand on exactly these devices. One that stands on any is pinned, at whatever moment the daemon dies.
+  private static func attach(
+    _ datapath: SandboxDatapath, to wanted: Set<SandboxDevices.Device>, of devices: inout SandboxDevices,
+    pins: String
+  ) throws {
+    let id = datapath.programInfo().id
+    let isNew = try ProgramPins.keep(datapath.programDescriptor, id: id, below: pins)
+    try devices.attach(program: datapath.programDescriptor, to: wanted)
+    if isNew { ProgramPins.drop(allBut: id, below: pins) }
   }
 
   private func keepNeighbours(_ relay: Relay) {
@@ -362,7 +379,7 @@ public actor SandboxEngine: Engine {
     guard mount("bpf", path, "bpf", 0, nil) == 0 else {
       throw EngineError.unsupported(
         engine: .sandbox, reason: "\(path) is no BPF file system and mounting it failed (errno \(errno))",
-        remedy: "run as root, or have root run 'mount -t bpf bpf \(path)'")
+        remedy: "have root run 'mount -t bpf bpf \(path)'")
     }
   }
 
@@ -378,7 +395,9 @@ public actor SandboxEngine: Engine {
       } catch {
         throw EngineError.unsupported(
           engine: .sandbox, reason: "\(path) cannot be set to 1, which the kernel's route lookup needs",
-          remedy: "run as root with /proc/sys writable")
+          remedy:
+            "have root run 'sysctl -w net.\(family).conf.lo.forwarding=1', as sysctl.d/90-streamrouter.conf does"
+        )
       }
     }
   }
@@ -402,7 +421,7 @@ public actor SandboxEngine: Engine {
     var length = UInt32(MemoryLayout<bpf_map_info>.size)
     guard bpf_obj_get_info_by_fd(map, &mapInfo, &length) == 0 else { return false }
 
-    let program = bpf_prog_get_fd_by_id(id)
+    let program = ProgramPins.open(id)
     guard program >= 0 else { return false }
     defer { close(program) }
     var ids = [UInt32](repeating: 0, count: 64)
