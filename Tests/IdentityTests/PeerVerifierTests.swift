@@ -166,7 +166,7 @@ import X509
     #expect(try await refusal([unknown]) == .notSignedByUs)
   }
 
-  /// A certificate with one bit changed, or cut, or random: refused, and nothing traps. One bit there is that may change:
+  /// A certificate with one bit changed, or cut, or random: refused, and nothing traps. One byte there is that may change:
   /// how many bits of the signature's last byte count, which no check of a signature looks at. What was signed is whole.
   @Test func damagedCertificatesAreRefused() async throws {
     var random = SeededRandom()
