@@ -121,6 +121,11 @@ import X509
     let encoded = try intermediate.certificate.encoded()
     #expect(try await refusal([intermediate.certificate(), encoded]) == .notSignedByUs)
     #expect(try await refusal([intermediate.certificate(), encoded, authority.encoded]) == .notSignedByUs)
+    // One in the authority's own name, which the limit on the length of a chain does not count (RFC 5280 section 4.2.1.9).
+    let namesake = try Forge(subject: authority.certificate.subject, signedBy: authority)
+    let behind = try namesake.certificate.encoded()
+    #expect(try await refusal([namesake.certificate(), behind]) == .notSignedByUs)
+    #expect(try await refusal([namesake.certificate(), behind, authority.encoded]) == .notSignedByUs)
     // The authorities themselves name nobody.
     #expect(try await refusal([encoded]) == .noIdentity)
     #expect(try await refusal([authority.encoded]) == .noIdentity)
