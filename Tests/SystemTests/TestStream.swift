@@ -101,7 +101,10 @@ extension LiveLab {
   /// Destinations by node, as the engines say.
   func runningSinks() async throws -> [String: Set<String>] {
     var found: [String: Set<String>] = [:]
-    for relay in try await account("video") { found[relay.node] = Set(relay.sinks.map(\.destination)) }
+    for (hop, relay) in try await account("video").enumerated() {
+      // The account is in the order of the hops, as the nodes are.
+      found[topology.nodes[hop].name] = Set(relay.sinks.map { "\($0.destination)" })
+    }
     return found
   }
 
