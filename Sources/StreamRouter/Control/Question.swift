@@ -10,6 +10,8 @@ enum Question: Hashable, Sendable {
   /// Back to the revision that was settled last.
   case abandon(revision: UInt64)
   case snapshot
+  /// Fetch a new certificate, and with it whom to trust, now.
+  case renew
 
   /// For messages.
   var name: String {
@@ -19,6 +21,7 @@ enum Question: Hashable, Sendable {
     case .settle(let revision): "settle revision \(revision)"
     case .abandon(let revision): "give up revision \(revision)"
     case .snapshot: "give its snapshot"
+    case .renew: "renew its certificate"
     }
   }
 }
