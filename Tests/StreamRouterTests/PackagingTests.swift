@@ -14,7 +14,8 @@ import Testing
   }
 
   /// The unit's settings in their order, each with the lines above it that are comments.
-  private func settings(_ unit: String = "node") throws -> [(key: String, value: String, comment: [Substring])] {
+  private func settings(_ unit: String = "node") throws -> [(key: String, value: String, comment: [Substring])]
+  {
     var comment: [Substring] = []
     var found: [(String, String, [Substring])] = []
     for line in try text("systemd/streamrouter-\(unit).service").split(
@@ -70,10 +71,10 @@ import Testing
     }
     #expect(try rights("member") == rights("node"))
     let state = StatePaths("/var/lib/streamrouter")
-    let settings = try settings("member")
-    #expect(settings.first { $0.key == "ConditionPathExists" }?.value == state.controllerNote.string)
-    #expect(settings.first { $0.key == "Conflicts" }?.value == "streamrouter-node.service")
-    let condition = try self.settings("controller").first { $0.key == "ConditionPathExists" }?.value
+    let member = try settings("member")
+    #expect(member.first { $0.key == "ConditionPathExists" }?.value == state.controllerNote.string)
+    #expect(member.first { $0.key == "Conflicts" }?.value == "streamrouter-node.service")
+    let condition = try settings("controller").first { $0.key == "ConditionPathExists" }?.value
     #expect(condition == state.authority.appending("authority.json").string)
   }
 

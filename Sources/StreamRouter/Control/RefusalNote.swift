@@ -17,7 +17,10 @@ final class RefusalNote: Sendable {
 
   static func text(of error: any Error) -> String {
     guard let error = error as? RPCError else { return "\(error)" }
-    guard error.code == .unavailable, let cause = error.cause else { return error.message }
-    return "\(error.message) (\(cause))"
+    // How gRPC begins where a connection fails again; what comes behind says why.
+    let message = error.message.replacing(
+      "Channel is in a transient failure state and 'wait for ready' isn't enabled. ", with: "")
+    guard error.code == .unavailable, let cause = error.cause else { return message }
+    return "\(message) (\(cause))"
   }
 }

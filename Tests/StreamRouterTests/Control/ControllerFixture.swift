@@ -101,7 +101,7 @@ struct ControllerFixture: Sendable {
   /// Runs a node's session with its renewal beside the body.
   func member<Result: Sendable>(
     _ name: String, paths: StatePaths, times: RenewalService.Times = .init(),
-    now: @escaping @Sendable () -> Date = { Date() }, awaits: Bool = true,
+    now: @escaping @Sendable () -> Date = { Date() }, awaits: Bool = true, renews: Bool = true,
     _ body: @Sendable (CurrentIdentity) async throws -> Result
   ) async throws -> Result {
     let current = CurrentIdentity(
@@ -119,7 +119,7 @@ struct ControllerFixture: Sendable {
     return try await beside({
       await withTaskGroup(of: Void.self) { group in
         group.addTask { try? await session.run() }
-        group.addTask { try? await service.run() }
+        if renews { group.addTask { try? await service.run() } }
       }
       await member.stop()
     }) {

@@ -14,6 +14,7 @@ import Testing
 /// Who means harm to the controller, with and without a certificate.
 @Suite(.serialized) struct HostileControlTests {
   private static let topology = """
+    version: 1
     name: t-hostile
     nodes:
       control: {address: 127.0.0.1, engine: process}

@@ -18,6 +18,12 @@ import Testing
       try await here.member("edge", paths: edge) { current in
         try here.enrollment.rotate(.begin, force: false)
         try await eventually("edge trusts both") { current.identity.trust.certificates.count == 2 }
+        // Some seconds later another connection takes the place of this one, with the new certificate.
+        try await eventually("the next connection uses it") {
+          here.log.contains("the next connection to the controller uses the renewed certificate")
+        }
+        try await here.connected("edge")
+        #expect(!here.log.contains("a connection is ended"))
         try await eventually("only who is away is behind") {
           try here.enrollment.rotation().behind == [.node("away")]
         }
