@@ -27,20 +27,32 @@ struct AuthorityWatch: Service {
 
   func run() async throws {
     try? await cancelWhenGracefulShutdown {
-      var seen: Seen?
-      var asked: ContinuousClock.Instant?
-      var told = ""
-      while !Task.isCancelled {
-        do {
-          seen = try await look(seen)
-          if asked.map({ $0.duration(to: .now) >= askAgain }) ?? true, try await haveRenewed() { asked = .now }
-          told = ""
-        } catch let error where !Task.isCancelled {
-          if told != "\(error)" { log.error("following the authority: \(error)") }
-          told = "\(error)"
+      await withDiscardingTaskGroup { group in
+        group.addTask {
+          var seen: Seen?
+          await each { seen = try await look(seen) }
         }
-        try await Task.sleep(for: interval)
+        // Beside it: a node that does not answer must not keep those who were revoked.
+        group.addTask {
+          var asked = Asked()
+          await each { try await haveRenewed(&asked) }
+        }
       }
+    }
+  }
+
+  /// Does it at each interval; the same trouble again and again is one line of the log.
+  private func each(_ body: () async throws -> Void) async {
+    var told = ""
+    while !Task.isCancelled {
+      do {
+        try await body()
+        told = ""
+      } catch let error where !Task.isCancelled {
+        if told != "\(error)" { log.error("following the authority: \(error)") }
+        told = "\(error)"
+      } catch { return }
+      try? await Task.sleep(for: interval)
     }
   }
 
@@ -59,19 +71,33 @@ struct AuthorityWatch: Service {
     return seen
   }
 
-  /// - Returns: Whether anyone was asked.
-  private func haveRenewed() async throws -> Bool {
+  /// Who was asked to renew, and when.
+  private struct Asked {
+    var times: [Role: ContinuousClock.Instant] = [:]
+    var told: [String: String] = [:]
+  }
+
+  private func haveRenewed(_ asked: inout Asked) async throws {
     let own = renewal.current.identity
     let authority = try authority.load()
-    guard authority.phase != .settled || own.trust != authority.trust else { return false }
-    let behind = Set(try self.authority.behind(at: now()))
-    if own.trust != authority.trust || behind.contains(own.role) { try await renewal.renew() }
+    guard authority.phase != .settled || own.trust != authority.trust else {
+      asked = Asked()
+      return
+    }
+    let behind = try self.authority.behind(at: now())
+    let due = behind.filter { role in asked.times[role].map { $0.duration(to: .now) >= askAgain } ?? true }
+    if own.trust != authority.trust || due.contains(own.role) {
+      asked.times[own.role] = .now
+      try await renewal.renew()
+    }
     var nodes: [String] = []
-    for case .node(let name) in behind where await registry.isConnected(name) { nodes.append(name) }
-    guard !nodes.isEmpty else { return false }
-    for (node, error) in await registry.askAll(nodes.sorted(), { _ in .renew }) {
+    for case .node(let name) in due where await registry.isConnected(name) {
+      asked.times[.node(name)] = .now
+      nodes.append(name)
+    }
+    for (node, error) in await registry.askAll(nodes, { _ in .renew }) where asked.told[node] != "\(error)" {
+      asked.told[node] = "\(error)"
       log.warning("node \(node) did not renew its certificate: \(error)")
     }
-    return true
   }
 }
