@@ -26,7 +26,7 @@ struct AuthorityWatch: Service {
   }
 
   func run() async throws {
-    try? await cancelWhenGracefulShutdown {
+    await cancelWhenGracefulShutdown {
       await withDiscardingTaskGroup { group in
         group.addTask {
           var seen: Seen?
