@@ -64,7 +64,10 @@ enum MetricsSample {
   }
 
   static func page(_ snapshot: NodeSnapshot = snapshot(), _ health: NodeHealth.State = .init()) -> String {
-    MetricsPage(snapshot: snapshot, health: health, version: "9.8.7").text()
+    MetricsPage(
+      snapshot: snapshot, health: health, version: "9.8.7",
+      certificateEnd: Date(timeIntervalSince1970: 1_800_000_000.5)
+    ).text()
   }
 
   /// The value of a sample by its name and labels, as they stand in the text; nil where there is none.

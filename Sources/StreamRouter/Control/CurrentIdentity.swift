@@ -24,12 +24,12 @@ final class CurrentIdentity: Sendable {
     held.withLock { $0 = identity }
   }
 
-  /// Where this one is to be renewed, and another process of this machine has done so, or has joined anew, that one counts.
-  func takeFromDisk(at now: Date) {
-    if case .notDue = identity.renewal(at: now) { return }
+  /// Where another process of this machine has renewed since, or joined anew, that one counts: a controller and the node
+  /// of its machine have one identity.
+  func takeFromDisk() {
     guard let other = try? Identity.load(from: path.string) else { return }
     held.withLock { held in
-      if other.role == held.role, other.certificate.notAfter > held.certificate.notAfter { held = other }
+      if other.role == held.role, other.certificate.notBefore >= held.certificate.notBefore { held = other }
     }
   }
 

@@ -8,8 +8,6 @@ final class RefusalNote: Sendable {
 
   func note(_ reason: PeerRefusal) { noted.withLock { $0 = reason } }
 
-  var isNoted: Bool { noted.withLock { $0 != nil } }
-
   /// The cause in words: what the check of the other side found, else what the transport says.
   func text(of error: any Error) -> String {
     noted.withLock { $0 }.map { "\($0)" } ?? Self.text(of: error)
@@ -20,6 +18,11 @@ final class RefusalNote: Sendable {
     // How gRPC begins where a connection fails again; what comes behind says why.
     let message = error.message.replacing(
       "Channel is in a transient failure state and 'wait for ready' isn't enabled. ", with: "")
+    // What a side sees that the other one does not let in: TLS 1.3 is done for it before its certificate is looked at.
+    if message.contains("before completing the HTTP/2 connection preface") {
+      return
+        "it ends the connection at the handshake, and its log says why; where a certificate was revoked or has expired, join again with a new token"
+    }
     guard error.code == .unavailable, let cause = error.cause else { return message }
     return "\(message) (\(cause))"
   }

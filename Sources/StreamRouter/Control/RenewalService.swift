@@ -21,7 +21,7 @@ struct RenewalService: Service {
       var told = ""
       while !Task.isCancelled {
         do {
-          renewal.current.takeFromDisk(at: renewal.now())
+          renewal.current.takeFromDisk()
           try await step()
           told = ""
         } catch let error where !Task.isCancelled {

@@ -19,7 +19,7 @@ import Testing
         try here.enrollment.rotate(.begin, force: false)
         try await eventually("edge trusts both") { current.identity.trust.certificates.count == 2 }
         // Some seconds later another connection takes the place of this one, with the new certificate.
-        try await eventually("the next connection uses it") {
+        try await eventually("the next connection uses it", within: .seconds(25)) {
           here.log.contains("the next connection to the controller uses the renewed certificate")
         }
         try await here.connected("edge")
@@ -71,6 +71,29 @@ import Testing
       try await here.member("away", paths: away, awaits: false) { _ in
         try await eventually("it is refused") { here.log.contains("is not signed by our authority") }
         #expect(try await !here.isConnected("away"))
+      }
+    }
+  }
+
+  @Test("the node of the controller's machine, which has the controller's identity, is not shut out")
+  func sharedIdentity() async throws {
+    let here = try ControllerFixture()
+    defer { here.remove() }
+    try await here.run {
+      try await here.member(ControllerFixture.name, paths: here.state) { _ in
+        for step in Enrollment.RotationStep.allCases {
+          try await eventually("nobody is behind") {
+            let state = try here.enrollment.rotation()
+            return state.behind.isEmpty && state.since.timeIntervalSinceNow < -2
+          }
+          try here.enrollment.rotate(step, force: false)
+        }
+        let signing = try here.authority.load().certificate
+        try await eventually("the first authority is dropped") {
+          try Identity.load(from: here.state.identity.string).trust.certificates == [signing]
+        }
+        try await Task.sleep(for: .seconds(2))
+        try await here.connected(ControllerFixture.name)
       }
     }
   }

@@ -84,6 +84,8 @@ struct AuthorityWatch: Service {
       asked = Asked()
       return
     }
+    // Files have whole seconds: who renews in the one in which the phase began would not seem to have.
+    guard now() >= authority.since.addingTimeInterval(1) else { return }
     let behind = try self.authority.behind(at: now())
     let due = behind.filter { role in asked.times[role].map { $0.duration(to: .now) >= askAgain } ?? true }
     if own.trust != authority.trust || due.contains(own.role) {

@@ -45,6 +45,7 @@ struct ControllerSession: Service {
 
   /// One connection, to its end.
   private func once(_ refusal: RefusalNote) async throws {
+    renewal.current.takeFromDisk()
     let certificate = renewal.current.identity.certificate
     let security = try renewal.current.client(expecting: controller, refusal)
     try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in

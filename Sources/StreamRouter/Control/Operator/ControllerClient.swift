@@ -157,9 +157,7 @@ public struct ControllerClient: Sendable {
       case .unavailable, .deadlineExceeded:
         throw ControlError.unreachable(
           controller: address.description,
-          reason: refusal.text(of: error)
-            + (identity == nil || refusal.isNoted
-              ? "" : "; where it answers others, its log says why it does not let you in"))
+          reason: refusal.text(of: error))
       case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
       default: throw ControlError.asked(error.message)
       }
