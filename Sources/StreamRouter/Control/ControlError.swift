@@ -41,7 +41,7 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknownQuestion:
       "the controller asks what this version does not know; install the controller's version here"
     case .notReady(let names):
-      "\(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? " and \(names.count - 8) more" : "") did not fetch the next authority yet: nodes that are connected do within seconds, operators with their next command; revoke who is gone, or --force it and let them join again"
+      "\(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? " and \(names.count - 8) more" : "") did not fetch the next authority yet: nodes that are connected do within seconds, operators with the next command that they give after a day; revoke who is gone, or --force it and let them join again"
     case .unknownRevision(let number, let kept):
       "there is no revision \(number)"
         + (kept.map { "; kept are \($0.lowerBound) to \($0.upperBound) ('streamrouter history')" } ?? "")
