@@ -190,7 +190,8 @@ actor Deployer {
     }
     let seen = try await verify(plan, taking, before, progress)
     var done = Done(
-      topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count, changes: plan.plan.changes.count,
+      topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count,
+      changes: plan.plan.changes.count,
       absent: deployment.absent.filter { plan.busyNodes.contains($0) }, verified: seen.verified, idle: seen.idle
     )
     if deployment.confirmSeconds > 0 {
@@ -329,6 +330,8 @@ actor Deployer {
       // Nodes give it up when they say hello.
       try await store.close(deployment, outcome: .refused)
       events.add(.refused, "revision \(number) was given up: the controller ended while nodes prepared")
+      // Those that said hello before it was closed; the others give it up as they come.
+      for entry in await registry.all().values where entry.hello.prepared != 0 { await converge(entry.hello) }
     case .reverting:
       await registry.wait(for: deployment.nodes, atMost: times.gathering)
       _ = await revert(plan, deployment, outcome: .refused)
