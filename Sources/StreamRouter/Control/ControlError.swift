@@ -17,6 +17,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
   case asked(String)
   case forbidden(String)
   case unknownQuestion
+  /// The next step of an exchange of the authority would shut these out.
+  case notReady([String])
   case unknownRevision(UInt64, kept: ClosedRange<UInt64>?)
 
   public var description: String {
@@ -38,6 +40,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .asked(let reason), .forbidden(let reason): reason
     case .unknownQuestion:
       "the controller asks what this version does not know; install the controller's version here"
+    case .notReady(let names):
+      "\(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? " and \(names.count - 8) more" : "") did not fetch the next authority yet: nodes that are connected do within seconds, operators with their next command; revoke who is gone, or --force it and let them join again"
     case .unknownRevision(let number, let kept):
       "there is no revision \(number)"
         + (kept.map { "; kept are \($0.lowerBound) to \($0.upperBound) ('streamrouter history')" } ?? "")
