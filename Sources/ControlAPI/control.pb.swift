@@ -549,6 +549,8 @@ public nonisolated struct APIDeployDone: Sendable {
   /// Streams of which no packet came in at the first hop.
   public var idle: [String] = []
 
+  public var topology: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1745,7 +1747,7 @@ nonisolated extension APIDeployEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension APIDeployDone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DeployDone"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}revision\0\u{1}nodes\0\u{1}changes\0\u{1}absent\0\u{3}confirm_until_ns\0\u{1}verified\0\u{1}idle\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}revision\0\u{1}nodes\0\u{1}changes\0\u{1}absent\0\u{3}confirm_until_ns\0\u{1}verified\0\u{1}idle\0\u{1}topology\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1760,6 +1762,7 @@ nonisolated extension APIDeployDone: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.confirmUntilNs) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.verified) }()
       case 7: try { try decoder.decodeRepeatedStringField(value: &self.idle) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.topology) }()
       default: break
       }
     }
@@ -1787,6 +1790,9 @@ nonisolated extension APIDeployDone: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.idle.isEmpty {
       try visitor.visitRepeatedStringField(value: self.idle, fieldNumber: 7)
     }
+    if !self.topology.isEmpty {
+      try visitor.visitSingularStringField(value: self.topology, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1798,6 +1804,7 @@ nonisolated extension APIDeployDone: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.confirmUntilNs != rhs.confirmUntilNs {return false}
     if lhs.verified != rhs.verified {return false}
     if lhs.idle != rhs.idle {return false}
+    if lhs.topology != rhs.topology {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

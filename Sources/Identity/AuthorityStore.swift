@@ -104,7 +104,13 @@ public struct AuthorityStore: Sendable {
     _ request: CertificateRequest, holding held: [UInt8], at now: Date,
     lifetime: Duration = IdentityLimits.defaultLifetime
   ) async throws -> RoleCertificate {
-    let old = try await verifier().certificate(of: [held], at: now)
+    let old: RoleCertificate
+    do {
+      old = try await verifier().certificate(of: [held], at: now)
+    } catch {
+      audit.refused(.certificateRenewed, "(no good certificate)", at: now, "\(error)")
+      throw error
+    }
     return try audit.note(.certificateRenewed, old.role.description, at: now) {
       try directory.change { change in
         // Again, with the lock: a revocation that came between would be escaped by the new certificate.

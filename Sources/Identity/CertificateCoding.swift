@@ -61,23 +61,40 @@ extension CertificateDigest: Codable {
 }
 
 extension UInt8 {
-  var isHexadecimalDigit: Bool { Character(UnicodeScalar(self)).isHexDigit }
+  /// What a hexadecimal digit stands for; nil for another character.
+  var hexadecimalDigit: UInt8? {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): self - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
 }
 
 extension Collection<UInt8> {
   var hexadecimal: String {
     let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    var text: [UInt8] = []
+    text.reserveCapacity(2 * count)
+    for byte in self {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 }
 
 extension [UInt8] {
   init?(hexadecimal text: String) {
-    let digits = Array(text.utf8)
-    guard digits.count.isMultiple(of: 2), digits.allSatisfy(\.isHexadecimalDigit) else { return nil }
-    self = stride(from: 0, to: digits.count, by: 2).map { index in
-      // Both are digits, so this is a number.
-      UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16)!
+    self = []
+    var high: UInt8?
+    for character in text.utf8 {
+      guard let digit = character.hexadecimalDigit else { return nil }
+      if let first = high { append(first << 4 | digit) }
+      high = high == nil ? digit : nil
     }
+    // An odd digit is left over.
+    if high != nil { return nil }
   }
 }

@@ -67,7 +67,8 @@ public struct Serial: Hashable, Sendable, CustomStringConvertible {
   /// Reads hexadecimal digits, with or without colons between them; nil for anything else.
   public init?(_ text: String) {
     let digits = text.lowercased().replacing(":", with: "")
-    guard (1...40).contains(digits.utf8.count), digits.utf8.allSatisfy(\.isHexadecimalDigit) else { return nil }
+    guard (1...40).contains(digits.utf8.count), digits.utf8.allSatisfy({ $0.hexadecimalDigit != nil })
+    else { return nil }
     let padded = digits.utf8.count.isMultiple(of: 2) ? digits : "0" + digits
     var bytes = padded[...]
     // As DER has it: no zeros in front.

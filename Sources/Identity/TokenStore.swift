@@ -53,12 +53,11 @@ public struct TokenStore: Sendable {
       guard IdentityLimits.tokenLifetime.contains(lifetime) else { throw IdentityError.tokenLifetime(lifetime) }
       return try directory.change { change in
         let token = JoinToken(authority: try AuthorityState.read(directory).signing)
-        var entries = try read().filter { $0.expires + IdentityLimits.spentTokenMemory > now }
-        guard entries.count(where: { $0.isPending(at: now) }) < IdentityLimits.tokens else {
-          throw IdentityError.tooManyTokens
-        }
-        // Used and expired ones are kept for the audit only: the oldest make room.
-        entries = entries.suffix(2 * IdentityLimits.tokens)
+        let kept = try read().filter { $0.expires + IdentityLimits.spentTokenMemory > now }
+        let pending = kept.filter { $0.isPending(at: now) }
+        guard pending.count < IdentityLimits.tokens else { throw IdentityError.tooManyTokens }
+        // Used and expired ones are kept for the audit only: of many, the latest.
+        var entries = kept.filter { !$0.isPending(at: now) }.suffix(IdentityLimits.tokens) + pending
         entries.append(
           Entry(
             secretDigest: CertificateDigest(of: token.secret), role: role, created: now.wholeSeconds,

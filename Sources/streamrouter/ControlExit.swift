@@ -30,6 +30,9 @@ enum ControlExit {
       case .asked: throw usage
       default: throw ExitCode.failure
       }
+    } catch let error as LabError {
+      Report.error("\(error)")
+      throw ExitCode.failure
     } catch let error as IdentityError {
       Report.error("\(error)")
       throw ExitCode.failure
@@ -58,10 +61,31 @@ struct ControlOptions: ParsableArguments {
   @Flag(help: "Print one JSON document.") var json = false
   @Option(
     help: ArgumentHelp(
-      "The controller's unix socket, where it is not this machine's own.", valueName: "path"))
+      "The lab whose controller is meant.",
+      discussion:
+        "By default this machine's own controller, else that of the topology's lab, or of the only lab that runs.",
+      valueName: "name"))
+  var lab: String?
+  @Option(
+    help: ArgumentHelp("The controller's unix socket, where it is none of these.", valueName: "path"))
   var socket: String?
 
-  var client: ControllerClient {
-    socket.map { ControllerClient(socket: .init($0)) } ?? ControllerClient()
+  func validate() throws {
+    if lab != nil, socket != nil { throw ValidationError("--lab and --socket name two controllers; say one") }
+  }
+
+  /// - Parameter topology: What the command is about, where a file says it.
+  func client(_ topology: String? = nil) throws -> ControllerClient {
+    if let socket { return ControllerClient(socket: .init(socket)) }
+    if let lab { return ControllerClient(socket: try Lab.controllerSocket(lab)) }
+    if let topology, let socket = try? Lab.controllerSocket(topology) {
+      return ControllerClient(socket: socket)
+    }
+    if !FileManager.default.fileExists(atPath: ControllerDaemon.operatorSocket.string), topology == nil,
+      let only = try? Lab.onlyRunning(), let socket = try? Lab.controllerSocket(only)
+    {
+      return ControllerClient(socket: socket)
+    }
+    return ControllerClient()
   }
 }

@@ -18,7 +18,8 @@ struct PlanCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ControlExit.translate {
-      let plan = try await options.client.plan(.file(.init(path: file)))
+      let wanted = try ControllerClient.File(path: file)
+      let plan = try await options.client(wanted.topology).plan(.file(wanted))
       if options.json { try ControlExit.printJSON(plan) } else { print(plan.text) }
       if plan.hasChanges { throw ControlExit.hasChanges }
     }
@@ -49,8 +50,8 @@ struct DeployOptions: ParsableArguments {
     }
   }
 
-  func run(_ wanted: ControllerClient.Wanted) async throws {
-    let done = try await control.client.deploy(
+  func run(_ wanted: ControllerClient.Wanted, topology: String? = nil) async throws {
+    let done = try await control.client(topology).deploy(
       wanted, .init(partial: partial, confirmSeconds: confirmSeconds), progress: ControlExit.progress())
     if control.json { try ControlExit.printJSON(done) } else { print(done.text) }
   }
@@ -80,7 +81,10 @@ struct DeployCommand: AsyncParsableCommand {
   @OptionGroup var options: DeployOptions
 
   func run() async throws {
-    try await ControlExit.translate { try await options.run(.file(.init(path: file))) }
+    try await ControlExit.translate {
+      let wanted = try ControllerClient.File(path: file)
+      try await options.run(.file(wanted), topology: wanted.topology)
+    }
   }
 }
 
@@ -98,7 +102,7 @@ struct RollbackCommand: AsyncParsableCommand {
     try await ControlExit.translate {
       var wanted = revision
       if wanted == nil {
-        let history = try await options.control.client.history()
+        let history = try await options.control.client().history()
         wanted =
           history.revisions.drop { $0.outcome != "in force" }.dropFirst().first { $0.outcome == "kept" }?.number
       }
@@ -123,7 +127,7 @@ struct DestroyCommand: AsyncParsableCommand {
   func run() async throws {
     try await ControlExit.translate {
       if !yes {
-        let status = try await options.control.client.status()
+        let status = try await options.control.client().status()
         guard isatty(STDIN_FILENO) == 1 else {
           Report.error(
             "'destroy' ends all streams of \(status.topology ?? "this installation"); say --yes where nobody can be asked"
@@ -150,7 +154,7 @@ struct ConfirmCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ControlExit.translate {
-      let revision = try await options.client.confirm()
+      let revision = try await options.client().confirm()
       if options.json {
         try ControlExit.printJSON(["revision": revision])
       } else {

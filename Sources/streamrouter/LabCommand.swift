@@ -42,6 +42,13 @@ struct LabUpCommand: AsyncParsableCommand {
         "/run/streamrouter/TOPOLOGY.prometheus.json lists them for Prometheus. Left out, there are none.",
       valueName: "port"))
   var metrics: UInt16?
+  @Flag(
+    help: ArgumentHelp(
+      "The daemons read the file themselves, with no controller.",
+      discussion:
+        "By default a controller deploys it on them, as on machines: 'streamrouter plan' and 'deploy' speak to it."
+    ))
+  var files = false
 
   func validate() throws {
     if metrics == 0 { throw ValidationError("--metrics takes a port from 1 to 65535") }
@@ -50,7 +57,8 @@ struct LabUpCommand: AsyncParsableCommand {
   func run() async throws {
     try await LabExit.translate {
       let topology = try Topology.loadWithExtensions(path: file)
-      let lab = Lab(topology: topology.name, progress: LabExit.afterOneSecond())
+      let lab = Lab(
+        topology: topology.name, control: files ? .file : .controller, progress: LabExit.afterOneSecond())
       let outcome = try await lab.up(topology, file: .init(file), metrics: metrics)
       print(Self.summary(outcome, topology: topology, file: file))
       if let metrics, case .started = outcome {

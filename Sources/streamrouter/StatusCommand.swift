@@ -14,7 +14,7 @@ struct StatusCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ControlExit.translate {
-      let status = try await options.client.status()
+      let status = try await options.client().status()
       if options.json { try ControlExit.printJSON(status) } else { print(status.text) }
       if !status.isWhole { throw ExitCode.failure }
     }
@@ -30,7 +30,7 @@ struct HistoryCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await ControlExit.translate {
-      let history = try await options.client.history()
+      let history = try await options.client().history()
       if options.json { try ControlExit.printJSON(history) } else { print(history.text) }
     }
   }
@@ -49,7 +49,7 @@ struct EventsCommand: AsyncParsableCommand {
   func run() async throws {
     try await ControlExit.translate {
       let json = options.json
-      try await options.client.events(past: past, follow: !noFollow) { event in
+      try await options.client().events(past: past, follow: !noFollow) { event in
         if json { try? ControlExit.printLine(event) } else { print(event.line) }
       }
     }

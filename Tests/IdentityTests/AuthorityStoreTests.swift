@@ -228,6 +228,9 @@ import X509
     await #expect(throws: PeerRefusal.notSignedByUs) {
       try await store.renew(request, holding: Forge().certificate(), at: .after(1))
     }
+    let told = here.audit.filter { $0.event == .certificateRenewed }
+    #expect(told.count == 3 && told.allSatisfy { $0.outcome != .done })
+    #expect(told.first?.description.contains("of node edge is revoked") == true)
   }
 
   // MARK: Revoking

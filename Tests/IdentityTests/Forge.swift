@@ -12,10 +12,11 @@ struct Forge {
 
   /// An authority that nobody trusts, or, signed by another, an intermediate one.
   init(
-    name: String = "stranger", signedBy signer: CertificateAuthority? = nil, isAuthority: Bool = true,
+    name: String = "stranger", subject: DistinguishedName? = nil, signedBy signer: CertificateAuthority? = nil,
+    isAuthority: Bool = true,
     at now: Date = Installation.start
   ) throws {
-    let subject = try DistinguishedName { CommonName(name) }
+    let subject = try subject ?? DistinguishedName { CommonName(name) }
     self.name = subject
     certificate = try Certificate(
       version: .v3, serialNumber: Serial.random(), publicKey: .init(key.publicKey), notValidBefore: now,

@@ -120,4 +120,23 @@ import Testing
     _ = try tokens.create(for: .node("core"), lifetime: .seconds(60), at: .after(15 * 60 + 86_400))
     #expect(try !here.text(of: "tokens.json").contains("node/edge"))
   }
+
+  /// Many joins in a day forget old spent tokens, never one that waits.
+  @Test func tokensHaveALimit() throws {
+    let first = try tokens.create(for: .node("edge"), lifetime: .seconds(86_400), at: .after(0))
+    let now = Date.after(0)
+    let others = (0..<IdentityLimits.tokens * 2).map { number in
+      TokenStore.Entry(
+        secretDigest: CertificateDigest(of: Array("\(number)".utf8)), role: .node("core"), created: now,
+        expires: .after(900), used: number.isMultiple(of: 2) ? now : nil)
+    }
+    let written = try tokens.directory.require([TokenStore.Entry].self, in: TokenStore.file) + others
+    try tokens.directory.change { try $0.write(value: written, to: TokenStore.file) }
+    #expect(throws: IdentityError.tooManyTokens) { try token() }
+    // A quarter of an hour later all others are spent.
+    _ = try tokens.create(for: .node("core"), lifetime: .seconds(60), at: .after(900))
+    let kept = try tokens.directory.require([TokenStore.Entry].self, in: TokenStore.file)
+    #expect(kept.count == IdentityLimits.tokens + 2)
+    #expect(try tokens.redeem(secret: first.secret, name: "edge", at: .after(901)) == .node("edge"))
+  }
 }

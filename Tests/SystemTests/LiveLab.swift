@@ -21,17 +21,17 @@ struct LiveLab {
   /// - Parameters:
   ///   - streams: The YAML below `streams:`, indented by two.
   ///   - launcher: How the daemon of a node is started; as root where it is left out.
-  init(_ name: String, engine: EngineChoice, streams: String, launcher: Lab.Launcher? = nil) throws {
+  init(
+    _ name: String, engine: EngineChoice, streams: String, control: LabControl = .file,
+    launcher: Lab.Launcher? = nil
+  ) throws {
     let name = "\(name)-\(engine.rawValue)-\(getpid())"
     let folder = FileManager.default.temporaryDirectory.appending(path: name)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     file = folder.appending(path: "\(name).yaml")
     try Self.write(name, engine, streams, to: file)
     topology = try Topology.load(path: file.path)
-    let program = try LabFiles.ownExecutable().removingLastComponent().appending(Self.program).string
-    lab = Lab(
-      topology: name,
-      launcher: launcher ?? { file, node in [program, "node", "run", file, "--name", node] })
+    lab = Lab(topology: name, control: control, launcher: launcher)
   }
 
   private static func write(_ name: String, _ engine: EngineChoice, _ streams: String, to file: URL) throws {

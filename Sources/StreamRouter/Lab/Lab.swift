@@ -32,24 +32,34 @@ public actor Lab {
 
   public nonisolated let topology: String
   let launcher: Launcher
+  let control: LabControl
   let progress: @Sendable (String) -> Void
 
   /// - Parameters:
   ///   - topology: The topology's name.
+  ///   - control: How the nodes come to their relays.
   ///   - launcher: What is started for each node; by default `node run` of this very program.
   ///   - progress: Told what is being done, in a few words.
   public init(
-    topology: String, launcher: @escaping Launcher = Lab.ownDaemon,
+    topology: String, control: LabControl = .file, launcher: Launcher? = nil,
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     self.topology = topology
-    self.launcher = launcher
+    self.control = control
+    self.launcher =
+      launcher
+      ?? { file, node in
+        switch control {
+        case .file: try Self.ownDaemon(file, node)
+        case .controller: try LabController.memberCommand(topology, node: node)
+        }
+      }
     self.progress = progress
   }
 
   /// `streamrouter node run FILE --name NODE`, by the path of the program that runs now.
   public static let ownDaemon: Launcher = { file, node in
-    [try LabFiles.ownExecutable().string, "node", "run", file, "--name", node]
+    [try LabFiles.ownProgram().string, "node", "run", file, "--name", node]
   }
 
   /// Brings the lab up, or makes one that runs follow its changed file. Twice is harmless.
@@ -124,6 +134,7 @@ public actor Lab {
         try await LabShell.batch(network.setup(of: space), in: space.name)
       }
     }
+    if control == .controller { try await startController(&state) }
     try await start(state.nodes, &state)
     state.complete = true
     try state.save()
@@ -152,11 +163,22 @@ public actor Lab {
     if let asked = wanted.metricsPort, asked != running.metricsPort {
       throw LabError.metricsChanged(topology: topology, running: running.metricsPort, asked: asked)
     }
+    guard (running.controller != nil) == (control == .controller) else {
+      throw LabError.otherControl(topology: topology, hasController: running.controller != nil)
+    }
     var state = running
     let dead = state.nodes.filter { state.daemons[$0]?.isRunning != true }
     let changed = state.fileHash != wanted.fileHash
     let alive = changed ? state.nodes.filter { !dead.contains($0) } : []
+    if control == .controller { try await startController(&state) }
     if dead.isEmpty && !changed { return .unchanged }
+    if control == .controller {
+      try await start(dead, &state)
+      if changed, dead.isEmpty { try await deploy(state) }
+      state.fileHash = wanted.fileHash
+      try state.save()
+      return .updated(restarted: dead, reloaded: alive)
+    }
     let logs = alive.map { (node: $0, read: LabFiles.read(log(of: $0))?.utf8.count ?? 0) }
     for node in alive { state.daemons[node]?.signal(SIGHUP) }
     do {
@@ -213,6 +235,7 @@ public actor Lab {
       try state.save()
     }
     try LabMetrics.writeTargets(state)
+    if control == .controller, !nodes.isEmpty { try await deploy(state) }
     try await waitUntilReady(nodes, state.daemons)
   }
 
@@ -247,7 +270,7 @@ public actor Lab {
     }
   }
 
-  private func notReady(_ node: String, _ reason: String) -> LabError {
+  func notReady(_ node: String, _ reason: String) -> LabError {
     .daemonNotReady(
       node: node, reason: reason,
       log: LabFiles.tail(NodePaths(topology: topology, node: node).log, lines: 20))

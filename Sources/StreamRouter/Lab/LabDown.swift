@@ -31,7 +31,8 @@ extension Lab {
     let state = try? LabState.load(topology: topology)
     let namespaces = namespaces(extra: extraNamespaces)
     let daemons =
-      Array((state?.daemons ?? [:]).values) + LabProcess.all(marked: Self.mark(topology: topology))
+      Array((state?.daemons ?? [:]).values) + [state?.controller].compactMap(\.self)
+      + LabProcess.all(marked: Self.mark(topology: topology))
     let running = Set(daemons).filter(\.isRunning)
     let folder = NodePaths.runtimeDirectory(topology: topology)
     let found = !running.isEmpty || !namespaces.isEmpty || LabFiles.exists(folder)

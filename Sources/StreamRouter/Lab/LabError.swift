@@ -18,6 +18,8 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
   case runsFromOtherFile(topology: String, file: String, asked: String)
   /// What runs cannot become what the file says without making the network anew.
   case networkChanged(topology: String, file: String)
+  /// A running lab has a controller and is brought up without, or the other way round.
+  case otherControl(topology: String, hasController: Bool)
   /// The daemons of a running lab answer for metrics elsewhere, or nowhere.
   case metricsChanged(topology: String, running: UInt16?, asked: UInt16)
   /// No lab of this name runs.
@@ -61,6 +63,9 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
     case .networkChanged(let topology, let file):
       return
         "nodes, links or addresses of lab \(topology) changed in \(file), and a running lab follows changed streams only; run 'streamrouter lab down \(topology)' first"
+    case .otherControl(let topology, let hasController):
+      return
+        "lab \(topology) runs with\(hasController ? "" : "out") a controller; \(hasController ? "leave --files out" : "say --files"), or run 'streamrouter lab down \(topology)' first"
     case .metricsChanged(let topology, let running, let asked):
       return
         "lab \(topology) runs \(running.map { "with metrics from port \($0) up" } ?? "without metrics"), and sockets are opened as a daemon starts; for port \(asked) run 'streamrouter lab down \(topology)' first"

@@ -73,6 +73,14 @@ enum LabFiles {
     return FilePath(path.hasSuffix(deleted) ? String(path.dropLast(deleted.count)) : path)
   }
 
+  /// The command `streamrouter`: this program, or the one that was built beside the tests.
+  static func ownProgram() throws -> FilePath {
+    let own = try ownExecutable()
+    guard own.lastComponent?.string != "streamrouter" else { return own }
+    let beside = own.removingLastComponent().appending("streamrouter")
+    return exists(beside) ? beside : own
+  }
+
   static func environment() -> [String] {
     ProcessInfo.processInfo.environment.map { "\($0.key)=\($0.value)" }
   }

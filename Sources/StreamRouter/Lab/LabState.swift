@@ -30,6 +30,8 @@ struct LabState: Hashable, Sendable, Codable {
   var namespaces: [String: String]
   /// Daemon by node.
   var daemons: [String: LabProcess] = [:]
+  /// Where the daemons have one.
+  var controller: LabProcess?
   var impairments: [LabImpairment] = []
   /// False from the beginning of `lab up` until every daemon answered.
   var complete = false

@@ -44,7 +44,8 @@ struct Caller: Sendable {
   func certificate(_ context: ServerContext) throws -> [UInt8] {
     guard case .certificates = listener,
       let transport = context.transportSpecific as? HTTP2ServerTransport.Posix.Context,
-      let certificate = transport.peerCertificate
+      // Not `peerCertificate`: only the chain tells that the check was made for this connection.
+      let certificate = transport.peerCertificateChain?.leaf
     else { throw Self.unknown }
     var serializer = DER.Serializer()
     try serializer.serialize(certificate)

@@ -99,6 +99,7 @@ actor Deployer {
 
   /// What came of it.
   struct Done: Hashable, Sendable {
+    var topology: String
     var revision: UInt64
     var nodes: Int
     var changes: Int
@@ -125,7 +126,8 @@ actor Deployer {
     }
     let plan = try await plan(order)
     if plan.isEmpty {
-      return Done(revision: plan.former?.number ?? 0, nodes: plan.nodes.count, changes: 0)
+      return Done(
+        topology: plan.wanted.topology, revision: plan.former?.number ?? 0, nodes: plan.nodes.count, changes: 0)
     }
     var present: [String] = []
     for node in plan.nodes where await registry.isConnected(node) { present.append(node) }
@@ -188,7 +190,7 @@ actor Deployer {
     }
     let seen = try await verify(plan, taking, before, progress)
     var done = Done(
-      revision: revision, nodes: deployment.nodes.count, changes: plan.plan.changes.count,
+      topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count, changes: plan.plan.changes.count,
       absent: deployment.absent.filter { plan.busyNodes.contains($0) }, verified: seen.verified, idle: seen.idle
     )
     if deployment.confirmSeconds > 0 {

@@ -188,6 +188,7 @@ extension APIDeployEvent {
       $0.changes = UInt32(clamping: done.changes)
       $0.absent = done.absent
       $0.confirmUntilNs = done.confirmUntilNs ?? 0
+      $0.topology = done.topology
       $0.verified = done.verified
       $0.idle = done.idle
     }

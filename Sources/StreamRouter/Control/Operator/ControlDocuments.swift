@@ -66,6 +66,7 @@ public struct PlanDocument: Hashable, Sendable, Codable {
 
 /// What a deploy did.
 public struct DeployDocument: Hashable, Sendable, Codable {
+  public var topology: String
   public var revision: UInt64
   public var nodes: Int
   public var changes: Int
@@ -79,6 +80,7 @@ public struct DeployDocument: Hashable, Sendable, Codable {
   public var confirmUntilNs: UInt64?
 
   init(_ done: APIDeployDone) {
+    topology = done.topology
     revision = done.revision
     nodes = Int(done.nodes)
     changes = Int(done.changes)
@@ -102,7 +104,7 @@ public struct DeployDocument: Hashable, Sendable, Codable {
       let left = until > now ? (until - now) / 1_000_000_000 : 0
       lines.append("it is given up in \(left) s unless you confirm it:\n  streamrouter confirm")
     } else {
-      lines.append("next:\n  streamrouter status\n  streamrouter monitor --topology NAME")
+      lines.append("next:\n  streamrouter status\n  streamrouter monitor --topology \(topology)")
     }
     return lines.joined(separator: "\n")
   }

@@ -20,6 +20,8 @@ public struct ControllerClient: Sendable {
 
   /// What a file of a topology asks for, with the extensions that it names.
   public struct File: Sendable {
+    /// The topology's name.
+    public let topology: String
     var path: String
     var yaml: String
     var objects: [ExtensionObject]
@@ -29,6 +31,7 @@ public struct ControllerClient: Sendable {
       let library = ExtensionLibrary(places: ExtensionLibrary.places(for: path))
       let topology = try Topology.load(path: path, extensions: library.catalog)
       self.path = path
+      self.topology = topology.name
       objects = try topology.extensionNames.map { try library.object(named: $0) }
       guard let data = FileManager.default.contents(atPath: path) else {
         throw TopologyError.unreadable(file: path, reason: "it is gone")
