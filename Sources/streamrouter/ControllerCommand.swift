@@ -16,6 +16,8 @@ struct ControllerCommand: AsyncParsableCommand {
       abstract: "Run the controller in the foreground, on the machine where 'node init' was said.",
       discussion: """
         It relays nothing itself. Killed or stopped, every stream goes on, and the next one takes up what it left.
+        With --store etcd://HOST:PORT,... what is wanted is kept in etcd. Several controllers may run then: one is at
+        work, and where it ends another takes over within some six seconds.
         """)
 
     @Option(
@@ -30,6 +32,7 @@ struct ControllerCommand: AsyncParsableCommand {
     var stateDirectory: String?
     @Option(help: ArgumentHelp("The unix socket of this machine's operators.", valueName: "path"))
     var socket: String?
+    @OptionGroup(title: "Where what is wanted is kept") var store: StoreOptions
     @Option(
       help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
     var logFormat = NodeLog.Format.text
@@ -50,7 +53,8 @@ struct ControllerCommand: AsyncParsableCommand {
           configuration: .init(
             state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, listen: address,
             join: join == "none" ? nil : ControllerAddress(join),
-            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket), log: log
+            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket, store: store.choice),
+          log: log
         ).run()
       }
     }

@@ -19,15 +19,17 @@ public struct ControllerDaemon: Sendable {
     public var join: ControllerAddress?
     /// The unix socket of the machine's own operators.
     public var operators: FilePath
+    public var store: StoreChoice
 
     public init(
       state: StatePaths, listen: ControllerAddress, join: ControllerAddress?,
-      operators: FilePath = ControllerDaemon.operatorSocket
+      operators: FilePath = ControllerDaemon.operatorSocket, store: StoreChoice = .file
     ) {
       self.state = state
       self.listen = listen
       self.join = join
       self.operators = operators
+      self.store = store
     }
   }
 
@@ -54,12 +56,19 @@ public struct ControllerDaemon: Sendable {
     defer { lock.release() }
 
     let events = EventLog()
-    let registry = NodeRegistry(events: events)
-    let extensions = try ExtensionStore(paths.controller.appending("extensions"))
+    let etcd: EtcdSide?
+    switch configuration.store {
+    case .file: etcd = nil
+    case .etcd(let place):
+      etcd = try EtcdSide(
+        place, own: .init(controller: identity.role.name, address: "\(configuration.listen)"), log: log)
+    }
+    let registry = NodeRegistry(events: events, leadership: etcd?.leadership)
+    let extensions = ControllerExtensions(
+      try ExtensionStore(paths.controller.appending("extensions")), copies: etcd?.extensions)
     let deployer = Deployer(
-      store: try FileStore(folder: paths.controller), registry: registry, extensions: extensions,
-      events: events,
-      log: log)
+      store: try etcd?.store ?? FileStore(folder: paths.controller), registry: registry,
+      extensions: extensions, events: events, log: log)
     let current = CurrentIdentity(identity, path: paths.identity)
     let verifier = try LiveVerifier(authority, log: log)
     func services(_ listener: Caller.Listener) -> [any RegistrableRPCService] {
@@ -78,14 +87,19 @@ public struct ControllerDaemon: Sendable {
     }
     try prepareSocket(configuration.operators)
     let local = try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil)
-    var all: [any Service] = [public_, local]
+    // What the others need ends last.
+    var all: [any Service] = (etcd.map { [$0.client] } ?? []) + [public_, local]
     if let join = configuration.join {
       all.append(
         try server(join, [EnrollmentService(authority: authority, controller: identity.role.name)]) {
           try .joinServer(current.identity, authority: authority.load().certificate)
         })
     }
-    all.append(ResumeService(deployer: deployer, log: log))
+    if let etcd {
+      all.append(TermService(etcd: etcd, deployer: deployer, registry: registry, log: log))
+    } else {
+      all.append(ResumeService(deployer: deployer, log: log))
+    }
     log.info(
       "controller listens on \(configuration.listen)\(configuration.join.map { ", joins on \($0)" } ?? "")")
     defer { unlink(configuration.operators.string) }

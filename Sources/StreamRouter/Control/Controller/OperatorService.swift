@@ -7,7 +7,7 @@ import Topology
 struct OperatorService: APIOperator.SimpleServiceProtocol {
   let deployer: Deployer
   let registry: NodeRegistry
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let events: EventLog
   let caller: Caller
 
@@ -15,15 +15,19 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func missingExtensions(request: APIExtensionList, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
-    return APIExtensionList.with { $0.content = request.content.filter { extensions.object($0) == nil } }
+    var missing: [String] = []
+    for content in request.content where try await extensions.object(content) == nil { missing.append(content) }
+    return APIExtensionList.with { [missing] in $0.content = missing }
   }
 
   func putExtension(request: APIExtensionReply, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
     do {
-      let object = try extensions.put([UInt8](request.object))
+      let object = try await extensions.put([UInt8](request.object))
       return APIExtensionList.with { $0.content = [object.content] }
-    } catch { throw RPCError(code: .invalidArgument, message: "\(error)") }
+    } catch let error as ControlError { throw error } catch {
+      throw RPCError(code: .invalidArgument, message: "\(error)")
+    }
   }
 
   // MARK: Deploy
