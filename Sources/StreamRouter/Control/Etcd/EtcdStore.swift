@@ -86,6 +86,7 @@ struct EtcdStore: DesiredStore {
   }
 
   func open(_ deployment: Deployment) async throws {
+    try await claim()
     let content = try await putText(of: deployment.revision)
     try await transact { state, write in
       if let other = state.deployment {
@@ -148,14 +149,22 @@ struct EtcdStore: DesiredStore {
   ) async throws {
     for attempt in 0..<Self.attempts {
       var fence: [EtcdCompare] = []
+      let lease = leadership?.lease
       if let leadership {
-        guard let lease = leadership.lease else { throw leadership.refusal }
+        guard let lease else { throw leadership.refusal }
         fence = [.held(keys.leader, by: lease)]
       }
       if attempt > 0, try await done() { return }
       let state = try await state()
       guard let operations = try body(state, write) else { return }
-      if try await client.transact(state.unchanged + needing() + fence, operations).succeeded { return }
+      let answer = try await client.transact(
+        state.unchanged + needing() + fence, operations, otherwise: [.get(keys.leader)])
+      if answer.succeeded { return }
+      // The store may know of the end of a term before this controller does.
+      let leader = answer.responses.first?.responseRange.kvs.first
+      if let lease, leader?.lease != lease {
+        throw ControlError.notAtWork(other: leader.flatMap { Leadership.Leader($0)?.description })
+      }
     }
     throw ControlError.storeRefused(reason: "others change the same keys all the time, or took them away")
   }

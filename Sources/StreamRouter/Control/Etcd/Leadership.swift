@@ -16,6 +16,17 @@ final class Leadership: Sendable {
     var address: String
 
     var description: String { "\(controller) at \(address)" }
+
+    init(controller: String, address: String) {
+      self.controller = controller
+      self.address = address
+    }
+
+    /// nil where the value is damaged; the lease counts all the same.
+    init?(_ value: EtcdKeyValue) {
+      guard let leader = try? JSONDecoder().decode(Leader.self, from: value.value) else { return nil }
+      self = leader
+    }
   }
 
   static let leaseSeconds: Int64 = 5
@@ -75,6 +86,8 @@ final class Leadership: Sendable {
         // Also where this task was cancelled: the next controller need not wait.
         await Task { try? await self.client.revoke(lease) }.value
         log.notice("this controller is at work no more")
+        // Others come first.
+        try? await Task.sleep(for: Self.candidature * 2)
       } catch is CancellationError { return } catch {
         if "\(error)" != told { log.error("\(error)") }
         told = "\(error)"
@@ -102,7 +115,7 @@ final class Leadership: Sendable {
         state.withLock { $0 = State(lease: lease, until: begun + Self.lasting(Self.leaseSeconds)) }
         return lease
       }
-      let other = try? JSONDecoder().decode(Leader.self, from: holder.value)
+      let other = Leader(holder)
       let isNew = state.withLock { state in
         defer { state.other = other }
         return state.other != other
