@@ -330,6 +330,8 @@ actor Deployer {
       // Nodes give it up when they say hello.
       try await store.close(deployment, outcome: .refused)
       events.add(.refused, "revision \(number) was given up: the controller ended while nodes prepared")
+      // Those that said hello before it was closed; the others give it up as they come.
+      for entry in await registry.all().values where entry.hello.prepared != 0 { await converge(entry.hello) }
     case .reverting:
       await registry.wait(for: deployment.nodes, atMost: times.gathering)
       _ = await revert(plan, deployment, outcome: .refused)
