@@ -131,19 +131,19 @@ final class FakeNode: Sendable {
 
 extension DeployOrder {
   /// Three nodes, one stream.
+  static let threeNodes = """
+    version: 1
+    name: three
+    nodes:
+      camera: {addresses: [10.77.0.1]}
+      edge: {addresses: [10.77.0.2]}
+      studio: {addresses: [10.77.0.3]}
+    links: [camera -- edge, edge -- studio]
+    streams:
+      video: {protocol: rtp, from: "camera:5004", to: "studio:5004"}
+    """
+
   static func sample() -> DeployOrder {
-    DeployOrder(
-      wanted: .topology(
-        yaml: """
-          version: 1
-          name: three
-          nodes:
-            camera: {addresses: [10.77.0.1]}
-            edge: {addresses: [10.77.0.2]}
-            studio: {addresses: [10.77.0.3]}
-          links: [camera -- edge, edge -- studio]
-          streams:
-            video: {protocol: rtp, from: "camera:5004", to: "studio:5004"}
-          """, extensions: [:]), file: "three.yaml", who: "alice")
+    DeployOrder(wanted: .topology(yaml: threeNodes, extensions: [:]), file: "three.yaml", who: "alice")
   }
 }

@@ -122,17 +122,18 @@ struct DesiredStoreTests {
     try await with(kind) { store, another in
       let first = Deployment.sample(1)
       try await store.deploy(first)
-      try await another().open(.sample(2, former: 1))
+      let later = try another()
+      try await later.open(.sample(2, former: 1))
       for late in [first, .sample(3, former: 1)] {
         await #expect(throws: ControlError.superseded(revision: late.revision.number)) {
-          try await store.note(late)
+          try await later.note(late)
         }
         await #expect(throws: ControlError.superseded(revision: late.revision.number)) {
-          try await store.close(late, outcome: .refused)
+          try await later.close(late, outcome: .refused)
         }
       }
-      #expect(try await store.deployment() == .sample(2, former: 1))
-      #expect(try await store.revisions().map(\.outcome) == [.kept])
+      #expect(try await later.deployment() == .sample(2, former: 1))
+      #expect(try await later.revisions().map(\.outcome) == [.kept])
     }
   }
 
@@ -187,7 +188,7 @@ extension Deployment {
     Deployment(
       revision: Revision(
         number: number, timeNs: 1_764_000_000_000_000_000 + number, who: who, file: "three.yaml",
-        topology: "three", yaml: "version: 1\nname: \"three\" # \(number)\n",
+        topology: "three", yaml: DeployOrder.threeNodes + "\n# \(number)\n",
         extensions: ["stamp": "\(number)"],
         changes: 3),
       former: former, phase: .preparing, nodes: ["camera", "edge"], absent: ["studio"], confirmSeconds: 0)

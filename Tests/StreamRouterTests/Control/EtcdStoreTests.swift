@@ -163,12 +163,13 @@ struct EtcdStoreTests {
   }
 
   @Test(
-    "a deploy's transactions are carried out once where the answer is lost", arguments: 1...6)
-  func answerLost(_ seed: Int) async throws {
+    "a deploy's transactions are carried out once where the answer is lost",
+    arguments: 1...6 as ClosedRange<UInt64>)
+  func answerLost(_ seed: UInt64) async throws {
     let cluster = try EtcdCluster()
     try await EtcdStoreTests.until { try await cluster.isHealthy() }
     // Closes a connection before the answer to every few requests goes back.
-    let proxy = try LossyProxy(to: cluster.members[0].client, seed: seed)
+    let proxy = try LossyProxy(to: cluster.members[0].client, losing: 8, seed: seed)
     defer { proxy.stop() }
     try await #require(EtcdPlace("etcd://127.0.0.1:\(proxy.port)", installation: "test")).withClient { client in
       let store = EtcdStore(client, leadership: nil)

@@ -58,32 +58,56 @@ struct LeadershipTests {
   }
 
   @Test(
-    "a lease that is lost in mid-deploy: no further transaction, no further question", .timeLimit(.minutes(1)))
+    "cut off in mid-deploy: it ceases before another begins, and then asks and writes nothing more",
+    .timeLimit(.minutes(1)))
   func fenced() async throws {
+    let cluster = try EtcdCluster()
+    try await EtcdStoreTests.until { try await cluster.isHealthy() }
+    let proxy = try LossyProxy(to: cluster.members[0].client, losing: 0)
+    defer { proxy.stop() }
+    let place = try #require(EtcdPlace("etcd://127.0.0.1:\(proxy.port)", installation: "test"))
+    let (first, second) = try await pair(cluster, first: place)
+    defer { for controller in [first, second] { controller.remove() } }
+    var deployment = Deployment.sample(1)
+    try await first.side.store.open(deployment)
+    let node = FakeNode("camera")
+    try await node.connect(first)
+    _ = try await first.registry.ask("camera", .settle(revision: 1))
+    proxy.cut()
+    let limit = ContinuousClock.now + .seconds(15)
+    while !second.side.leadership.isHeld, ContinuousClock.now < limit {
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    // The order counts: the first is asked after the second was seen at work.
+    #expect(second.side.leadership.isHeld && !first.side.leadership.isHeld)
+    await #expect(throws: ControlError.self) {
+      _ = try await first.registry.ask("camera", .settle(revision: 2))
+    }
+    deployment.phase = .committing
+    await #expect(throws: ControlError.notAtWork(other: nil)) { try await first.side.store.note(deployment) }
+    await #expect(throws: ControlError.self) { try await first.side.store.close(deployment, outcome: .kept) }
+    #expect(node.asked == [.settle(revision: 1)])
+    try await EtcdStoreTests.until { node.wasEnded }
+    // The next one has given up what only prepared.
+    try await EtcdStoreTests.until { try await second.side.store.deployment() == nil }
+    #expect(try await second.side.store.revisions().map(\.outcome) == [.refused])
+    await first.end()
+    await second.end()
+  }
+
+  @Test("etcd itself refuses who lost the lease and has not noticed", .timeLimit(.minutes(1)))
+  func refusedByStore() async throws {
     let cluster = try EtcdCluster()
     let (first, second) = try await pair(cluster)
     defer { for controller in [first, second] { controller.remove() } }
     let term = try #require(first.side.leadership.term)
-    try await first.side.store.open(.sample(1))
-    let node = FakeNode("camera")
-    try await node.connect(first)
-    _ = try await first.registry.ask("camera", .settle(revision: 1))
+    var deployment = Deployment.sample(1)
+    try await first.side.store.open(deployment)
     try await cluster.control("lease", "revoke", String(term, radix: 16))
-    // By the transaction itself, even before the loss was noticed.
-    var noted = Deployment.sample(1)
-    noted.phase = .committing
-    await #expect(throws: (any Error).self) { try await first.side.store.note(noted) }
-    #expect(try await second.side.store.deployment()?.phase == .preparing)
-    try await EtcdStoreTests.until { second.side.leadership.isHeld }
-    #expect(!first.side.leadership.isHeld)
-    let asked = node.asked.count
-    await #expect(throws: ControlError.self) {
-      _ = try await first.registry.ask("camera", .settle(revision: 2))
-    }
-    await #expect(throws: ControlError.self) { try await first.side.store.close(noted, outcome: .kept) }
-    #expect(node.asked.count == asked)
-    #expect(node.wasEnded)
-    // The next one has given up what only prepared.
+    deployment.phase = .committing
+    await #expect(throws: ControlError.self) { try await first.side.store.note(deployment) }
+    await #expect(throws: ControlError.self) { try await first.side.store.close(deployment, outcome: .kept) }
+    try await EtcdStoreTests.until { second.side.leadership.isHeld && !first.side.leadership.isHeld }
     try await EtcdStoreTests.until { try await second.side.store.deployment() == nil }
     #expect(try await second.side.store.revisions().map(\.outcome) == [.refused])
     await first.end()
@@ -200,9 +224,11 @@ struct LeadershipTests {
   }
 
   /// Two controllers, the first of which is at work.
-  private func pair(_ cluster: EtcdCluster) async throws -> (Controller, Controller) {
-    let place = try cluster.place()
-    let (first, second) = (try Controller("a", place), try Controller("b", place))
+  private func pair(
+    _ cluster: EtcdCluster, first place: EtcdPlace? = nil
+  ) async throws -> (Controller, Controller) {
+    let first = try Controller("a", place ?? cluster.place())
+    let second = try Controller("b", cluster.place())
     first.start()
     try await EtcdStoreTests.until { first.side.leadership.isHeld }
     second.start()

@@ -5,31 +5,41 @@ import Synchronization
 import TestSupport
 
 /// Passes connections on to a port of this machine, and closes some of them at the moment when an answer comes back: the
-/// request was carried out, and who asked does not hear of it.
+/// request was carried out, and who asked does not hear of it. Or it is cut, as a link is: nothing passes any more.
 final class LossyProxy: Sendable {
   let port: UInt16
   private let channel: any Channel
-  private let losses = Losses()
+  private let losses: Losses
 
-  final class Losses: Sendable {
-    private let state: Mutex<(random: SeededRandom, lost: Int)> = Mutex((SeededRandom(seed: 1), 0))
+  private struct State {
+    var random: SeededRandom
+    /// How many answers go by for each that is lost; 0: none is lost.
+    var every: Int
+    var lost = 0
+    var isCut = false
+  }
 
-    func seed(_ seed: Int) { state.withLock { $0.random = SeededRandom(seed: UInt64(seed)) } }
-    var lost: Int { state.withLock { $0.lost } }
+  private final class Losses: Sendable {
+    enum Fate { case passes, lost, nowhere }
 
-    /// Whether this answer is lost.
-    func next() -> Bool {
+    let state: Mutex<State>
+
+    init(_ state: State) { self.state = Mutex(state) }
+
+    func fate(isAnswer: Bool) -> Fate {
       state.withLock { state in
-        guard UInt8.random(in: 0..<8, using: &state.random) == 0 else { return false }
+        if state.isCut { return .nowhere }
+        guard isAnswer, state.every > 0, state.random.once(in: state.every) else { return .passes }
         state.lost += 1
-        return true
+        return .lost
       }
     }
   }
 
-  init(to target: UInt16, seed: Int) throws {
-    let losses = self.losses
-    losses.seed(seed)
+  /// - Parameter every: One answer of so many is lost; 0: none.
+  init(to target: UInt16, losing every: Int, seed: UInt64? = nil) throws {
+    let losses = Losses(State(random: SeededRandom(seed: seed), every: every))
+    self.losses = losses
     let group = MultiThreadedEventLoopGroup.singleton
     channel = try ServerBootstrap(group: group)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -37,8 +47,8 @@ final class LossyProxy: Sendable {
         ClientBootstrap(group: client.eventLoop).connect(host: "127.0.0.1", port: Int(target)).flatMap {
           server in
           client.eventLoop.makeCompletedFuture {
-            try client.pipeline.syncOperations.addHandler(Passing(to: server, losing: nil))
-            try server.pipeline.syncOperations.addHandler(Passing(to: client, losing: losses))
+            try client.pipeline.syncOperations.addHandler(Passing(to: server, losses, isAnswer: false))
+            try server.pipeline.syncOperations.addHandler(Passing(to: client, losses, isAnswer: true))
           }
         }
       }
@@ -46,7 +56,8 @@ final class LossyProxy: Sendable {
     port = UInt16(channel.localAddress?.port ?? 0)
   }
 
-  var lost: Int { losses.lost }
+  var lost: Int { losses.state.withLock { $0.lost } }
+  func cut() { losses.state.withLock { $0.isCut = true } }
 
   func stop() { try? channel.close().wait() }
 
@@ -54,19 +65,21 @@ final class LossyProxy: Sendable {
   private final class Passing: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     private let other: any Channel
-    private let losses: Losses?
+    private let losses: Losses
+    private let isAnswer: Bool
 
-    init(to other: any Channel, losing losses: Losses?) {
+    init(to other: any Channel, _ losses: Losses, isAnswer: Bool) {
       self.other = other
       self.losses = losses
+      self.isAnswer = isAnswer
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-      if losses?.next() == true {
-        context.close(promise: nil)
-        return
+      switch losses.fate(isAnswer: isAnswer) {
+      case .passes: other.writeAndFlush(unwrapInboundIn(data), promise: nil)
+      case .lost: context.close(promise: nil)
+      case .nowhere: break
       }
-      other.writeAndFlush(unwrapInboundIn(data), promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }

@@ -36,16 +36,21 @@ struct TermService: Service {
 
   private func term(_ lease: Int64) async {
     await withDiscardingTaskGroup { group in
-      group.addTask {
-        do { try await deployer.resume() } catch {
-          log.error("taking up the deploy that was under way: \(error)")
-        }
-      }
+      group.addTask { await resume() }
       await tellPresence(lease)
       await registry.endAll()
       group.cancelAll()
     }
     await deployer.standDown()
+  }
+
+  private func resume() async {
+    while !Task.isCancelled {
+      do { return try await deployer.resume() } catch {
+        log.error("taking up the deploy that was under way: \(error)")
+      }
+      try? await Task.sleep(for: Self.pause * 4)
+    }
   }
 
   /// Until the term is over.
