@@ -16,7 +16,8 @@ struct ControllerCommand: AsyncParsableCommand {
       abstract: "Run the controller in the foreground, on the machine where 'node init' was said.",
       discussion: """
         It relays nothing itself. Killed or stopped, every stream goes on, and the next one takes up what it left.
-        With --store etcd://HOST:PORT,... what is wanted is kept in etcd. Several controllers may run then: one is at
+
+        With --store etcd://HOST:PORT,... what is wanted is kept in etcd, and several controllers may run: one is at \
         work, and where it ends another takes over within some six seconds.
         """)
 

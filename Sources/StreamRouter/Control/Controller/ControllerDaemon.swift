@@ -61,7 +61,10 @@ public struct ControllerDaemon: Sendable {
     case .file: etcd = nil
     case .etcd(let place):
       etcd = try EtcdSide(
-        place, own: .init(controller: identity.role.name, address: "\(configuration.listen)"), log: log)
+        place,
+        own: .init(
+          controller: identity.role.name,
+          address: configuration.listen.text(on: ProcessInfo.processInfo.hostName)), log: log)
     }
     let registry = NodeRegistry(events: events, leadership: etcd?.leadership)
     let extensions = ControllerExtensions(
