@@ -76,7 +76,7 @@ function __streamrouter_parse_tokens -S
             __streamrouter_parse_subcommand 0 'version' 'h/help'
             switch $unparsed_tokens[1]
             case 'run'
-                __streamrouter_parse_subcommand 0 'listen=' 'join=' 'state-directory=' 'socket=' 'log-format=' 'version' 'h/help'
+                __streamrouter_parse_subcommand 0 'listen=' 'join=' 'state-directory=' 'socket=' 'store=' 'store-prefix=' 'etcd-ca=' 'etcd-cert=' 'etcd-key=' 'log-format=' 'version' 'h/help'
             end
         case 'token'
             __streamrouter_parse_subcommand 0 'version' 'h/help'
@@ -337,6 +337,11 @@ complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" join' -l 'join' -d 'Where nodes join with a token; \'none\': nowhere.' -rfka ''
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" state-directory' -l 'state-directory' -d 'Where identity, authority and revisions are kept.' -rfa '(__streamrouter_complete_directories)'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" socket' -l 'socket' -d 'The unix socket of this machine\'s operators.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" store' -l 'store' -d '\'file\': in the state directory, for one controller; or etcd\'s members.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" store-prefix' -l 'store-prefix' -d 'Tells installations in one etcd apart: keys are below /streamrouter/v1/NAME/.' -rfka ''
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" etcd-ca' -l 'etcd-ca' -d 'TLS to etcd: who signed its certificates, PEM.' -rF
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" etcd-cert' -l 'etcd-cert' -d 'TLS to etcd: the controller\'s certificate, PEM.' -rF
+complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" etcd-key' -l 'etcd-key' -d 'TLS to etcd: the key of --etcd-cert, PEM.' -rF
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" log-format' -l 'log-format' -d 'The log\'s format on stderr: text or json.' -rfka 'text json'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" version' -l 'version' -d 'Show the version.'
 complete -c 'streamrouter' -n '__streamrouter_should_offer_completions_for_flags_or_options "streamrouter controller run" h help' -s 'h' -l 'help' -d 'Show help information.'
