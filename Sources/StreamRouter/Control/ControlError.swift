@@ -15,6 +15,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
   case nothingDeployed
   /// What the controller says of a request.
   case asked(String)
+  /// What the controller says of a request that it cannot answer at this moment.
+  case notNow(String)
   case forbidden(String)
   case unknownQuestion
   /// Several controllers run, and another one deploys; nil: none does at this moment.
@@ -50,7 +52,7 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unreachable(let controller, let reason):
       "the controller at \(controller) cannot be reached: \(reason)"
     case .nothingDeployed: "nothing is deployed"
-    case .asked(let reason), .forbidden(let reason): reason
+    case .asked(let reason), .notNow(let reason), .forbidden(let reason): reason
     case .unknownQuestion:
       "the controller asks what this version does not know; install the controller's version here"
     case .notAtWork(let other):

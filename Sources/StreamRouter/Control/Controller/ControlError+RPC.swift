@@ -4,7 +4,8 @@ import GRPCCore
 extension ControlError: RPCErrorConvertible {
   public var rpcErrorCode: RPCError.Code {
     switch self {
-    case .notAtWork, .storeUnreachable, .unreachable: .unavailable
+    // Not `unavailable`, which is what gRPC itself says of a controller that does not answer.
+    case .notAtWork, .storeUnreachable: .aborted
     case .damaged: .dataLoss
     default: .failedPrecondition
     }

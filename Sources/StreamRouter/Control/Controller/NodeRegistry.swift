@@ -34,8 +34,10 @@ actor NodeRegistry {
     self.leadership = leadership
   }
 
+  /// Sees whether this is the controller that nodes come to: another one knows nothing of them.
+  ///
   /// - Throws: ``ControlError/notAtWork(other:)``.
-  private func checkTurn() throws {
+  func checkTurn() throws {
     if let leadership, !leadership.isHeld { throw leadership.refusal }
   }
 

@@ -34,6 +34,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func plan(request: APIDeployRequest, context: ServerContext) async throws -> APIPlanReply {
     let order = try DeployOrder(request, who: try caller.mayOperate(context))
+    try await registry.checkTurn()
     let plan: DeployPlan
     do { plan = try await deployer.plan(order) } catch let refusal as DeployRefusal {
       throw RPCError(code: .invalidArgument, message: refusal.description)
@@ -92,6 +93,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func status(request: APIStatusRequest, context: ServerContext) async throws -> APIStatusReply {
     _ = try caller.mayOperate(context)
+    try await registry.checkTurn()
     let number = try await deployer.store.current()
     let revision = number == 0 ? nil : try await deployer.store.revision(number)
     let deployment = try await deployer.store.deployment()

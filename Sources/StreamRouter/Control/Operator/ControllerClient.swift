@@ -143,6 +143,7 @@ public struct ControllerClient: Sendable {
       switch error.code {
       case .unavailable, .deadlineExceeded:
         throw ControlError.unreachable(controller: address.description, reason: error.message)
+      case .aborted: throw ControlError.notNow(error.message)
       case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
       default: throw ControlError.asked(error.message)
       }
