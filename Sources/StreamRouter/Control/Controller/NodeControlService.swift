@@ -7,7 +7,7 @@ import Identity
 struct NodeControlService: APINodeControl.SimpleServiceProtocol {
   let registry: NodeRegistry
   let deployer: Deployer
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let caller: Caller
 
   private static let versionBytes = 64
@@ -20,6 +20,22 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     context: ServerContext
   ) async throws {
     let node = try caller.node(context)
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await talk(node, request, response) { end.finish() } }
+      group.addTask {
+        for await _ in ended {}
+        throw RPCError(code: .unavailable, message: "this controller is at work no more")
+      }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  private func talk(
+    _ node: String, _ request: RPCAsyncSequence<APINodeMessage, any Error>,
+    _ response: RPCWriter<APIControllerMessage>, end: @escaping @Sendable () -> Void
+  ) async throws {
     var messages = request.makeAsyncIterator()
     guard let first = try await messages.next(), case .hello(let said) = first.message else {
       throw RPCError(code: .failedPrecondition, message: "a session begins with a hello")
@@ -32,7 +48,8 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     let hello = Hello(node: node, version: said.version, revision: said.revision, prepared: said.prepared)
     var reader = ReadingFrame.Reader()
     let (questions, queue) = AsyncStream.makeStream(of: APIControllerMessage.self)
-    let number = await registry.open(hello) { id, question in queue.yield(APIControllerMessage(id, question)) }
+    let number = try await registry.open(
+      hello, send: { id, question in queue.yield(APIControllerMessage(id, question)) }, end: end)
     var reason = "the node ended the session"
     await withDiscardingTaskGroup { group in
       group.addTask {
@@ -86,7 +103,7 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
 
   func fetchExtension(request: APIExtensionRequest, context: ServerContext) async throws -> APIExtensionReply {
     _ = try caller.node(context)
-    guard let bytes = extensions.bytes(request.content) else {
+    guard let bytes = try await extensions.bytes(request.content) else {
       throw RPCError(code: .notFound, message: "there is no such extension here")
     }
     return APIExtensionReply.with { $0.object = Data(bytes) }

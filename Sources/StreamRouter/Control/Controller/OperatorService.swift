@@ -7,7 +7,7 @@ import Topology
 struct OperatorService: APIOperator.SimpleServiceProtocol {
   let deployer: Deployer
   let registry: NodeRegistry
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let events: EventLog
   let caller: Caller
 
@@ -15,21 +15,26 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func missingExtensions(request: APIExtensionList, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
-    return APIExtensionList.with { $0.content = request.content.filter { extensions.object($0) == nil } }
+    var missing: [String] = []
+    for content in request.content where try await extensions.object(content) == nil { missing.append(content) }
+    return APIExtensionList.with { [missing] in $0.content = missing }
   }
 
   func putExtension(request: APIExtensionReply, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
     do {
-      let object = try extensions.put([UInt8](request.object))
+      let object = try await extensions.put([UInt8](request.object))
       return APIExtensionList.with { $0.content = [object.content] }
-    } catch { throw RPCError(code: .invalidArgument, message: "\(error)") }
+    } catch let error as ControlError { throw error } catch {
+      throw RPCError(code: .invalidArgument, message: "\(error)")
+    }
   }
 
   // MARK: Deploy
 
   func plan(request: APIDeployRequest, context: ServerContext) async throws -> APIPlanReply {
     let order = try DeployOrder(request, who: try caller.mayOperate(context))
+    try await registry.checkTurn()
     let plan: DeployPlan
     do { plan = try await deployer.plan(order) } catch let refusal as DeployRefusal {
       throw RPCError(code: .invalidArgument, message: refusal.description)
@@ -88,6 +93,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func status(request: APIStatusRequest, context: ServerContext) async throws -> APIStatusReply {
     _ = try caller.mayOperate(context)
+    try await registry.checkTurn()
     let number = try await deployer.store.current()
     let revision = number == 0 ? nil : try await deployer.store.revision(number)
     let deployment = try await deployer.store.deployment()

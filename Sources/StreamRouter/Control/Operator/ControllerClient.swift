@@ -160,6 +160,7 @@ public struct ControllerClient: Sendable {
           reason: refusal.text(of: error)
             + (identity == nil || refusal.isNoted
               ? "" : "; where it answers others, its log says why it does not let you in"))
+      case .aborted: throw ControlError.notNow(error.message)
       case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
       default: throw ControlError.asked(error.message)
       }
