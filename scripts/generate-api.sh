@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes the Swift code of the control API from Sources/ControlAPI/control.proto. It is committed: to make it with each
-# build would take minutes. Needs protoc: apt-get install protobuf-compiler.
+# Makes the Swift code of the control API and of what is asked of etcd, from Sources/ControlAPI/control.proto and
+# Sources/EtcdAPI/etcd.proto. It is committed: to make it with each build would take minutes. Needs protoc:
+# apt-get install protobuf-compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,8 +17,12 @@ build() {
 messages=$(build swift-protobuf protoc-gen-swift)
 services=$(build grpc-swift-protobuf protoc-gen-grpc-swift-2)
 
-cd Sources/ControlAPI
-protoc --plugin="$messages" --plugin=protoc-gen-grpc-swift-2="$services" \
-    --swift_opt=Visibility=Public --swift_out=. \
-    --grpc-swift-2_opt=Visibility=Public --grpc-swift-2_out=. control.proto
-echo "wrote Sources/ControlAPI/control.pb.swift and control.grpc.swift"
+# generate FOLDER NAME
+generate() {
+    protoc --plugin="$messages" --plugin=protoc-gen-grpc-swift-2="$services" --proto_path="$1" \
+        --swift_opt=Visibility=Public --swift_out="$1" \
+        --grpc-swift-2_opt=Visibility=Public --grpc-swift-2_out="$1" "$1/$2.proto"
+    echo "wrote $1/$2.pb.swift and $2.grpc.swift"
+}
+generate Sources/ControlAPI control
+generate Sources/EtcdAPI etcd

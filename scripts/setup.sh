@@ -14,7 +14,7 @@ readonly build_packages=(
 readonly demo_packages=(ffmpeg)
 readonly test_packages=(
     tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
-    tmux clang-format procps ethtool curl openssl prometheus libxml2-utils
+    tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils
 )
 readonly deb_packages=(dpkg-dev binutils gzip lintian)
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
@@ -65,9 +65,11 @@ install_missing() {
         as_root=(sudo -n)
     fi
     say "installing ${missing[*]}"
-    # Tests run a Prometheus of their own: the package's service neither starts now nor with the machine.
-    local held=0
-    if [[ " ${missing[*]} " == *" prometheus "* && ! -e /usr/sbin/policy-rc.d ]]; then
+    # Tests run a Prometheus and an etcd of their own: the packages' services neither start now nor with the machine.
+    local services=() held=0
+    if [[ " ${missing[*]} " == *" prometheus "* ]]; then services+=(prometheus); fi
+    if [[ " ${missing[*]} " == *" etcd-server "* ]]; then services+=(etcd); fi
+    if ((${#services[@]} > 0)) && [[ ! -e /usr/sbin/policy-rc.d ]]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d
         held=1
     fi
@@ -82,8 +84,8 @@ install_missing() {
         status=1
     fi
     if ((held)); then "${as_root[@]}" rm -f /usr/sbin/policy-rc.d; fi
-    if [[ " ${missing[*]} " == *" prometheus "* ]] && command -v systemctl >/dev/null; then
-        "${as_root[@]}" systemctl disable prometheus >/dev/null 2>&1 || true
+    if ((${#services[@]} > 0)) && command -v systemctl >/dev/null; then
+        "${as_root[@]}" systemctl disable "${services[@]}" >/dev/null 2>&1 || true
     fi
     if ((status)); then
         cat "$log" >&2

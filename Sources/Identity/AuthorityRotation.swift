@@ -76,7 +76,7 @@ extension AuthorityStore {
 
   private func step(
     _ event: AuditLine.Event, at now: Date,
-    _ body: (inout AuthorityState, borrowing StateDirectory.Change) throws -> Bool
+    _ body: (inout AuthorityState, StateDirectory.Change) throws -> Bool
   ) throws {
     try audit.note(event, directory.path, at: now) {
       _ = try AuthorityState.read(directory)
@@ -91,14 +91,14 @@ extension AuthorityStore {
     }
   }
 
-  func keep(_ authority: CertificateAuthority, in change: borrowing StateDirectory.Change) throws {
+  func keep(_ authority: CertificateAuthority, in change: StateDirectory.Change) throws {
     try change.write(authority.key.pem.utf8, to: AuthorityState.keyFile(authority.digest))
     try change.write(PEM.text(authority.encoded).utf8, to: AuthorityState.certificateFile(authority.digest))
   }
 
   /// Makes the trust bundle's file follow the state, and removes keys and certificates that no state names: also those
   /// that a crash left. The former authority's key goes at the switch: it never signs again.
-  func tidy(_ change: borrowing StateDirectory.Change) throws {
+  func tidy(_ change: StateDirectory.Change) throws {
     let authority = try Authority.read(directory)
     let trust = Array(authority.trust.pem.utf8)
     if try directory.read(Self.trustFile) != trust { try change.write(trust, to: Self.trustFile) }

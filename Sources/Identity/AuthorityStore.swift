@@ -141,7 +141,7 @@ public struct AuthorityStore: Sendable {
 
   private func sign(
     _ request: CertificateRequest, for role: Role, admits: Bool, at now: Date, lifetime: Duration,
-    in change: borrowing StateDirectory.Change
+    in change: StateDirectory.Change
   ) throws -> RoleCertificate {
     let authority = try Authority.read(directory).signing
     var issued = try directory.require(IssuedCertificates.self, in: Self.issuedFile)
@@ -190,7 +190,7 @@ public struct AuthorityStore: Sendable {
   }
 
   private func revoke(
-    _ entries: [IssuedCertificates.Entry], at now: Date, in change: borrowing StateDirectory.Change
+    _ entries: [IssuedCertificates.Entry], at now: Date, in change: StateDirectory.Change
   ) throws -> Int {
     var revocations = try revocations()
     revocations.prune(at: now)

@@ -70,7 +70,7 @@ struct StateDirectory: Sendable {
   }
 
   /// Runs the body as the only one who changes this directory, in this process or another.
-  func change<Result>(_ body: (borrowing Change) throws -> Result) throws -> Result {
+  func change<Result>(_ body: (Change) throws -> Result) throws -> Result {
     let lock = path(of: Self.lockName)
     let descriptor = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw failure("open", lock) }
@@ -82,8 +82,9 @@ struct StateDirectory: Sendable {
     return try body(Change(directory: self))
   }
 
-  /// The right to change files: only who holds the lock has one.
-  struct Change: ~Copyable {
+  /// The right to change files: only who holds the lock has one, and keeps none. (That it cannot be kept would follow from
+  /// a type that cannot be copied; Swift 6.3.1's optimiser aborts on generic functions that lend one to a closure.)
+  struct Change {
     fileprivate let directory: StateDirectory
 
     /// Replaces the file: after a crash the old one is there or the new one, whole.

@@ -111,7 +111,7 @@ public struct TokenStore: Sendable {
   }
 
   func redeem(
-    secret: [UInt8], name: String, at now: Date, in change: borrowing StateDirectory.Change
+    secret: [UInt8], name: String, at now: Date, in change: StateDirectory.Change
   ) throws -> Role {
     var entries = try read()
     let digest = SHA256.hash(data: secret)
@@ -129,13 +129,12 @@ public struct TokenStore: Sendable {
   }
 
   /// Takes back those that wait for this name.
-  func removePending(for role: Role, at now: Date, in change: borrowing StateDirectory.Change) throws -> [Entry]
-  {
+  func removePending(for role: Role, at now: Date, in change: StateDirectory.Change) throws -> [Entry] {
     try remove(in: change) { $0.role == role && $0.isPending(at: now) }
   }
 
   private func remove(
-    in change: borrowing StateDirectory.Change, where matches: (Entry) -> Bool
+    in change: StateDirectory.Change, where matches: (Entry) -> Bool
   ) throws -> [Entry] {
     let entries = try read()
     let removed = entries.filter(matches)

@@ -26,7 +26,7 @@ enum ControlExit {
     } catch let error as ControlError {
       Report.error(error.description)
       switch error {
-      case .unreachable: throw unreachable
+      case .unreachable, .notNow: throw unreachable
       case .forbidden: throw permission
       case .asked: throw usage
       default: throw ExitCode.failure

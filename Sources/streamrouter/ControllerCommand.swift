@@ -17,6 +17,9 @@ struct ControllerCommand: AsyncParsableCommand {
       abstract: "Run the controller in the foreground, on the machine where 'node init' was said.",
       discussion: """
         It relays nothing itself. Killed or stopped, every stream goes on, and the next one takes up what it left.
+
+        With --store etcd://HOST:PORT,... what is wanted is kept in etcd, and several controllers may run: one is at \
+        work, and where it ends another takes over within some six seconds.
         """)
 
     @Option(
@@ -31,6 +34,7 @@ struct ControllerCommand: AsyncParsableCommand {
     var stateDirectory: String?
     @Option(help: ArgumentHelp("The unix socket of this machine's operators.", valueName: "path"))
     var socket: String?
+    @OptionGroup(title: "Where what is wanted is kept") var store: StoreOptions
     @Option(
       help: ArgumentHelp(
         "How long the certificates are good that it gives: 1h to 365d. Each is renewed at two thirds of that.",
@@ -66,7 +70,7 @@ struct ControllerCommand: AsyncParsableCommand {
           configuration: .init(
             state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, listen: address,
             join: join == "none" ? nil : ControllerAddress(join),
-            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket,
+            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket, store: store.choice,
             certificateLifetime: lifetime), log: log
         ).run()
       }

@@ -21,7 +21,10 @@ struct TestStream {
     let receiving = try await receive(live, at: "studio")
     let sender = try LabProcess.startDetached(
       command(
-        ["send", "--topology", live.topology.name, "--stream", "video", "--rate", "\(perSecond)", "--for", duration]),
+        [
+          "send", "--topology", live.topology.name, "--stream", "video", "--rate", "\(perSecond)", "--for",
+          duration,
+        ]),
       log: .init(live.folder.appending(path: "send.log").path), mark: Lab.mark(topology: live.topology.name))
     try await live.until("packets arrive") {
       try await live.account("video").last?.counters["packets_in"] ?? 0 > 100
@@ -75,16 +78,27 @@ extension LiveLab {
   /// A command of a user who stands on the machine.
   func command(_ arguments: String...) async throws -> LabShell.Outcome {
     let about = ["deploy", "plan"].contains(arguments.first ?? "") ? [] : ["--lab", topology.name]
-    return try await LabShell.attempt(try LabFiles.ownProgram().string, arguments + about)
+    return try await LabShell.attempt("env", [try LabFiles.ownProgram().string] + arguments + about)
   }
 
   func controlStatus() async throws -> StatusDocument {
     try await ControllerClient(socket: LabController.operators(topology.name)).status()
   }
 
-  func controllerPID() throws -> Int32 {
+  /// And waits until it is gone.
+  func kill(node: String) async throws {
     let state = try #require(try LabState.load(topology: topology.name))
-    return try #require(state.controller).pid
+    let daemon = try #require(state.daemons[node])
+    daemon.signal(SIGKILL)
+    try await until("the daemon of \(node) is gone") { !daemon.isRunning }
+  }
+
+  /// And waits until it is gone.
+  func killController() async throws {
+    let state = try #require(try LabState.load(topology: topology.name))
+    let controller = try #require(state.controller)
+    controller.signal(SIGKILL)
+    try await until("the controller is gone") { !controller.isRunning }
   }
 
   /// What each node relays, by its account.
@@ -118,7 +132,12 @@ extension LiveLab {
     let end = ContinuousClock.now + .seconds(30)
     while true {
       if (try? await holds()) == true { return }
-      try #require(ContinuousClock.now < end, "still waiting after 30 s: \(what)")
+      guard ContinuousClock.now < end else {
+        let log = LabFiles.tail(LabController.log(topology.name), lines: 12)
+        let status = (try? await controlStatus()).map { "\($0)" } ?? "no controller"
+        try #require(Bool(false), "still waiting after 30 s: \(what)\n\(status)\n\(log)")
+        return
+      }
       try await Task.sleep(for: .milliseconds(20))
     }
   }

@@ -15,11 +15,28 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
   case nothingDeployed
   /// What the controller says of a request.
   case asked(String)
+  /// What the controller says of a request that it cannot answer at this moment.
+  case notNow(String)
   case forbidden(String)
   case unknownQuestion
   /// The next step of an exchange of the authority would shut these out.
   case notReady([String])
+  /// Several controllers run, and another one deploys; nil: none does at this moment.
+  case notAtWork(other: String?)
+  /// What this controller knows of a deploy counts no more.
+  case superseded(revision: UInt64)
+  case storeUnreachable(members: String, reason: String)
+  case storeRefused(reason: String)
+  case damaged(key: String, reason: String)
   case unknownRevision(UInt64, kept: ClosedRange<UInt64>?)
+
+  /// Whether another controller sees to what this one was about to do.
+  var isOthersTurn: Bool {
+    switch self {
+    case .notAtWork, .superseded: true
+    default: false
+    }
+  }
 
   public var description: String {
     switch self {
@@ -37,11 +54,20 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unreachable(let controller, let reason):
       "the controller at \(controller) cannot be reached: \(reason)"
     case .nothingDeployed: "nothing is deployed"
-    case .asked(let reason), .forbidden(let reason): reason
+    case .asked(let reason), .notNow(let reason), .forbidden(let reason): reason
     case .unknownQuestion:
       "the controller asks what this version does not know; install the controller's version here"
     case .notReady(let names):
       "\(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? " and \(names.count - 8) more" : "") did not fetch the next authority yet: nodes that are connected do within seconds, operators with the next command that they give after a day; revoke who is gone, or --force it and let them join again"
+    case .notAtWork(let other):
+      other.map { "the controller at work is \($0), and this one waits; ask that one" }
+        ?? "this controller is not at work, as it does not hold its lease in etcd; try again in some seconds"
+    case .superseded(let revision): "the deploy of revision \(revision) was ended by another controller"
+    case .storeUnreachable(let members, let reason):
+      "etcd at \(members) does not answer (\(reason)); streams go on, and nothing can be deployed until it does"
+    case .storeRefused(let reason): "etcd refuses: \(reason)"
+    case .damaged(let key, let reason):
+      "the value of \(key) in etcd is damaged: \(reason); put it back from a backup ('etcdctl snapshot')"
     case .unknownRevision(let number, let kept):
       "there is no revision \(number)"
         + (kept.map { "; kept are \($0.lowerBound) to \($0.upperBound) ('streamrouter history')" } ?? "")

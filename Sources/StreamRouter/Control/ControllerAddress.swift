@@ -52,6 +52,12 @@ public struct ControllerAddress: Hashable, Sendable, Codable, CustomStringConver
     return ControllerAddress(host.contains(":") ? "[\(host)]:\(port - 1)" : "\(host):\(port - 1)")
   }
 
+  /// As others find it: with a machine's name where it stands for all addresses of that machine.
+  func text(on machine: String) -> String {
+    guard case .host(let host, let port) = kind, ["0.0.0.0", "::"].contains(host) else { return description }
+    return "\(machine):\(port)"
+  }
+
   /// The path of a unix socket.
   public var socket: FilePath? { path.map { FilePath($0) } }
   var path: String? { if case .path(let path) = kind { path } else { nil } }

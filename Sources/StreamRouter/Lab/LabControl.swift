@@ -102,6 +102,12 @@ extension Lab {
     }
   }
 
+  /// Starts the controller of a running lab where it has ended.
+  func restartController() async throws {
+    var state = try noted()
+    try await startController(&state)
+  }
+
   /// Has the controller deploy the file, once all nodes are connected.
   ///
   /// - Throws: ``LabError`` with what the controller says.

@@ -21,10 +21,11 @@ public struct ControllerDaemon: Sendable {
     public var operators: FilePath
     /// How long the certificates that it gives are good.
     public var certificateLifetime: Duration
+    public var store: StoreChoice
 
     public init(
       state: StatePaths, listen: ControllerAddress, join: ControllerAddress?,
-      operators: FilePath = ControllerDaemon.operatorSocket,
+      operators: FilePath = ControllerDaemon.operatorSocket, store: StoreChoice = .file,
       certificateLifetime: Duration = IdentityLimits.defaultLifetime
     ) {
       self.state = state
@@ -32,11 +33,15 @@ public struct ControllerDaemon: Sendable {
       self.join = join
       self.operators = operators
       self.certificateLifetime = certificateLifetime
+      self.store = store
     }
   }
 
   /// Where commands look for the controller of this machine.
   public static var operatorSocket: FilePath { NodePaths.runtimeRoot.appending("controller.sock") }
+
+  /// Whether this machine has a controller that runs.
+  public static var answersHere: Bool { LabSocket.accepts(operatorSocket) }
 
   private let configuration: Configuration
   private let log: Logger
@@ -59,11 +64,22 @@ public struct ControllerDaemon: Sendable {
     defer { lock.release() }
 
     let events = EventLog()
-    let registry = NodeRegistry(events: events)
-    let extensions = try ExtensionStore(paths.controller.appending("extensions"))
+    let etcd: EtcdSide?
+    switch configuration.store {
+    case .file: etcd = nil
+    case .etcd(let place):
+      etcd = try EtcdSide(
+        place,
+        own: .init(
+          controller: identity.role.name,
+          address: configuration.listen.text(on: ProcessInfo.processInfo.hostName)), log: log)
+    }
+    let registry = NodeRegistry(events: events, leadership: etcd?.leadership)
+    let extensions = ControllerExtensions(
+      try ExtensionStore(paths.controller.appending("extensions")), copies: etcd?.extensions)
     let deployer = Deployer(
-      store: try FileStore(folder: paths.controller), registry: registry, extensions: extensions,
-      events: events, log: log)
+      store: try etcd?.store ?? FileStore(folder: paths.controller), registry: registry,
+      extensions: extensions, events: events, log: log)
     let current = CurrentIdentity(identity, path: paths.identity)
     let signing = Signing(
       authority: authority, controller: identity.role.name, lifetime: configuration.certificateLifetime)
@@ -91,6 +107,10 @@ public struct ControllerDaemon: Sendable {
       try server(configuration.listen, services(.certificates), members),
     ]
     try prepareSocket(configuration.operators)
+    if let etcd {
+      // What the others need ends last.
+      all.insert(etcd.client, at: 0)
+    }
     all.append(
       try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil))
     if let join = configuration.join {
@@ -102,7 +122,12 @@ public struct ControllerDaemon: Sendable {
         messageBytes: 32 << 10)
       all.append(try server(join, [EnrollmentService(signing: signing)], strangers))
     }
-    all.append(ResumeService(deployer: deployer, log: log))
+    if let etcd {
+      all.append(TermService(etcd: etcd, deployer: deployer, registry: registry, log: log))
+    } else {
+      all.append(ResumeService(deployer: deployer, log: log))
+    }
+    all.append(ClockService(registry: registry))
     all.append(
       AuthorityWatch(
         authority: authority, connections: connections, registry: registry, renewal: renewal, events: events,
@@ -166,6 +191,20 @@ private struct ControlServer: Service {
       }
     } onGracefulShutdown: {
       server.beginGracefulShutdown()
+    }
+  }
+}
+
+/// Keeps what is known of the nodes' clocks fresh.
+private struct ClockService: Service {
+  let registry: NodeRegistry
+
+  func run() async throws {
+    try? await cancelWhenGracefulShutdown {
+      while true {
+        await registry.readClocks()
+        try await Task.sleep(for: .seconds(2))
+      }
     }
   }
 }

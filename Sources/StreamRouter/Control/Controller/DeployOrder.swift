@@ -34,6 +34,8 @@ struct DeployPlan: Sendable {
 
   /// Nodes in the order of the topology, those that are no longer named behind.
   var nodes: [String]
+  /// Places in the plan, by node.
+  private var places: [String: [Int]]
 
   /// Whether anything would change, limits and scheduling included.
   var isEmpty: Bool {
@@ -52,8 +54,10 @@ struct DeployPlan: Sendable {
     self.former = former
     var wanted = wanted
     formerParts = try former?.parts() ?? [:]
-    var parts = try wanted.parts()
-    var nodes = try Self.nodes(wanted)
+    let topology =
+      wanted.isEmpty ? nil : try Topology.decode(yaml: wanted.yaml, file: wanted.file)
+    var parts = try topology?.parts(revision: wanted.number, contents: wanted.extensions) ?? [:]
+    var nodes = topology?.nodes.map(\.name) ?? []
     for (node, part) in formerParts.sorted(by: { $0.key < $1.key }) where parts[node] == nil {
       var emptied = part.emptied()
       emptied.revision = wanted.number
@@ -66,17 +70,14 @@ struct DeployPlan: Sendable {
       from: nodes.flatMap { [formerParts] in formerParts[$0]?.relays ?? [] },
       to: nodes.flatMap { parts[$0]?.relays ?? [] })
     interruptions = plan.interruptions()
+    places = Dictionary(grouping: plan.changes.indices) { [plan] in plan.changes[$0].node }
     wanted.changes = plan.changes.count
     self.wanted = wanted
   }
 
-  private static func nodes(_ revision: Revision) throws -> [String] {
-    revision.isEmpty ? [] : try Topology.decode(yaml: revision.yaml, file: revision.file).nodes.map(\.name)
-  }
-
   /// The changes on one node, in their order, each with why packets can be lost by it.
   func changes(on node: String) -> [(change: Change, interrupts: String?)] {
-    plan.changes.enumerated().filter { $0.element.node == node }.map { ($0.element, interruptions[$0.offset]) }
+    (places[node] ?? []).map { (plan.changes[$0], interruptions[$0]) }
   }
 
   /// The steps: hops at which some node begins or changes a relay, the farthest first, with those nodes.

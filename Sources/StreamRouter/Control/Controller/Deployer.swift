@@ -10,7 +10,7 @@ import Topology
 actor Deployer {
   let store: any DesiredStore
   let registry: NodeRegistry
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let events: EventLog
   let log: Logger
   let times: Times
@@ -33,7 +33,8 @@ actor Deployer {
   }
 
   init(
-    store: any DesiredStore, registry: NodeRegistry, extensions: ExtensionStore, events: EventLog, log: Logger,
+    store: any DesiredStore, registry: NodeRegistry, extensions: ControllerExtensions, events: EventLog,
+    log: Logger,
     times: Times = Times()
   ) {
     self.store = store
@@ -68,7 +69,7 @@ actor Deployer {
     case .topology(let yaml, let contents):
       wanted.yaml = yaml
       wanted.extensions = contents
-      wanted.topology = try decode(yaml, order.file, contents).name
+      wanted.topology = try await decode(yaml, order.file, contents).name
     }
     if let former, !former.isEmpty, former.topology != wanted.topology {
       throw DeployRefusal(
@@ -82,10 +83,10 @@ actor Deployer {
   }
 
   /// With the extensions checked by what was sent of them.
-  private func decode(_ yaml: String, _ file: String, _ contents: [String: String]) throws -> Topology {
+  private func decode(_ yaml: String, _ file: String, _ contents: [String: String]) async throws -> Topology {
     var manifests: [ExtensionManifest] = []
     for (name, content) in contents {
-      guard let object = extensions.object(content), object.manifest.name == name else {
+      guard let object = try await extensions.object(content), object.manifest.name == name else {
         throw DeployRefusal(.invalid, "extension \(name) was not sent")
       }
       manifests.append(object.manifest)
@@ -114,7 +115,8 @@ actor Deployer {
   /// - Parameter progress: Told what is being done, in a few words.
   /// - Throws: ``DeployRefusal``; then everything is as it was, but where it names nodes that are unclear.
   func deploy(_ order: DeployOrder, progress: @Sendable (String) -> Void) async throws -> Done {
-    if isDeploying, let other = try await store.deployment() { throw busy(other) }
+    try await store.claim()
+    if isDeploying, let other = try await store.deployment() { throw DeployRefusal.busy(with: other) }
     if let other = try await store.deployment() {
       guard other.phase != .unconfirmed else {
         throw DeployRefusal(
@@ -122,7 +124,7 @@ actor Deployer {
           "revision \(other.revision.number) of \(other.revision.who) waits to be confirmed: 'streamrouter confirm', or wait until it reverts"
         )
       }
-      throw busy(other)
+      throw DeployRefusal.busy(with: other)
     }
     let plan = try await plan(order)
     if plan.isEmpty {
@@ -158,13 +160,6 @@ actor Deployer {
     }
   }
 
-  private func busy(_ other: Deployment) -> DeployRefusal {
-    DeployRefusal(
-      .busy,
-      "\(other.revision.who) deploys revision \(other.revision.number) since \(Self.time(other.revision.timeNs))"
-    )
-  }
-
   private func prepare(
     _ plan: DeployPlan, _ deployment: Deployment, _ progress: @Sendable (String) -> Void
   ) async throws {
@@ -190,7 +185,8 @@ actor Deployer {
     }
     let seen = try await verify(plan, taking, before, progress)
     var done = Done(
-      topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count, changes: plan.plan.changes.count,
+      topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count,
+      changes: plan.plan.changes.count,
       absent: deployment.absent.filter { plan.busyNodes.contains($0) }, verified: seen.verified, idle: seen.idle
     )
     if deployment.confirmSeconds > 0 {
@@ -261,7 +257,11 @@ actor Deployer {
     let revision = deployment.revision.number
     if deployment.phase != .preparing {
       deployment.phase = .reverting
-      do { try await store.note(deployment) } catch { log.error("\(error)") }
+      do { try await store.note(deployment) } catch let error as ControlError where error.isOthersTurn {
+        // Whoever is at work now sees to all nodes.
+        log.error("\(error)")
+        return deployment.nodes
+      } catch { log.error("\(error)") }
       let steps = plan.steps
       for (place, step) in steps.enumerated().reversed() {
         let nodes = step.nodes.filter { deployment.nodes.contains($0) }
@@ -304,6 +304,7 @@ actor Deployer {
   /// - Returns: Its number.
   /// - Throws: ``DeployRefusal`` where nothing waits.
   func confirm(who: String) async throws -> UInt64 {
+    try await store.claim()
     guard let deployment = try await store.deployment(), deployment.phase == .unconfirmed, !isDeploying else {
       throw DeployRefusal(.invalid, "nothing waits to be confirmed")
     }
@@ -329,6 +330,8 @@ actor Deployer {
       // Nodes give it up when they say hello.
       try await store.close(deployment, outcome: .refused)
       events.add(.refused, "revision \(number) was given up: the controller ended while nodes prepared")
+      // Those that said hello before it was closed; the others give it up as they come.
+      for entry in await registry.all().values where entry.hello.prepared != 0 { await converge(entry.hello) }
     case .reverting:
       await registry.wait(for: deployment.nodes, atMost: times.gathering)
       _ = await revert(plan, deployment, outcome: .refused)
@@ -341,6 +344,13 @@ actor Deployer {
     case .unconfirmed:
       awaitConfirmation(plan, deployment)
     }
+  }
+
+  /// Another controller is at work from here on: waits until nothing is under way here. What is ends soon, as neither the
+  /// store nor a node hears of this controller any more.
+  func standDown() async {
+    confirmation?.cancel()
+    while isDeploying, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
   }
 
   private func plan(of deployment: Deployment) async throws -> DeployPlan {
@@ -386,7 +396,7 @@ actor Deployer {
 
   private func keepOnlyUsedExtensions() async {
     guard let kept = try? await store.revisions() else { return }
-    extensions.keepOnly(Set(kept.flatMap { $0.revision.extensions.values }))
+    await extensions.keepOnly(Set(kept.flatMap { $0.revision.extensions.values }))
   }
 
   // MARK: Words

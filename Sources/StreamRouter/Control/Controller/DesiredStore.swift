@@ -12,13 +12,21 @@ protocol DesiredStore: Sendable {
   /// The deploy under way, of whoever.
   func deployment() async throws -> Deployment?
 
+  /// Sees whether this controller is the one that deploys.
+  ///
+  /// - Throws: ``DeployRefusal`` where another one is.
+  func claim() async throws
   /// Opens a deploy.
   ///
-  /// - Throws: ``DeployRefusal`` where another is under way.
+  /// - Throws: ``DeployRefusal`` where another is under way, or was since its number was asked for.
   func open(_ deployment: Deployment) async throws
   /// Notes a further phase of the deploy that is open.
+  ///
+  /// - Throws: ``ControlError/superseded(revision:)`` where it is open no more.
   func note(_ deployment: Deployment) async throws
   /// Closes it: its revision is in force from here on, or the former one still is. Both in one step.
+  ///
+  /// - Throws: ``ControlError/superseded(revision:)`` where it is open no more.
   func close(_ deployment: Deployment, outcome: Recorded.Outcome) async throws
 }
 
@@ -52,5 +60,16 @@ struct DeployRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     self.reason = reason
     self.description = description
     self.unclear = unclear
+  }
+
+  static func busy(with other: Deployment) -> DeployRefusal {
+    DeployRefusal(
+      .busy,
+      "\(other.revision.who) deploys revision \(other.revision.number) since \(Deployer.time(other.revision.timeNs))"
+    )
+  }
+
+  static func outrun(by latest: UInt64) -> DeployRefusal {
+    DeployRefusal(.busy, "revision \(latest) was deployed meanwhile; try again, to see what changes over it")
   }
 }

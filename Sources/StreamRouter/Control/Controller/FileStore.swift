@@ -26,6 +26,9 @@ actor FileStore: DesiredStore {
     state = try DurableFile.read(folder.appending("state.json"), as: State.self) ?? State()
   }
 
+  /// No other controller knows these files.
+  func claim() {}
+
   func current() -> UInt64 { state.current }
   func deployment() -> Deployment? { state.deployment }
   func revision(_ number: UInt64) throws -> Revision? { try recorded(number)?.revision }
@@ -35,21 +38,23 @@ actor FileStore: DesiredStore {
   }
 
   func open(_ deployment: Deployment) throws {
-    if let other = state.deployment {
-      throw DeployRefusal(
-        .busy, "\(other.revision.who) deploys revision \(other.revision.number) at this moment")
+    if let other = state.deployment { throw DeployRefusal.busy(with: other) }
+    guard deployment.revision.number == state.latest + 1, deployment.former == state.current else {
+      throw DeployRefusal.outrun(by: state.latest)
     }
     try change { state in
       state.deployment = deployment
-      state.latest = max(state.latest, deployment.revision.number)
+      state.latest = deployment.revision.number
     }
   }
 
   func note(_ deployment: Deployment) throws {
+    try check(deployment)
     try change { $0.deployment = deployment }
   }
 
   func close(_ deployment: Deployment, outcome: Recorded.Outcome) throws {
+    try check(deployment)
     let recorded = Recorded(revision: deployment.revision, outcome: outcome)
     try DurableFile.write(recorded, to: file(deployment.revision.number))
     try change { state in
@@ -61,6 +66,12 @@ actor FileStore: DesiredStore {
 
   /// The number after the latest one given.
   func nextNumber() -> UInt64 { state.latest + 1 }
+
+  private func check(_ deployment: Deployment) throws {
+    guard state.deployment?.revision.number == deployment.revision.number else {
+      throw ControlError.superseded(revision: deployment.revision.number)
+    }
+  }
 
   private func change(_ body: (inout State) -> Void) throws {
     var changed = state

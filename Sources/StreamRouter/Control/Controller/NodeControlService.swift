@@ -7,7 +7,7 @@ import Identity
 struct NodeControlService: APINodeControl.SimpleServiceProtocol {
   let registry: NodeRegistry
   let deployer: Deployer
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let caller: Caller
 
   private static let versionBytes = 64
@@ -20,6 +20,22 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     context: ServerContext
   ) async throws {
     let node = try caller.node(context)
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await talk(node, request, response) { end.finish() } }
+      group.addTask {
+        for await _ in ended {}
+        throw RPCError(code: .unavailable, message: "this controller is at work no more")
+      }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  private func talk(
+    _ node: String, _ request: RPCAsyncSequence<APINodeMessage, any Error>,
+    _ response: RPCWriter<APIControllerMessage>, end: @escaping @Sendable () -> Void
+  ) async throws {
     var messages = request.makeAsyncIterator()
     guard let first = try await messages.next(), case .hello(let said) = first.message else {
       throw RPCError(code: .failedPrecondition, message: "a session begins with a hello")
@@ -30,8 +46,10 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
         code: .invalidArgument, message: "the version of a hello has \(Self.versionBytes) bytes at most")
     }
     let hello = Hello(node: node, version: said.version, revision: said.revision, prepared: said.prepared)
+    var reader = ReadingFrame.Reader()
     let (questions, queue) = AsyncStream.makeStream(of: APIControllerMessage.self)
-    let number = await registry.open(hello) { id, question in queue.yield(APIControllerMessage(id, question)) }
+    let number = try await registry.open(
+      hello, send: { id, question in queue.yield(APIControllerMessage(id, question)) }, end: end)
     var reason = "the node ended the session"
     await withDiscardingTaskGroup { group in
       group.addTask {
@@ -41,7 +59,7 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
       // Beside the reading: what is asked here is answered there.
       group.addTask { await deployer.converge(hello) }
       do {
-        while let message = try await messages.next() { await take(message, node, number) }
+        while let message = try await messages.next() { await take(message, node, number, &reader) }
       } catch {
         reason = "the connection was lost"
       }
@@ -52,10 +70,12 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     }
   }
 
-  private func take(_ message: APINodeMessage, _ node: String, _ session: UInt64) async {
+  private func take(
+    _ message: APINodeMessage, _ node: String, _ session: UInt64, _ reader: inout ReadingFrame.Reader
+  ) async {
     switch message.message {
     case .answer(let answer):
-      await registry.heard(node, session: session, question: answer.id, Self.result(answer, node))
+      await registry.heard(node, session: session, question: answer.id, Self.result(answer, node, &reader))
     case .status(let status):
       await registry.noted(node, problem: status.problem.isEmpty ? nil : Self.short(status.problem))
     case .hello, nil: break
@@ -64,17 +84,26 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
 
   private static func short(_ text: String) -> String { String(text.prefix(textCharacters)) }
 
-  private static func result(_ answer: APINodeAnswer, _ node: String) -> Result<Answer, any Error> {
+  private static func result(
+    _ answer: APINodeAnswer, _ node: String, _ reader: inout ReadingFrame.Reader
+  ) -> Result<Answer, any Error> {
     guard answer.refusal.isEmpty else {
       return .failure(ControlError.refused(node: node, reason: short(answer.refusal)))
     }
-    guard !answer.snapshot.isEmpty else { return .success(Answer()) }
-    return Result { Answer(snapshot: try JSONDecoder().decode(NodeSnapshot.self, from: answer.snapshot)) }
+    guard !answer.snapshot.isEmpty else { return .success(Answer(timeNs: answer.timeNs)) }
+    do {
+      // The length stands before it, which the message has too.
+      let frame = [UInt8](answer.snapshot.dropFirst(ReadingFrame.headerBytes))
+      return .success(Answer(snapshot: try reader.snapshot(frame), timeNs: answer.timeNs))
+    } catch {
+      return .failure(
+        ControlError.refused(node: node, reason: "its snapshot cannot be read: is it another version?"))
+    }
   }
 
   func fetchExtension(request: APIExtensionRequest, context: ServerContext) async throws -> APIExtensionReply {
     _ = try caller.node(context)
-    guard let bytes = extensions.bytes(request.content) else {
+    guard let bytes = try await extensions.bytes(request.content) else {
       throw RPCError(code: .notFound, message: "there is no such extension here")
     }
     return APIExtensionReply.with { $0.object = Data(bytes) }
@@ -100,6 +129,7 @@ extension APIControllerMessage {
     case .settle(let revision): settle = .with { $0.revision = revision }
     case .abandon(let revision): abandon = .with { $0.revision = revision }
     case .snapshot: snapshot = .init()
+    case .clock: clock = .init()
     case .renew: renew = .init()
     }
   }
@@ -117,6 +147,7 @@ extension APIControllerMessage {
     case .settle(let settle): .settle(revision: settle.revision)
     case .abandon(let abandon): .abandon(revision: abandon.revision)
     case .snapshot: .snapshot
+    case .clock: .clock
     case .renew: .renew
     case nil: throw ControlError.unknownQuestion
     }

@@ -10,12 +10,14 @@ actor NodeRegistry {
     var problem: String?
     /// The revision that it last said or settled.
     var revision: UInt64
+    var clock = ClockOffset()
   }
 
   /// A session's way out, and the questions that wait for an answer.
   private struct Session {
     var number: UInt64
     var send: @Sendable (UInt64, Question) -> Void
+    var end: @Sendable () -> Void
     var waiting: [UInt64: CheckedContinuation<Answer, any Error>] = [:]
   }
 
@@ -24,8 +26,21 @@ actor NodeRegistry {
   private var lastNumber: UInt64 = 0
   private var lastQuestion: UInt64 = 0
   private let events: EventLog
+  /// nil: there is one controller.
+  private let leadership: Leadership?
 
-  init(events: EventLog) { self.events = events }
+  /// - Parameter leadership: No node is asked for anything while another controller is at work.
+  init(events: EventLog, leadership: Leadership? = nil) {
+    self.events = events
+    self.leadership = leadership
+  }
+
+  /// Sees whether this is the controller that nodes come to: another one knows nothing of them.
+  ///
+  /// - Throws: ``ControlError/notAtWork(other:)``.
+  func checkTurn() throws {
+    if let leadership, !leadership.isHeld { throw leadership.refusal }
+  }
 
   func all() -> [String: Entry] { entries }
   func isConnected(_ node: String) -> Bool { sessions[node] != nil }
@@ -34,11 +49,17 @@ actor NodeRegistry {
 
   /// Opens a session; a former one of the same node ends, as its connection is dead or the node was started twice.
   ///
+  /// - Parameter end: Ends it from this side.
   /// - Returns: The session's number, to end it by.
-  func open(_ hello: Hello, send: @escaping @Sendable (UInt64, Question) -> Void) -> UInt64 {
+  /// - Throws: ``ControlError/notAtWork(other:)``: the node has to find the controller that is.
+  func open(
+    _ hello: Hello, send: @escaping @Sendable (UInt64, Question) -> Void,
+    end: @escaping @Sendable () -> Void = {}
+  ) throws -> UInt64 {
+    try checkTurn()
     drop(hello.node)
     lastNumber += 1
-    sessions[hello.node] = Session(number: lastNumber, send: send)
+    sessions[hello.node] = Session(number: lastNumber, send: send, end: end)
     entries[hello.node] = Entry(
       hello: hello, isConnected: true, heardNs: realtimeNs(), problem: nil, revision: hello.revision)
     events.add(.connected, node: hello.node, "version \(hello.version), revision \(hello.revision)")
@@ -51,6 +72,11 @@ actor NodeRegistry {
     drop(node)
     entries[node]?.isConnected = false
     events.add(.disconnected, node: node, reason)
+  }
+
+  /// Ends all sessions: the nodes look for the controller that is at work now.
+  func endAll() {
+    for session in sessions.values { session.end() }
   }
 
   private func drop(_ node: String) {
@@ -70,6 +96,21 @@ actor NodeRegistry {
     if let problem { events.add(.problem, node: node, problem) }
   }
 
+  // MARK: Clocks
+
+  /// Asks every node what time it is.
+  func readClocks() async {
+    await withDiscardingTaskGroup { group in
+      for node in sessions.keys { group.addTask { await self.readClock(node) } }
+    }
+  }
+
+  private func readClock(_ node: String) async {
+    let sent = realtimeNs()
+    guard let answer = try? await ask(node, .clock, within: .seconds(5)), answer.timeNs > 0 else { return }
+    entries[node]?.clock.take(sentNs: sent, theirsNs: answer.timeNs, receivedNs: realtimeNs())
+  }
+
   // MARK: Questions
 
   /// Asks a node and waits for its answer.
@@ -78,6 +119,7 @@ actor NodeRegistry {
   func ask(_ node: String, _ question: Question, within patience: Duration = .seconds(10)) async throws
     -> Answer
   {
+    try checkTurn()
     lastQuestion += 1
     let number = lastQuestion
     let timer = Task {
@@ -143,7 +185,7 @@ actor NodeRegistry {
   /// Waits until all of these are connected, or for so long.
   func wait(for nodes: [String], atMost patience: Duration) async {
     let limit = ContinuousClock.now + patience
-    while ContinuousClock.now < limit, !nodes.allSatisfy({ sessions[$0] != nil }) {
+    while ContinuousClock.now < limit, !Task.isCancelled, !nodes.allSatisfy({ sessions[$0] != nil }) {
       try? await Task.sleep(for: .milliseconds(50))
     }
   }

@@ -7,7 +7,7 @@ import Topology
 struct OperatorService: APIOperator.SimpleServiceProtocol {
   let deployer: Deployer
   let registry: NodeRegistry
-  let extensions: ExtensionStore
+  let extensions: ControllerExtensions
   let events: EventLog
   let caller: Caller
 
@@ -15,21 +15,26 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func missingExtensions(request: APIExtensionList, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
-    return APIExtensionList.with { $0.content = request.content.filter { extensions.object($0) == nil } }
+    var missing: [String] = []
+    for content in request.content where try await extensions.object(content) == nil { missing.append(content) }
+    return APIExtensionList.with { [missing] in $0.content = missing }
   }
 
   func putExtension(request: APIExtensionReply, context: ServerContext) async throws -> APIExtensionList {
     _ = try caller.mayOperate(context)
     do {
-      let object = try extensions.put([UInt8](request.object))
+      let object = try await extensions.put([UInt8](request.object))
       return APIExtensionList.with { $0.content = [object.content] }
-    } catch { throw RPCError(code: .invalidArgument, message: "\(error)") }
+    } catch let error as ControlError { throw error } catch {
+      throw RPCError(code: .invalidArgument, message: "\(error)")
+    }
   }
 
   // MARK: Deploy
 
   func plan(request: APIDeployRequest, context: ServerContext) async throws -> APIPlanReply {
     let order = try DeployOrder(request, who: try caller.mayOperate(context))
+    try await registry.checkTurn()
     let plan: DeployPlan
     do { plan = try await deployer.plan(order) } catch let refusal as DeployRefusal {
       throw RPCError(code: .invalidArgument, message: refusal.description)
@@ -88,6 +93,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func status(request: APIStatusRequest, context: ServerContext) async throws -> APIStatusReply {
     _ = try caller.mayOperate(context)
+    try await registry.checkTurn()
     let number = try await deployer.store.current()
     let revision = number == 0 ? nil : try await deployer.store.revision(number)
     let deployment = try await deployer.store.deployment()
@@ -108,8 +114,41 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
           $0.version = entries[node]?.hello.version ?? ""
           $0.problem = entries[node]?.problem ?? ""
           $0.isNamed = named.contains(node)
+          $0.clockOffsetNs = entries[node]?.clock.offsetNs ?? 0
+          $0.clockErrorNs = entries[node]?.clock.errorNs ?? 0
         }
       }
+    }
+  }
+
+  func snapshots(
+    request: APISnapshotsRequest, response: RPCWriter<APISnapshotsReply>, context: ServerContext
+  ) async throws {
+    _ = try caller.mayOperate(context)
+    // A tenth of a second, whatever is asked: the nodes relay besides.
+    let interval = Duration.nanoseconds(Int64(clamping: max(request.intervalNs, 100_000_000)))
+    var next = ContinuousClock.now
+    while true {
+      let number = try await deployer.store.current()
+      let named = number == 0 ? [] : try await deployer.store.revision(number)?.parts().keys.sorted() ?? []
+      let found = await registry.snapshots(of: named)
+      let encoder = JSONEncoder()
+      try await response.write(
+        .with { reply in
+          reply.nodes = named.map { node in
+            .with {
+              $0.node = node
+              if let snapshot = found[node] {
+                $0.snapshot = (try? encoder.encode(snapshot)) ?? Data()
+              } else {
+                $0.problem = "did not answer the controller"
+              }
+            }
+          }
+        })
+      guard request.intervalNs > 0 else { return }
+      next += interval
+      try await Task.sleep(until: max(next, .now))
     }
   }
 

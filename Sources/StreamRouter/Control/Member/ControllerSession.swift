@@ -56,6 +56,7 @@ struct ControllerSession: Service {
       let hello = await member.hello()
       queue.yield(.with { $0.hello = hello })
       let log = self.log
+      let frames = SnapshotFrames()
       try await control.session(
         requestProducer: { writer in
           try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -73,9 +74,12 @@ struct ControllerSession: Service {
         onResponse: { response in
           log.info("connected to the controller at \(address)")
           for try await message in response.messages {
-            let answer = await answer(message, control)
-            // Snapshots are asked for all the time, and nothing hangs on one.
-            if case .snapshot? = message.question {} else { work.note() }
+            let answer = await answer(message, control, frames)
+            // Snapshots and the time are asked for all the time, and nothing hangs on one.
+            switch message.question {
+            case .snapshot, .clock: break
+            default: work.note()
+            }
             queue.yield(.with { $0.answer = answer })
           }
           queue.finish()
@@ -98,7 +102,8 @@ struct ControllerSession: Service {
   }
 
   private func answer(
-    _ message: APIControllerMessage, _ control: APINodeControl.Client<HTTP2ClientTransport.Posix>
+    _ message: APIControllerMessage, _ control: APINodeControl.Client<HTTP2ClientTransport.Posix>,
+    _ frames: SnapshotFrames
   ) async -> APINodeAnswer {
     var answer = APINodeAnswer.with { $0.id = message.id }
     do {
@@ -113,7 +118,8 @@ struct ControllerSession: Service {
       case .settle(let revision): try await member.settle(revision: revision)
       case .abandon(let revision): try await member.abandon(revision: revision)
       case .snapshot:
-        if let snapshot = try await snapshot() { answer.snapshot = try JSONEncoder().encode(snapshot) }
+        if let snapshot = try await snapshot() { answer.snapshot = Data(try await frames.frame(snapshot)) }
+      case .clock: break
       case .renew: try await renewal.renew()
       }
     } catch {
@@ -125,8 +131,16 @@ struct ControllerSession: Service {
       }
       log.error("\(answer.refusal)")
     }
+    answer.timeNs = realtimeNs()
     return answer
   }
+}
+
+/// The snapshots of one session, each counted from the one before.
+private actor SnapshotFrames {
+  private var writer = ReadingFrame.Writer()
+
+  func frame(_ snapshot: NodeSnapshot) throws -> [UInt8] { try writer.frame(snapshot) }
 }
 
 /// When the node last did something that it was asked.

@@ -9,9 +9,9 @@ import Topology
 
 /// An operator's commands to a controller: over the unix socket of this machine, or with an operator's certificate.
 public struct ControllerClient: Sendable {
-  private let address: ControllerAddress
+  let address: ControllerAddress
   /// nil on a unix socket, whose permissions say who may use it.
-  private let identity: OperatorIdentity?
+  let identity: OperatorIdentity?
 
   /// The controller of this machine.
   public init(socket: FilePath = ControllerDaemon.operatorSocket) {
@@ -158,6 +158,7 @@ public struct ControllerClient: Sendable {
         throw ControlError.unreachable(
           controller: address.description,
           reason: refusal.text(of: error))
+      case .aborted: throw ControlError.notNow(error.message)
       case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
       default: throw ControlError.asked(error.message)
       }
