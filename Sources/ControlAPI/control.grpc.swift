@@ -1318,6 +1318,19 @@ public enum APIOperator: Sendable {
                 type: .unary
             )
         }
+        /// Namespace for "Snapshots" metadata.
+        public enum Snapshots: Sendable {
+            /// Request type for "Snapshots".
+            public typealias Input = APISnapshotsRequest
+            /// Response type for "Snapshots".
+            public typealias Output = APISnapshotsReply
+            /// Descriptor for "Snapshots".
+            public static let descriptor = GRPCCore.MethodDescriptor(
+                service: GRPCCore.ServiceDescriptor(fullyQualifiedService: "streamrouter.control.v1.Operator"),
+                method: "Snapshots",
+                type: .serverStreaming
+            )
+        }
         /// Namespace for "History" metadata.
         public enum History: Sendable {
             /// Request type for "History".
@@ -1352,6 +1365,7 @@ public enum APIOperator: Sendable {
             Deploy.descriptor,
             Confirm.descriptor,
             Status.descriptor,
+            Snapshots.descriptor,
             History.descriptor,
             Events.descriptor
         ]
@@ -1479,6 +1493,24 @@ extension APIOperator {
             request: GRPCCore.StreamingServerRequest<APIStatusRequest>,
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.StreamingServerResponse<APIStatusReply>
+
+        /// Handle the "Snapshots" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The snapshots of all nodes of the topology in force, once for each interval.
+        ///
+        /// - Parameters:
+        ///   - request: A streaming request of `APISnapshotsRequest` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `APISnapshotsReply` messages.
+        func snapshots(
+            request: GRPCCore.StreamingServerRequest<APISnapshotsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<APISnapshotsReply>
 
         /// Handle the "History" method.
         ///
@@ -1621,6 +1653,24 @@ extension APIOperator {
             context: GRPCCore.ServerContext
         ) async throws -> GRPCCore.ServerResponse<APIStatusReply>
 
+        /// Handle the "Snapshots" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The snapshots of all nodes of the topology in force, once for each interval.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `APISnapshotsRequest` message.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        /// - Returns: A streaming response of `APISnapshotsReply` messages.
+        func snapshots(
+            request: GRPCCore.ServerRequest<APISnapshotsRequest>,
+            context: GRPCCore.ServerContext
+        ) async throws -> GRPCCore.StreamingServerResponse<APISnapshotsReply>
+
         /// Handle the "History" method.
         ///
         /// - Parameters:
@@ -1761,6 +1811,25 @@ extension APIOperator {
             context: GRPCCore.ServerContext
         ) async throws -> APIStatusReply
 
+        /// Handle the "Snapshots" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The snapshots of all nodes of the topology in force, once for each interval.
+        ///
+        /// - Parameters:
+        ///   - request: A `APISnapshotsRequest` message.
+        ///   - response: A response stream of `APISnapshotsReply` messages.
+        ///   - context: Context providing information about the RPC.
+        /// - Throws: Any error which occurred during the processing of the request. Thrown errors
+        ///     of type `RPCError` are mapped to appropriate statuses. All other errors are converted
+        ///     to an internal error.
+        func snapshots(
+            request: APISnapshotsRequest,
+            response: GRPCCore.RPCWriter<APISnapshotsReply>,
+            context: GRPCCore.ServerContext
+        ) async throws
+
         /// Handle the "History" method.
         ///
         /// - Parameters:
@@ -1867,6 +1936,17 @@ extension APIOperator.StreamingServiceProtocol {
             }
         )
         router.registerHandler(
+            forMethod: APIOperator.Method.Snapshots.descriptor,
+            deserializer: GRPCProtobuf.ProtobufDeserializer<APISnapshotsRequest>(),
+            serializer: GRPCProtobuf.ProtobufSerializer<APISnapshotsReply>(),
+            handler: { request, context in
+                try await self.snapshots(
+                    request: request,
+                    context: context
+                )
+            }
+        )
+        router.registerHandler(
             forMethod: APIOperator.Method.History.descriptor,
             deserializer: GRPCProtobuf.ProtobufDeserializer<APIHistoryRequest>(),
             serializer: GRPCProtobuf.ProtobufSerializer<APIHistoryReply>(),
@@ -1958,6 +2038,17 @@ extension APIOperator.ServiceProtocol {
             context: context
         )
         return GRPCCore.StreamingServerResponse(single: response)
+    }
+
+    public func snapshots(
+        request: GRPCCore.StreamingServerRequest<APISnapshotsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<APISnapshotsReply> {
+        let response = try await self.snapshots(
+            request: GRPCCore.ServerRequest(stream: request),
+            context: context
+        )
+        return response
     }
 
     public func history(
@@ -2065,6 +2156,23 @@ extension APIOperator.SimpleServiceProtocol {
                 context: context
             ),
             metadata: [:]
+        )
+    }
+
+    public func snapshots(
+        request: GRPCCore.ServerRequest<APISnapshotsRequest>,
+        context: GRPCCore.ServerContext
+    ) async throws -> GRPCCore.StreamingServerResponse<APISnapshotsReply> {
+        return GRPCCore.StreamingServerResponse<APISnapshotsReply>(
+            metadata: [:],
+            producer: { writer in
+                try await self.snapshots(
+                    request: request.message,
+                    response: writer,
+                    context: context
+                )
+                return [:]
+            }
         )
     }
 
@@ -2236,6 +2344,29 @@ extension APIOperator {
             deserializer: some GRPCCore.MessageDeserializer<APIStatusReply>,
             options: GRPCCore.CallOptions,
             onResponse handleResponse: @Sendable @escaping (GRPCCore.ClientResponse<APIStatusReply>) async throws -> Result
+        ) async throws -> Result where Result: Sendable
+
+        /// Call the "Snapshots" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The snapshots of all nodes of the topology in force, once for each interval.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `APISnapshotsRequest` message.
+        ///   - serializer: A serializer for `APISnapshotsRequest` messages.
+        ///   - deserializer: A deserializer for `APISnapshotsReply` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        func snapshots<Result>(
+            request: GRPCCore.ClientRequest<APISnapshotsRequest>,
+            serializer: some GRPCCore.MessageSerializer<APISnapshotsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<APISnapshotsReply>,
+            options: GRPCCore.CallOptions,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<APISnapshotsReply>) async throws -> Result
         ) async throws -> Result where Result: Sendable
 
         /// Call the "History" method.
@@ -2491,6 +2622,38 @@ extension APIOperator {
             )
         }
 
+        /// Call the "Snapshots" method.
+        ///
+        /// > Source IDL Documentation:
+        /// >
+        /// > The snapshots of all nodes of the topology in force, once for each interval.
+        ///
+        /// - Parameters:
+        ///   - request: A request containing a single `APISnapshotsRequest` message.
+        ///   - serializer: A serializer for `APISnapshotsRequest` messages.
+        ///   - deserializer: A deserializer for `APISnapshotsReply` messages.
+        ///   - options: Options to apply to this RPC.
+        ///   - handleResponse: A closure which handles the response and returns its result to
+        ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+        ///       already finished.
+        /// - Returns: The result of `handleResponse`.
+        public func snapshots<Result>(
+            request: GRPCCore.ClientRequest<APISnapshotsRequest>,
+            serializer: some GRPCCore.MessageSerializer<APISnapshotsRequest>,
+            deserializer: some GRPCCore.MessageDeserializer<APISnapshotsReply>,
+            options: GRPCCore.CallOptions = .defaults,
+            onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<APISnapshotsReply>) async throws -> Result
+        ) async throws -> Result where Result: Sendable {
+            try await self.client.serverStreaming(
+                request: request,
+                descriptor: APIOperator.Method.Snapshots.descriptor,
+                serializer: serializer,
+                deserializer: deserializer,
+                options: options,
+                onResponse: handleResponse
+            )
+        }
+
         /// Call the "History" method.
         ///
         /// - Parameters:
@@ -2717,6 +2880,33 @@ extension APIOperator.ClientProtocol {
             request: request,
             serializer: GRPCProtobuf.ProtobufSerializer<APIStatusRequest>(),
             deserializer: GRPCProtobuf.ProtobufDeserializer<APIStatusReply>(),
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Snapshots" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The snapshots of all nodes of the topology in force, once for each interval.
+    ///
+    /// - Parameters:
+    ///   - request: A request containing a single `APISnapshotsRequest` message.
+    ///   - options: Options to apply to this RPC.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func snapshots<Result>(
+        request: GRPCCore.ClientRequest<APISnapshotsRequest>,
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<APISnapshotsReply>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        try await self.snapshots(
+            request: request,
+            serializer: GRPCProtobuf.ProtobufSerializer<APISnapshotsRequest>(),
+            deserializer: GRPCProtobuf.ProtobufDeserializer<APISnapshotsReply>(),
             options: options,
             onResponse: handleResponse
         )
@@ -2960,6 +3150,37 @@ extension APIOperator.ClientProtocol {
             metadata: metadata
         )
         return try await self.status(
+            request: request,
+            options: options,
+            onResponse: handleResponse
+        )
+    }
+
+    /// Call the "Snapshots" method.
+    ///
+    /// > Source IDL Documentation:
+    /// >
+    /// > The snapshots of all nodes of the topology in force, once for each interval.
+    ///
+    /// - Parameters:
+    ///   - message: request message to send.
+    ///   - metadata: Additional metadata to send, defaults to empty.
+    ///   - options: Options to apply to this RPC, defaults to `.defaults`.
+    ///   - handleResponse: A closure which handles the response and returns its result to
+    ///       the caller. Returning from the closure will cancel the RPC if it hasn't
+    ///       already finished.
+    /// - Returns: The result of `handleResponse`.
+    public func snapshots<Result>(
+        _ message: APISnapshotsRequest,
+        metadata: GRPCCore.Metadata = [:],
+        options: GRPCCore.CallOptions = .defaults,
+        onResponse handleResponse: @Sendable @escaping (GRPCCore.StreamingClientResponse<APISnapshotsReply>) async throws -> Result
+    ) async throws -> Result where Result: Sendable {
+        let request = GRPCCore.ClientRequest<APISnapshotsRequest>(
+            message: message,
+            metadata: metadata
+        )
+        return try await self.snapshots(
             request: request,
             options: options,
             onResponse: handleResponse

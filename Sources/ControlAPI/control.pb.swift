@@ -108,8 +108,12 @@ public nonisolated struct APINodeAnswer: Sendable {
   /// Empty where it is done; else why the node refuses, and it is as it was before the question.
   public var refusal: String = String()
 
-  /// For a question about the snapshot: the node's snapshot as JSON.
+  /// For a question about the snapshot: what changed in the node's snapshot since the last one of this session, in the
+  /// coding of the node's control socket; empty where the node relays nothing yet.
   public var snapshot: Data = Data()
+
+  /// The node's clock when it answered, nanoseconds since 1970.
+  public var timeNs: UInt64 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -182,6 +186,14 @@ public nonisolated struct APIControllerMessage: Sendable {
     set {question = .snapshot(newValue)}
   }
 
+  public var clock: APIClockQuestion {
+    get {
+      if case .clock(let v)? = question {return v}
+      return APIClockQuestion()
+    }
+    set {question = .clock(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Question: Equatable, Sendable {
@@ -190,6 +202,7 @@ public nonisolated struct APIControllerMessage: Sendable {
     case settle(APISettle)
     case abandon(APIAbandon)
     case snapshot(APISnapshotQuestion)
+    case clock(APIClockQuestion)
 
   }
 
@@ -259,6 +272,17 @@ public nonisolated struct APIAbandon: Sendable {
 }
 
 public nonisolated struct APISnapshotQuestion: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// What time it is there.
+public nonisolated struct APIClockQuestion: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -699,6 +723,55 @@ public nonisolated struct APINodeState: Sendable {
   /// Whether the revision in force names it.
   public var isNamed: Bool = false
 
+  /// How far the node's clock is ahead of the controller's, and how far that can be wrong: half of the shortest round trip
+  /// of late. An error of 0: not known yet.
+  public var clockOffsetNs: Int64 = 0
+
+  public var clockErrorNs: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct APISnapshotsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Nanoseconds from one reading to the next; 0: one reading and the end.
+  public var intervalNs: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct APISnapshotsReply: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var nodes: [APINodeReading] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct APINodeReading: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var node: String = String()
+
+  /// The snapshot as JSON; empty where the node did not answer.
+  public var snapshot: Data = Data()
+
+  /// Why it did not.
+  public var problem: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -914,7 +987,7 @@ nonisolated extension APINodeHello: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension APINodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".NodeAnswer"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}refusal\0\u{1}snapshot\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}refusal\0\u{1}snapshot\0\u{3}time_ns\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -925,6 +998,7 @@ nonisolated extension APINodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 1: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.refusal) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.snapshot) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.timeNs) }()
       default: break
       }
     }
@@ -940,6 +1014,9 @@ nonisolated extension APINodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if !self.snapshot.isEmpty {
       try visitor.visitSingularBytesField(value: self.snapshot, fieldNumber: 3)
     }
+    if self.timeNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.timeNs, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -947,6 +1024,7 @@ nonisolated extension APINodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.id != rhs.id {return false}
     if lhs.refusal != rhs.refusal {return false}
     if lhs.snapshot != rhs.snapshot {return false}
+    if lhs.timeNs != rhs.timeNs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -994,7 +1072,7 @@ nonisolated extension APINodeStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ControllerMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0\u{1}clock\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1068,6 +1146,19 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
           self.question = .snapshot(v)
         }
       }()
+      case 7: try {
+        var v: APIClockQuestion?
+        var hadOneofValue = false
+        if let current = self.question {
+          hadOneofValue = true
+          if case .clock(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.question = .clock(v)
+        }
+      }()
       default: break
       }
     }
@@ -1101,6 +1192,10 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
     case .snapshot?: try {
       guard case .snapshot(let v)? = self.question else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .clock?: try {
+      guard case .clock(let v)? = self.question else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     }()
     case nil: break
     }
@@ -1264,6 +1359,25 @@ nonisolated extension APISnapshotQuestion: SwiftProtobuf.Message, SwiftProtobuf.
   }
 
   public static func ==(lhs: APISnapshotQuestion, rhs: APISnapshotQuestion) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension APIClockQuestion: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ClockQuestion"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: APIClockQuestion, rhs: APIClockQuestion) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1985,7 +2099,7 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension APINodeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".NodeState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}connected\0\u{1}revision\0\u{3}heard_ns\0\u{1}version\0\u{1}problem\0\u{3}is_named\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}connected\0\u{1}revision\0\u{3}heard_ns\0\u{1}version\0\u{1}problem\0\u{3}is_named\0\u{3}clock_offset_ns\0\u{3}clock_error_ns\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2000,6 +2114,8 @@ nonisolated extension APINodeState: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 5: try { try decoder.decodeSingularStringField(value: &self.version) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.problem) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.isNamed) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.clockOffsetNs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.clockErrorNs) }()
       default: break
       }
     }
@@ -2027,6 +2143,12 @@ nonisolated extension APINodeState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.isNamed != false {
       try visitor.visitSingularBoolField(value: self.isNamed, fieldNumber: 7)
     }
+    if self.clockOffsetNs != 0 {
+      try visitor.visitSingularInt64Field(value: self.clockOffsetNs, fieldNumber: 8)
+    }
+    if self.clockErrorNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.clockErrorNs, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2038,6 +2160,108 @@ nonisolated extension APINodeState: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.version != rhs.version {return false}
     if lhs.problem != rhs.problem {return false}
     if lhs.isNamed != rhs.isNamed {return false}
+    if lhs.clockOffsetNs != rhs.clockOffsetNs {return false}
+    if lhs.clockErrorNs != rhs.clockErrorNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension APISnapshotsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SnapshotsRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}interval_ns\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.intervalNs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.intervalNs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.intervalNs, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: APISnapshotsRequest, rhs: APISnapshotsRequest) -> Bool {
+    if lhs.intervalNs != rhs.intervalNs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension APISnapshotsReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SnapshotsReply"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}nodes\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: APISnapshotsReply, rhs: APISnapshotsReply) -> Bool {
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension APINodeReading: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".NodeReading"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}snapshot\0\u{1}problem\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.snapshot) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.problem) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    if !self.snapshot.isEmpty {
+      try visitor.visitSingularBytesField(value: self.snapshot, fieldNumber: 2)
+    }
+    if !self.problem.isEmpty {
+      try visitor.visitSingularStringField(value: self.problem, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: APINodeReading, rhs: APINodeReading) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.snapshot != rhs.snapshot {return false}
+    if lhs.problem != rhs.problem {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

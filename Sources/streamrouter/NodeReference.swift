@@ -3,7 +3,8 @@ import Foundation
 import StreamRouter
 import Topology
 
-/// The nodes that monitor and check read: those of a file, of a topology by its name, or of the one that runs here.
+/// The nodes that monitor and check read: those of a file, of a topology by its name, or of the one that runs here. Where
+/// some of them are on other machines, this machine's controller is asked for all.
 struct NodeReference {
   let source: any SnapshotSource
   /// The topology's name.
@@ -17,7 +18,7 @@ struct NodeReference {
         let read = try Topology.load(path: file)
         topology = read
         self.name = read.name
-        source = ControlSnapshotSource(topology: read.name, nodes: read.nodes.map(\.name))
+        source = try Self.source(read.name, read.nodes.map(\.name))
         return
       } catch {
         Report.note("\(error)")
@@ -27,7 +28,7 @@ struct NodeReference {
     topology = nil
     if let name {
       self.name = name
-      source = ControlSnapshotSource(running: name)
+      source = try Self.source(name, nil)
       return
     }
     let running = ControlSnapshotSource.runningTopologies()
@@ -36,11 +37,23 @@ struct NodeReference {
         "several topologies run here (\(running.joined(separator: ", "))): give --topology NAME")
     }
     guard let only = running.first else {
+      if ControllerDaemon.answersHere {
+        (self.name, source) = ("", try ControllerClient().snapshots())
+        return
+      }
       Report.error("no node runs here; bring a lab up with 'streamrouter lab up FILE'")
       throw ExitCode(69)
     }
     self.name = only
-    source = ControlSnapshotSource(running: only)
+    source = try Self.source(only, nil)
+  }
+
+  private static func source(_ topology: String, _ nodes: [String]?) throws -> any SnapshotSource {
+    let local = ControlSnapshotSource.nodes(running: topology)
+    let isComplete = nodes.map { Set(local).isSuperset(of: $0) } ?? ControlSnapshotSource.isLab(topology)
+    if !isComplete, ControllerDaemon.answersHere { return try ControllerClient().snapshots() }
+    return nodes.map { ControlSnapshotSource(topology: topology, nodes: $0) }
+      ?? ControlSnapshotSource(running: topology)
   }
 
   /// Says on standard error why, and what to do.

@@ -171,6 +171,43 @@ struct DeployTests {
     }
   }
 
+  @Test("a node is killed at every moment of a deploy: it follows when it is back, or all are as they were")
+  func nodeKilled() async throws {
+    let live = try Self.lab("node")
+    try await live.use {
+      let stream = try await TestStream.begin(live, perSecond: 5_000, for: "60s")
+      let variants = [Self.plain, Self.twoSinks]
+      var (carried, given) = (0, 0)
+      for round in 0..<12 {
+        let before = try await live.controlStatus().revision
+        try live.rewrite(engine: .sandbox, streams: variants[carried % 2 == 0 ? 1 : 0])
+        let wanted = try await live.wantedSinks()
+        async let deploying = live.command("deploy", live.file.path)
+        try await Task.sleep(for: .milliseconds(round < 6 ? 20 * round : 80 * (round - 4)))
+        try await live.kill(node: ["edge", "studio", "camera"][round % 3])
+        try await live.lab.restartDaemons()
+        let outcome = try await deploying
+        try await live.until("round \(round): one revision everywhere: \(outcome.errors)") {
+          let status = try await live.controlStatus()
+          return status.isWhole && status.lockedBy == nil
+        }
+        let now = try await live.controlStatus().revision
+        let running = try await live.runningSinks()
+        #expect(outcome.succeeded == (now != before), "round \(round): \(outcome)")
+        if now == before {
+          given += 1
+        } else {
+          carried += 1
+          #expect(running == wanted, "round \(round)")
+        }
+      }
+      print("a node was killed 12 times: \(carried) carried through, \(given) given up")
+      #expect(carried > 0)
+      let report = try await stream.end(interrupt: true)
+      #expect(report.lost == 0 && report.duplicates == 0, "\(report)")
+    }
+  }
+
   @Test(
     "the controller is killed at every moment of a deploy: all nodes run one revision, the stream loses nothing"
   )
@@ -182,11 +219,11 @@ struct DeployTests {
       var (carried, given) = (0, 0)
       for round in 0..<12 {
         let before = try await live.controlStatus().revision
-        try live.rewrite(engine: .sandbox, streams: variants[(round + carried) % 2 == 0 ? 1 : 0])
+        try live.rewrite(engine: .sandbox, streams: variants[carried % 2 == 0 ? 1 : 0])
         let wanted = try await live.wantedSinks()
         async let deploying = live.command("deploy", live.file.path)
         // A deploy takes some 900 ms from the command's start.
-        try await Task.sleep(for: .milliseconds(80 * round))
+        try await Task.sleep(for: .milliseconds(round < 6 ? 20 * round : 80 * (round - 4)))
         try await live.killController()
         _ = try await deploying
         try await live.lab.restartController()

@@ -86,6 +86,14 @@ extension LiveLab {
   }
 
   /// And waits until it is gone.
+  func kill(node: String) async throws {
+    let state = try #require(try LabState.load(topology: topology.name))
+    let daemon = try #require(state.daemons[node])
+    daemon.signal(SIGKILL)
+    try await until("the daemon of \(node) is gone") { !daemon.isRunning }
+  }
+
+  /// And waits until it is gone.
   func killController() async throws {
     let state = try #require(try LabState.load(topology: topology.name))
     let controller = try #require(state.controller)

@@ -110,7 +110,7 @@ import Testing
   }
 
   /// Up to eight nodes of mixed families, random links with and without addresses, and six streams.
-  private static func topology(_ random: inout SeededRandom) -> Topology {
+  static func topology(_ random: inout SeededRandom) -> Topology {
     let count = Int.random(in: 2...8, using: &random)
     let nodes = (0..<count).map { index in
       let both = [IPAddress("10.0.0.\(index + 1)")!, IPAddress("fd00::\(index + 1)")!]

@@ -10,6 +10,8 @@ enum Question: Hashable, Sendable {
   /// Back to the revision that was settled last.
   case abandon(revision: UInt64)
   case snapshot
+  /// What time it is there.
+  case clock
 
   /// For messages.
   var name: String {
@@ -19,6 +21,7 @@ enum Question: Hashable, Sendable {
     case .settle(let revision): "settle revision \(revision)"
     case .abandon(let revision): "give up revision \(revision)"
     case .snapshot: "give its snapshot"
+    case .clock: "tell the time"
     }
   }
 }
@@ -26,6 +29,8 @@ enum Question: Hashable, Sendable {
 /// A node's answer that it is done.
 struct Answer: Sendable {
   var snapshot: NodeSnapshot?
+  /// The node's clock when it answered, nanoseconds since 1970; 0: it did not say.
+  var timeNs: UInt64 = 0
 }
 
 /// What a node says first.

@@ -135,7 +135,7 @@ public actor Lab {
       }
     }
     if control == .controller { try await startController(&state) }
-    try await start(state.nodes, &state)
+    try await start(state.nodes, &state, deploying: control == .controller)
     state.complete = true
     try state.save()
   }
@@ -173,8 +173,7 @@ public actor Lab {
     if control == .controller { try await startController(&state) }
     if dead.isEmpty && !changed { return .unchanged }
     if control == .controller {
-      try await start(dead, &state)
-      if changed, dead.isEmpty { try await deploy(state) }
+      try await start(dead, &state, deploying: changed)
       state.fileHash = wanted.fileHash
       try state.save()
       return .updated(restarted: dead, reloaded: alive)
@@ -182,7 +181,7 @@ public actor Lab {
     let logs = alive.map { (node: $0, read: LabFiles.read(log(of: $0))?.utf8.count ?? 0) }
     for node in alive { state.daemons[node]?.signal(SIGHUP) }
     do {
-      try await start(dead, &state)
+      try await start(dead, &state, deploying: false)
     } catch {
       // The others go on running; only what this call started is taken back.
       await LabProcess.end(dead.compactMap { state.daemons[$0] }, patience: Self.stopTimeout)
@@ -217,10 +216,16 @@ public actor Lab {
     return nil
   }
 
+  /// Starts those daemons of a running lab that have ended.
+  func restartDaemons() async throws {
+    var state = try noted()
+    try await start(state.nodes.filter { state.daemons[$0]?.isRunning != true }, &state, deploying: false)
+  }
+
   // MARK: Daemons
 
   /// Starts daemons and waits until each control socket accepts.
-  private func start(_ nodes: [String], _ state: inout LabState) async throws {
+  private func start(_ nodes: [String], _ state: inout LabState, deploying: Bool) async throws {
     for node in nodes {
       progress("starting the daemon of \(node)")
       let paths = NodePaths(topology: topology, node: node)
@@ -235,7 +240,8 @@ public actor Lab {
       try state.save()
     }
     try LabMetrics.writeTargets(state)
-    if control == .controller, !nodes.isEmpty { try await deploy(state) }
+    // A daemon that never had a part opens its control socket with the first.
+    if deploying { try await deploy(state) }
     try await waitUntilReady(nodes, state.daemons)
   }
 

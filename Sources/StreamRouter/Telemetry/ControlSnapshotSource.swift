@@ -17,10 +17,17 @@ public actor ControlSnapshotSource: SnapshotSource {
   /// sockets are there.
   public init(running topology: String) {
     let lab = try? LabState.load(topology: topology)
-    let sockets = LabFiles.list(NodePaths.runtimeDirectory(topology: topology))
-      .filter { $0.hasSuffix(".sock") }.map { String($0.dropLast(5)) }.sorted()
-    self.init(topology: topology, nodes: lab?.nodes ?? sockets)
+    self.init(topology: topology, nodes: lab?.nodes ?? Self.nodes(running: topology))
   }
+
+  /// The nodes of a topology whose sockets are on this machine, by name.
+  public static func nodes(running topology: String) -> [String] {
+    LabFiles.list(NodePaths.runtimeDirectory(topology: topology))
+      .filter { $0.hasSuffix(".sock") }.map { String($0.dropLast(5)) }.sorted()
+  }
+
+  /// Whether all nodes of the topology are a lab on this machine.
+  public static func isLab(_ topology: String) -> Bool { (try? LabState.load(topology: topology)) != nil }
 
   /// Topologies of which a node or a lab runs on this machine, by name.
   public static func runningTopologies() -> [String] {

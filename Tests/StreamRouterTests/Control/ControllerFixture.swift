@@ -122,7 +122,7 @@ final class FakeNode: Sendable {
       case .settle(let revision): (state.settled, state.prepared) = (revision, 0)
       case .abandon: state.prepared = 0
       case .advance: if state.silent { return nil }
-      case .snapshot: return .failure(ControlError.unknownQuestion)
+      case .snapshot, .clock: return .failure(ControlError.unknownQuestion)
       }
       return .success(Answer())
     }

@@ -27,7 +27,8 @@ struct EtcdPlaceTests {
     #expect(EtcdPlace(text) == nil)
   }
 
-  @Test("an installation's name cannot leave its place among the keys", arguments: ["", "a/b", "a b", "ä", "a\n"])
+  @Test(
+    "an installation's name cannot leave its place among the keys", arguments: ["", "a/b", "a b", "ä", "a\n"])
   func installation(_ name: String) {
     #expect(EtcdPlace("etcd://10.0.0.1:2379", installation: name) == nil)
     #expect(EtcdPlace("etcd://10.0.0.1:2379", installation: "a-b_c.9") != nil)
@@ -47,7 +48,8 @@ struct EtcdPlaceTests {
     let place = EtcdPlace(
       "etcd://10.0.0.1:2379", installation: "lab", security: .init(authority: "ca", certificate: nil, key: nil))
     #expect(
-      try StoreOptions.parse(["--store", "etcd://10.0.0.1:2379", "--store-prefix", "lab", "--etcd-ca", "ca"]).choice
+      try StoreOptions.parse(["--store", "etcd://10.0.0.1:2379", "--store-prefix", "lab", "--etcd-ca", "ca"])
+        .choice
         == .etcd(try #require(place)))
   }
 }

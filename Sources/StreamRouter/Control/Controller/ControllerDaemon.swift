@@ -36,6 +36,9 @@ public struct ControllerDaemon: Sendable {
   /// Where commands look for the controller of this machine.
   public static var operatorSocket: FilePath { NodePaths.runtimeRoot.appending("controller.sock") }
 
+  /// Whether this machine has a controller that runs.
+  public static var answersHere: Bool { LabSocket.accepts(operatorSocket) }
+
   private let configuration: Configuration
   private let log: Logger
 
@@ -103,6 +106,7 @@ public struct ControllerDaemon: Sendable {
     } else {
       all.append(ResumeService(deployer: deployer, log: log))
     }
+    all.append(ClockService(registry: registry))
     log.info(
       "controller listens on \(configuration.listen)\(configuration.join.map { ", joins on \($0)" } ?? "")")
     defer { unlink(configuration.operators.string) }
@@ -159,6 +163,20 @@ private struct ControlServer: Service {
       }
     } onGracefulShutdown: {
       server.beginGracefulShutdown()
+    }
+  }
+}
+
+/// Keeps what is known of the nodes' clocks fresh.
+private struct ClockService: Service {
+  let registry: NodeRegistry
+
+  func run() async throws {
+    try? await cancelWhenGracefulShutdown {
+      while true {
+        await registry.readClocks()
+        try await Task.sleep(for: .seconds(2))
+      }
     }
   }
 }

@@ -37,6 +37,7 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
       throw RPCError(code: .failedPrecondition, message: "a session begins with a hello")
     }
     let hello = Hello(node: node, version: said.version, revision: said.revision, prepared: said.prepared)
+    var reader = ReadingFrame.Reader()
     let (questions, queue) = AsyncStream.makeStream(of: APIControllerMessage.self)
     let number = try await registry.open(
       hello, send: { id, question in queue.yield(APIControllerMessage(id, question)) }, end: end)
@@ -49,7 +50,7 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
       // Beside the reading: what is asked here is answered there.
       group.addTask { await deployer.converge(hello) }
       do {
-        while let message = try await messages.next() { await take(message, node, number) }
+        while let message = try await messages.next() { await take(message, node, number, &reader) }
       } catch {
         reason = "the connection was lost"
       }
@@ -60,22 +61,33 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     }
   }
 
-  private func take(_ message: APINodeMessage, _ node: String, _ session: UInt64) async {
+  private func take(
+    _ message: APINodeMessage, _ node: String, _ session: UInt64, _ reader: inout ReadingFrame.Reader
+  ) async {
     switch message.message {
     case .answer(let answer):
-      await registry.heard(node, session: session, question: answer.id, Self.result(answer, node))
+      await registry.heard(node, session: session, question: answer.id, Self.result(answer, node, &reader))
     case .status(let status):
       await registry.noted(node, problem: status.problem.isEmpty ? nil : status.problem)
     case .hello, nil: break
     }
   }
 
-  private static func result(_ answer: APINodeAnswer, _ node: String) -> Result<Answer, any Error> {
+  private static func result(
+    _ answer: APINodeAnswer, _ node: String, _ reader: inout ReadingFrame.Reader
+  ) -> Result<Answer, any Error> {
     guard answer.refusal.isEmpty else {
       return .failure(ControlError.refused(node: node, reason: answer.refusal))
     }
-    guard !answer.snapshot.isEmpty else { return .success(Answer()) }
-    return Result { Answer(snapshot: try JSONDecoder().decode(NodeSnapshot.self, from: answer.snapshot)) }
+    guard !answer.snapshot.isEmpty else { return .success(Answer(timeNs: answer.timeNs)) }
+    do {
+      // The length stands before it, which the message has too.
+      let frame = [UInt8](answer.snapshot.dropFirst(ReadingFrame.headerBytes))
+      return .success(Answer(snapshot: try reader.snapshot(frame), timeNs: answer.timeNs))
+    } catch {
+      return .failure(
+        ControlError.refused(node: node, reason: "its snapshot cannot be read: is it another version?"))
+    }
   }
 
   func fetchExtension(request: APIExtensionRequest, context: ServerContext) async throws -> APIExtensionReply {
@@ -106,6 +118,7 @@ extension APIControllerMessage {
     case .settle(let revision): settle = .with { $0.revision = revision }
     case .abandon(let revision): abandon = .with { $0.revision = revision }
     case .snapshot: snapshot = .init()
+    case .clock: clock = .init()
     }
   }
 
@@ -122,6 +135,7 @@ extension APIControllerMessage {
     case .settle(let settle): .settle(revision: settle.revision)
     case .abandon(let abandon): .abandon(revision: abandon.revision)
     case .snapshot: .snapshot
+    case .clock: .clock
     case nil: throw ControlError.unknownQuestion
     }
   }

@@ -10,6 +10,7 @@ actor NodeRegistry {
     var problem: String?
     /// The revision that it last said or settled.
     var revision: UInt64
+    var clock = ClockOffset()
   }
 
   /// A session's way out, and the questions that wait for an answer.
@@ -93,6 +94,21 @@ actor NodeRegistry {
     entries[node]?.heardNs = realtimeNs()
     entries[node]?.problem = problem
     if let problem { events.add(.problem, node: node, problem) }
+  }
+
+  // MARK: Clocks
+
+  /// Asks every node what time it is.
+  func readClocks() async {
+    await withDiscardingTaskGroup { group in
+      for node in sessions.keys { group.addTask { await self.readClock(node) } }
+    }
+  }
+
+  private func readClock(_ node: String) async {
+    let sent = realtimeNs()
+    guard let answer = try? await ask(node, .clock, within: .seconds(5)), answer.timeNs > 0 else { return }
+    entries[node]?.clock.take(sentNs: sent, theirsNs: answer.timeNs, receivedNs: realtimeNs())
   }
 
   // MARK: Questions

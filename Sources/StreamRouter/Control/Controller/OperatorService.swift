@@ -114,8 +114,42 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
           $0.version = entries[node]?.hello.version ?? ""
           $0.problem = entries[node]?.problem ?? ""
           $0.isNamed = named.contains(node)
+          $0.clockOffsetNs = entries[node]?.clock.offsetNs ?? 0
+          $0.clockErrorNs = entries[node]?.clock.errorNs ?? 0
         }
       }
+    }
+  }
+
+  func snapshots(
+    request: APISnapshotsRequest, response: RPCWriter<APISnapshotsReply>, context: ServerContext
+  ) async throws {
+    _ = try caller.mayOperate(context)
+    // A tenth of a second, whatever is asked: the nodes relay besides.
+    let interval = Duration.nanoseconds(Int64(clamping: max(request.intervalNs, 100_000_000)))
+    var next = ContinuousClock.now
+    while true {
+      try await registry.checkTurn()
+      let number = try await deployer.store.current()
+      let named = number == 0 ? [] : try await deployer.store.revision(number)?.parts().keys.sorted() ?? []
+      let found = await registry.snapshots(of: named)
+      let encoder = JSONEncoder()
+      try await response.write(
+        .with { reply in
+          reply.nodes = named.map { node in
+            .with {
+              $0.node = node
+              if let snapshot = found[node] {
+                $0.snapshot = (try? encoder.encode(snapshot)) ?? Data()
+              } else {
+                $0.problem = "did not answer the controller"
+              }
+            }
+          }
+        })
+      guard request.intervalNs > 0 else { return }
+      next += interval
+      try await Task.sleep(until: max(next, .now))
     }
   }
 

@@ -46,6 +46,7 @@ struct ControllerSession: Service {
       let hello = await member.hello()
       queue.yield(.with { $0.hello = hello })
       let log = self.log
+      let frames = SnapshotFrames()
       try await control.session(
         requestProducer: { writer in
           for await message in messages { try await writer.write(message) }
@@ -53,7 +54,7 @@ struct ControllerSession: Service {
         onResponse: { response in
           log.info("connected to the controller at \(address)")
           for try await message in response.messages {
-            let answer = await answer(message, control)
+            let answer = await answer(message, control, frames)
             queue.yield(.with { $0.answer = answer })
           }
           queue.finish()
@@ -62,7 +63,8 @@ struct ControllerSession: Service {
   }
 
   private func answer(
-    _ message: APIControllerMessage, _ control: APINodeControl.Client<HTTP2ClientTransport.Posix>
+    _ message: APIControllerMessage, _ control: APINodeControl.Client<HTTP2ClientTransport.Posix>,
+    _ frames: SnapshotFrames
   ) async -> APINodeAnswer {
     var answer = APINodeAnswer.with { $0.id = message.id }
     do {
@@ -77,7 +79,8 @@ struct ControllerSession: Service {
       case .settle(let revision): try await member.settle(revision: revision)
       case .abandon(let revision): try await member.abandon(revision: revision)
       case .snapshot:
-        if let snapshot = try await snapshot() { answer.snapshot = try JSONEncoder().encode(snapshot) }
+        if let snapshot = try await snapshot() { answer.snapshot = Data(try await frames.frame(snapshot)) }
+      case .clock: break
       }
     } catch {
       // The controller says whose refusal it is.
@@ -88,8 +91,16 @@ struct ControllerSession: Service {
       }
       log.error("\(answer.refusal)")
     }
+    answer.timeNs = realtimeNs()
     return answer
   }
+}
+
+/// The snapshots of one session, each counted from the one before.
+private actor SnapshotFrames {
+  private var writer = ReadingFrame.Writer()
+
+  func frame(_ snapshot: NodeSnapshot) throws -> [UInt8] { try writer.frame(snapshot) }
 }
 
 extension Member {

@@ -122,6 +122,18 @@ public struct StatusDocument: Hashable, Sendable, Codable {
     public var problem: String?
     /// Whether the revision in force names it.
     public var isNamed: Bool
+    /// How far its clock is ahead of the controller's; nil: not known.
+    public var clockOffsetNs: Int64?
+    /// How far that can be wrong.
+    public var clockErrorNs: UInt64?
+
+    /// `+1.2ms ±80us`.
+    fileprivate var clock: String {
+      guard let clockOffsetNs, let clockErrorNs else { return "-" }
+      let offset = Figure.duration(seconds: Double(clockOffsetNs.magnitude) / 1e9)
+      return
+        "\(clockOffsetNs < 0 ? "-" : "+")\(offset) ±\(Figure.duration(seconds: Double(clockErrorNs) / 1e9))"
+    }
   }
 
   public var topology: String?
@@ -139,7 +151,9 @@ public struct StatusDocument: Hashable, Sendable, Codable {
       Node(
         node: $0.node, state: $0.connected ? "connected" : $0.heardNs == 0 ? "absent" : "silent",
         revision: $0.revision, heardNs: $0.heardNs == 0 ? nil : $0.heardNs, version: $0.version,
-        problem: $0.problem.isEmpty ? nil : $0.problem, isNamed: $0.isNamed)
+        problem: $0.problem.isEmpty ? nil : $0.problem, isNamed: $0.isNamed,
+        clockOffsetNs: $0.clockErrorNs == 0 ? nil : $0.clockOffsetNs,
+        clockErrorNs: $0.clockErrorNs == 0 ? nil : $0.clockErrorNs)
     }
   }
 
@@ -156,13 +170,14 @@ public struct StatusDocument: Hashable, Sendable, Codable {
       lines.append("waits to be confirmed for \(until > now ? (until - now) / 1_000_000_000 : 0) s more")
     }
     if !nodes.isEmpty {
-      var rows = [["NODE", "STATE", "REVISION", "HEARD", "VERSION", "PROBLEM"]]
+      var rows = [["NODE", "STATE", "REVISION", "HEARD", "CLOCK", "VERSION", "PROBLEM"]]
       for node in nodes {
         let age = node.heardNs.map { $0 > now ? 0 : (now - $0) / 1_000_000_000 }
         rows.append([
           node.node, node.isNamed ? node.state : node.state + ", not named",
           node.revision == 0 ? "-" : "\(node.revision)",
-          age.map { "\($0) s ago" } ?? "never", node.version.isEmpty ? "-" : node.version, node.problem ?? "-",
+          age.map { "\($0) s ago" } ?? "never", node.clock, node.version.isEmpty ? "-" : node.version,
+          node.problem ?? "-",
         ])
       }
       lines += AlignedColumns.lines(rows)

@@ -9,8 +9,8 @@ import Topology
 
 /// An operator's commands to a controller: over the unix socket of this machine, or with an operator's certificate.
 public struct ControllerClient: Sendable {
-  private let address: ControllerAddress
-  private let security: TLSSettings?
+  let address: ControllerAddress
+  let security: TLSSettings?
 
   /// The controller of this machine.
   public init(socket: FilePath = ControllerDaemon.operatorSocket) {

@@ -128,14 +128,18 @@ struct MonitorEvent: Hashable, Sendable {
     let lostBefore = former.linkLost ?? 0
     if let lost = row.linkLost, lost > 0, lostBefore == 0 {
       let place = now.hop == 0 ? "before the stream comes here" : "on the way here"
-      found.append((.lossBegan, "\(self.packets(lost)) lost \(place)"))
+      found.append((.lossBegan, "\(Figure.plural(Int(clamping: lost), "packet")) lost \(place)"))
     } else if row.linkLost == 0, lostBefore > 0 {
       found.append((.lossEnded, "no packet lost on the way here"))
     }
     let late = rates.counters["rtp_late"] ?? 0
     let lateBefore = former.rates?.counters["rtp_late"] ?? 0
     if late > 0, lateBefore == 0 {
-      found.append((.lateBegan, "\(self.packets(late)) arrived behind packets that were sent after"))
+      found.append(
+        (
+          .lateBegan,
+          "\(Figure.plural(Int(clamping: late), "packet")) arrived behind packets that were sent after"
+        ))
     } else if late == 0, lateBefore > 0, packets > 0 {
       found.append((.lateEnded, "packets arrive in order"))
     }
@@ -149,8 +153,6 @@ struct MonitorEvent: Hashable, Sendable {
     }
     return found
   }
-
-  private static func packets(_ count: UInt64) -> String { count == 1 ? "1 packet" : "\(count) packets" }
 
   private static func drops(_ former: MonitorRow, _ rates: RelayRates) -> [(Kind, String)] {
     let dropped = rates.dropped - rates.droppedByExtensions
