@@ -99,6 +99,7 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "SwiftASN1", package: "swift-asn1"),
         .product(name: "X509", package: "swift-certificates"),
@@ -114,6 +115,8 @@ let package = Package(
       dependencies: [
         "Identity", "StreamRouter", "Topology",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: ours),
 
@@ -146,12 +149,18 @@ let package = Package(
     .testTarget(
       name: "StreamRouterTests",
       dependencies: [
-        "StreamRouter", "CStreamRouter", "JitterStats", "TestSupport", "Topology", "streamrouter",
+        "StreamRouter", "CStreamRouter", "ControlAPI", "Identity", "JitterStats", "TestSupport", "Topology",
+        "streamrouter",
         .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRPCCore", package: "grpc-swift-2"),
+        .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "X509", package: "swift-certificates"),
       ],
       exclude: ["Fixtures"],
       swiftSettings: ours),

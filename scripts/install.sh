@@ -30,7 +30,9 @@ add packaging/man/streamrouter.1 "$share/man/man1/streamrouter.1" 644
 add packaging/completions/streamrouter "$share/bash-completion/completions/streamrouter" 644
 add packaging/completions/_streamrouter "${SR_ZSH_DIR:-$share/zsh/site-functions}/_streamrouter" 644
 add packaging/completions/streamrouter.fish "$share/fish/vendor_completions.d/streamrouter.fish" 644
-add packaging/systemd/streamrouter-node.service "$prefix/lib/systemd/system/streamrouter-node.service" 644
+for unit in node member controller; do
+    add "packaging/systemd/streamrouter-$unit.service" "$prefix/lib/systemd/system/streamrouter-$unit.service" 644
+done
 add packaging/sysusers.d/streamrouter.conf "$prefix/lib/sysusers.d/streamrouter.conf" 644
 add packaging/tmpfiles.d/streamrouter.conf "$prefix/lib/tmpfiles.d/streamrouter.conf" 644
 add packaging/sysctl.d/90-streamrouter.conf "$prefix/lib/sysctl.d/90-streamrouter.conf" 644
@@ -90,5 +92,6 @@ if [[ -z $root ]]; then
 install: done. For the service, as root:
   systemd-sysusers && systemd-tmpfiles --create streamrouter.conf && sysctl -p $prefix/lib/sysctl.d/90-streamrouter.conf
   systemctl daemon-reload        # then $configured, and: systemctl enable --now streamrouter-node
+For an installation of several machines, in place of the latter: streamrouter-controller on one, streamrouter-member on all.
 END
 fi

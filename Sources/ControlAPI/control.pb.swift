@@ -194,6 +194,14 @@ public nonisolated struct APIControllerMessage: Sendable {
     set {question = .clock(newValue)}
   }
 
+  public var renew: APIRenewQuestion {
+    get {
+      if case .renew(let v)? = question {return v}
+      return APIRenewQuestion()
+    }
+    set {question = .renew(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Question: Equatable, Sendable {
@@ -203,6 +211,7 @@ public nonisolated struct APIControllerMessage: Sendable {
     case abandon(APIAbandon)
     case snapshot(APISnapshotQuestion)
     case clock(APIClockQuestion)
+    case renew(APIRenewQuestion)
 
   }
 
@@ -283,6 +292,17 @@ public nonisolated struct APISnapshotQuestion: Sendable {
 
 /// What time it is there.
 public nonisolated struct APIClockQuestion: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+/// Renew the certificate now: whom to trust, or who signs, has changed. Answered when it is done.
+public nonisolated struct APIRenewQuestion: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -1072,7 +1092,7 @@ nonisolated extension APINodeStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ControllerMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0\u{1}clock\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0\u{1}clock\0\u{1}renew\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1159,6 +1179,19 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
           self.question = .clock(v)
         }
       }()
+      case 8: try {
+        var v: APIRenewQuestion?
+        var hadOneofValue = false
+        if let current = self.question {
+          hadOneofValue = true
+          if case .renew(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.question = .renew(v)
+        }
+      }()
       default: break
       }
     }
@@ -1196,6 +1229,10 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
     case .clock?: try {
       guard case .clock(let v)? = self.question else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .renew?: try {
+      guard case .renew(let v)? = self.question else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case nil: break
     }
@@ -1378,6 +1415,25 @@ nonisolated extension APIClockQuestion: SwiftProtobuf.Message, SwiftProtobuf._Me
   }
 
   public static func ==(lhs: APIClockQuestion, rhs: APIClockQuestion) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension APIRenewQuestion: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RenewQuestion"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: APIRenewQuestion, rhs: APIRenewQuestion) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -47,6 +47,20 @@ extension AuthorityStore {
     }
   }
 
+  /// The names that are not ready for the next step of the exchange: whose latest good certificate is from before this
+  /// phase began. Who renews gets the trust bundle of the phase with it.
+  public func behind(at now: Date) throws -> [Role] {
+    let state = try load().state
+    switch (state.next, state.former) {
+    case (nil, nil): return []
+    case (nil, let former?): return try rolesWithout(state.signing, butWith: former, at: now)
+    case (_?, _):
+      // The second in which the phase began belongs to both; a renewal too many does no harm.
+      return Dictionary(grouping: try holders(at: now).filter { !$0.isRevoked }, by: \.role)
+        .filter { $0.value.allSatisfy { $0.issued <= state.since } }.keys.sorted { $0.uri < $1.uri }
+    }
+  }
+
   /// The names that hold a good certificate of the one authority, and none of the other.
   private func rolesWithout(
     _ signing: CertificateDigest, butWith former: CertificateDigest, at now: Date

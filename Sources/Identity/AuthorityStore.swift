@@ -58,6 +58,25 @@ public struct AuthorityStore: Sendable {
     try directory.require(Revocations.self, in: Self.revokedFile)
   }
 
+  /// A certificate that was signed and has not expired.
+  public struct Holder: Hashable, Sendable {
+    public let role: Role
+    public let serial: Serial
+    public let issued: Date
+    public let notAfter: Date
+    public let isRevoked: Bool
+  }
+
+  /// Who holds certificates, by name, the latest of each name first.
+  public func holders(at now: Date) throws -> [Holder] {
+    let revocations = try revocations()
+    return try directory.require(IssuedCertificates.self, in: Self.issuedFile).valid(at: now).map {
+      Holder(
+        role: $0.role, serial: $0.serial, issued: $0.issued, notAfter: $0.notAfter,
+        isRevoked: revocations.contains($0.serial))
+    }.sorted { ($0.role.uri, $1.notAfter) < ($1.role.uri, $0.notAfter) }
+  }
+
   /// What decides about peers now.
   public func verifier() throws -> PeerVerifier {
     PeerVerifier(trust: try load().trust, revocations: try revocations())

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Identity
 import StreamRouter
+import SystemPackage
 import Topology
 
 /// How commands of the control plane end where they cannot do what they were asked.
@@ -56,36 +57,72 @@ enum ControlExit {
   }
 }
 
-/// `--json`, which all of them have.
+/// `--json` and which controller, which all of them have.
 struct ControlOptions: ParsableArguments {
   @Flag(help: "Print one JSON document.") var json = false
   @Option(
     help: ArgumentHelp(
       "The lab whose controller is meant.",
       discussion:
-        "By default this machine's own controller, else that of the topology's lab, or of the only lab that runs.",
+        "By default that of the topology's lab, else this machine's own, else that of the only lab that runs, else where 'streamrouter operator join' was said.",
       valueName: "name"))
   var lab: String?
   @Option(
     help: ArgumentHelp("The controller's unix socket, where it is none of these.", valueName: "path"))
   var socket: String?
+  @Option(
+    help: ArgumentHelp(
+      "The controller's address, where it is on another machine; STREAMROUTER_CONTROLLER says it for all commands.",
+      discussion: "Takes the certificate of 'streamrouter operator join', which says the address too.",
+      valueName: "address:port"))
+  var controller: String?
+  @Option(help: "Where the operator's certificate is kept.", completion: .directory) var identity: String?
 
   func validate() throws {
-    if lab != nil, socket != nil { throw ValidationError("--lab and --socket name two controllers; say one") }
+    guard [lab, socket, controller ?? identity].count(where: { $0 != nil }) < 2 else {
+      throw ValidationError("--lab, --socket and --controller name several controllers; say one")
+    }
+    _ = try address
+  }
+
+  /// What --controller, or the environment, says.
+  private var address: ControllerAddress? {
+    get throws {
+      guard lab == nil, socket == nil else { return nil }
+      return try EnvironmentSetting.read("--controller", controller, "STREAMROUTER_CONTROLLER", nil) {
+        guard let address = ControllerAddress($0) else { throw BadAddress() }
+        return address
+      }
+    }
+  }
+
+  private struct BadAddress: Error, CustomStringConvertible {
+    var description: String { "write ADDRESS:PORT, or unix:PATH" }
   }
 
   /// - Parameter topology: What the command is about, where a file says it.
   func client(_ topology: String? = nil) throws -> ControllerClient {
     if let socket { return ControllerClient(socket: .init(socket)) }
     if let lab { return ControllerClient(socket: try Lab.controllerSocket(lab)) }
+    if let address = try address {
+      if let socket = address.socket { return ControllerClient(socket: socket) }
+      return ControllerClient(try OperatorIdentity(folder: folder), at: address)
+    }
+    if identity != nil { return ControllerClient(try OperatorIdentity(folder: folder)) }
     if let topology, let socket = try? Lab.controllerSocket(topology) {
       return ControllerClient(socket: socket)
     }
-    if !FileManager.default.fileExists(atPath: ControllerDaemon.operatorSocket.string), topology == nil,
-      let only = try? Lab.onlyRunning(), let socket = try? Lab.controllerSocket(only)
-    {
+    guard !FileManager.default.fileExists(atPath: ControllerDaemon.operatorSocket.string) else {
+      return ControllerClient()
+    }
+    if topology == nil, let only = try? Lab.onlyRunning(), let socket = try? Lab.controllerSocket(only) {
       return ControllerClient(socket: socket)
+    }
+    if OperatorIdentity.exists(in: folder) {
+      return ControllerClient(try OperatorIdentity(folder: folder))
     }
     return ControllerClient()
   }
+
+  private var folder: FilePath { identity.map { FilePath($0) } ?? OperatorIdentity.standardFolder }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Identity
 import Logging
 import StreamRouter
 
@@ -35,10 +36,25 @@ struct ControllerCommand: AsyncParsableCommand {
     var socket: String?
     @OptionGroup(title: "Where what is wanted is kept") var store: StoreOptions
     @Option(
+      help: ArgumentHelp(
+        "How long the certificates are good that it gives: 1h to 365d. Each is renewed at two thirds of that.",
+        valueName: "time"))
+    var certificateLifetime = "30d"
+    @Option(
       help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
     var logFormat = NodeLog.Format.text
 
+    private var lifetime: Duration {
+      get throws {
+        guard let seconds = TimeText.seconds(certificateLifetime),
+          IdentityLimits.lifetime.contains(.seconds(seconds))
+        else { throw ValidationError("--certificate-lifetime takes 1h to 365d") }
+        return .seconds(seconds)
+      }
+    }
+
     func validate() throws {
+      _ = try lifetime
       for (option, text) in [("--listen", listen), ("--join", join == "none" ? listen : join)]
       where ControllerAddress(text) == nil {
         throw ValidationError("\(option) \(text): write ADDRESS:PORT, or unix:PATH")
@@ -54,67 +70,10 @@ struct ControllerCommand: AsyncParsableCommand {
           configuration: .init(
             state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, listen: address,
             join: join == "none" ? nil : ControllerAddress(join),
-            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket, store: store.choice),
-          log: log
+            operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket, store: store.choice,
+            certificateLifetime: lifetime), log: log
         ).run()
       }
     }
-  }
-}
-
-/// `streamrouter token`: who may join.
-struct TokenCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "token", abstract: "Let further nodes join, each with a token that works once.",
-    subcommands: [Create.self, List.self])
-
-  struct Create: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Make a token for one node, on the controller's machine.",
-      discussion: """
-        Printed once, and kept only as a hash. Give it to the node in a file:
-          streamrouter token create --node edge > edge.token
-          streamrouter node join CONTROLLER --name edge --token-file edge.token      (there)
-        """)
-
-    @Option(help: "The node's name.") var node: String
-    @Option(help: "How long it can be used: 1m to 24h.") var ttl = "15m"
-    @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
-
-    func run() async throws {
-      guard let lifetime = TimeText.seconds(ttl) else {
-        throw ValidationError("--ttl \(ttl): write a time, as in 15m or 1h")
-      }
-      try await ControlExit.translate {
-        print(
-          try EnrollmentReference.enrollment(stateDirectory).createToken(
-            node: node, lifetime: .seconds(lifetime)))
-      }
-    }
-  }
-
-  struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Tokens that wait to be used.")
-
-    @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
-
-    func run() async throws {
-      try await ControlExit.translate {
-        var rows = [["FOR", "EXPIRES", "ID"]]
-        for token in try EnrollmentReference.enrollment(stateDirectory).pendingTokens() {
-          rows.append(["\(token.role)", token.expires.formatted(.iso8601), token.id])
-        }
-        print(rows.count == 1 ? "no token waits" : AlignedColumns.lines(rows).joined(separator: "\n"))
-      }
-    }
-  }
-}
-
-/// The authority and identity of this machine.
-enum EnrollmentReference {
-  static func enrollment(_ stateDirectory: String?) -> Enrollment {
-    Enrollment(
-      state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard,
-      log: Logger(label: "identity") { _ in SwiftLogNoOpLogHandler() })
   }
 }

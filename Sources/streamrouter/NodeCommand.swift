@@ -9,7 +9,8 @@ struct NodeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "node",
     abstract: "Run the relays of one node of a topology.",
-    subcommands: [Run.self, Remove.self, Init.self, Join.self, Revoke.self], defaultSubcommand: Run.self)
+    subcommands: [Run.self, Remove.self, Init.self, Join.self, Leave.self, List.self, Revoke.self],
+    defaultSubcommand: Run.self)
 
   /// `streamrouter node run`.
   struct Run: AsyncParsableCommand {
@@ -125,100 +126,6 @@ struct NodeCommand: AsyncParsableCommand {
       } catch {
         Report.error("\(error)")
         throw ExitCode(64)
-      }
-    }
-  }
-}
-
-extension NodeCommand {
-  /// `streamrouter node init`.
-  struct Init: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract:
-        "Make this machine the first of an installation: the authority, and the identity of its own node.",
-      discussion: """
-        The controller runs here. Afterwards:
-          streamrouter controller run &
-          streamrouter node run &
-          streamrouter token create --node NEXT
-        """)
-
-    @Option(help: "This node's name, as topologies have it.") var name: String
-    @Option(
-      help: ArgumentHelp("Where this machine's node finds the controller.", valueName: "address:port"))
-    var controller = "127.0.0.1:\(ControllerAddress.defaultPort)"
-    @Option(help: "Where identity and authority are kept.", completion: .directory) var stateDirectory: String?
-
-    func run() async throws {
-      guard let address = ControllerAddress(controller) else {
-        throw ValidationError("--controller \(controller): write ADDRESS:PORT, or unix:PATH")
-      }
-      try await ControlExit.translate {
-        try EnrollmentReference.enrollment(stateDirectory).initialize(node: name, address: address)
-        print(
-          "node \(name) has the authority\nnext:\n  streamrouter controller run\n  streamrouter node run\n  streamrouter token create --node NAME"
-        )
-      }
-    }
-  }
-
-  /// `streamrouter node join`.
-  struct Join: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Join this machine's node to an installation, with a token.",
-      discussion: """
-        The controller must show the authority that the token names before the token's secret is sent. A token is read \
-        from a file or standard input, never from the command line, which others on this machine can see.
-        """)
-
-    @Argument(help: ArgumentHelp("Where the controller lets nodes join.", valueName: "address"))
-    var address: String
-    @Option(help: "The node's name, as the token was made for.") var name: String
-    @Option(help: "The token's file; - is standard input.", completion: .file()) var tokenFile: String
-    @Option(
-      help: ArgumentHelp(
-        "Where the controller listens for nodes that have joined; by default the port before the one to join at.",
-        valueName: "address:port"))
-    var controller: String?
-    @Option(help: "Where the identity is kept.", completion: .directory) var stateDirectory: String?
-
-    func run() async throws {
-      let text = address.contains(":") ? address : "\(address):\(ControllerAddress.defaultPort + 1)"
-      guard let join = ControllerAddress(text) else {
-        throw ValidationError("\(address): write ADDRESS:PORT, or unix:PATH")
-      }
-      let session: ControllerAddress? = if let controller { ControllerAddress(controller) } else { join.before }
-      guard let session else {
-        throw ValidationError("--controller \(controller ?? ""): write ADDRESS:PORT, or unix:PATH")
-      }
-      guard
-        let token = tokenFile == "-" ? readLine() : (try? String(contentsOfFile: tokenFile, encoding: .utf8))
-      else {
-        Report.error("cannot read the token from \(tokenFile)")
-        throw ControlExit.usage
-      }
-      try await ControlExit.translate {
-        try await EnrollmentReference.enrollment(stateDirectory).join(
-          name: name, token: token.trimmingCharacters(in: .whitespacesAndNewlines), join: join,
-          controller: session)
-        print("node \(name) has joined\nnext:\n  streamrouter node run")
-      }
-    }
-  }
-
-  /// `streamrouter node revoke`.
-  struct Revoke: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Shut a node out, on the controller's machine: its certificates and tokens count no more.",
-      discussion: "Its relays go on until the node is stopped. It may join again with a new token.")
-
-    @Argument(help: "The node's name.") var name: String
-    @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
-
-    func run() async throws {
-      try await ControlExit.translate {
-        let count = try EnrollmentReference.enrollment(stateDirectory).revoke(node: name)
-        print("node \(name): \(count == 1 ? "1 certificate" : "\(count) certificates") revoked")
       }
     }
   }

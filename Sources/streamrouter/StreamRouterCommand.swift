@@ -10,7 +10,8 @@ struct StreamRouterCommand: AsyncParsableCommand {
     subcommands: [
       ValidateCommand.self, GraphCommand.self, LabCommand.self, PlanCommand.self, DeployCommand.self,
       ConfirmCommand.self, RollbackCommand.self, DestroyCommand.self, StatusCommand.self, HistoryCommand.self,
-      EventsCommand.self, NodeCommand.self, ControllerCommand.self, TokenCommand.self, MonitorCommand.self,
+      EventsCommand.self, NodeCommand.self, ControllerCommand.self, TokenCommand.self, OperatorCommand.self,
+      AuthorityCommand.self, MonitorCommand.self,
       CheckCommand.self, ReportCommand.self, SendCommand.self, ReceiveCommand.self, SDPCommand.self,
       CaptureCommand.self,
       ReplayCommand.self, AnalyzeCommand.self,

@@ -14,10 +14,11 @@ import Testing
   }
 
   /// The unit's settings in their order, each with the lines above it that are comments.
-  private func settings() throws -> [(key: String, value: String, comment: [Substring])] {
+  private func settings(_ unit: String = "node") throws -> [(key: String, value: String, comment: [Substring])]
+  {
     var comment: [Substring] = []
     var found: [(String, String, [Substring])] = []
-    for line in try text("systemd/streamrouter-node.service").split(
+    for line in try text("systemd/streamrouter-\(unit).service").split(
       separator: "\n", omittingEmptySubsequences: false)
     {
       if line.hasPrefix("#") {
@@ -32,9 +33,13 @@ import Testing
     return found.map { (key: $0.0, value: $0.1, comment: $0.2) }
   }
 
-  @Test("the unit has the capabilities that the code names, no others, and says what each is for")
-  func capabilities() throws {
-    let settings = try settings()
+  private static let units = ["node", "member", "controller"]
+
+  @Test(
+    "the unit has the capabilities that the code names, no others, and says what each is for",
+    arguments: ["node", "member"])
+  func capabilities(unit: String) throws {
+    let settings = try settings(unit)
     let wanted = Set(Capability.node.map(\.rawValue))
     for key in ["AmbientCapabilities", "CapabilityBoundingSet"] {
       let found = settings.filter { $0.key == key }
@@ -46,9 +51,36 @@ import Testing
     for name in wanted { #expect(reasons.contains(name)) }
   }
 
-  @Test("each line that hardens the unit says why")
-  func comments() throws {
-    let service = try settings().drop { $0.key != "Type" }.prefix { $0.key != "WantedBy" }
+  @Test("the controller has no capability at all, and nothing but the network")
+  func controllerRights() throws {
+    let settings = try settings("controller")
+    for key in ["AmbientCapabilities", "CapabilityBoundingSet"] {
+      #expect(settings.filter { $0.key == key }.map(\.value) == [""], "\(key)")
+    }
+    #expect(
+      settings.first { $0.key == "RestrictAddressFamilies" }?.value == "AF_INET AF_INET6 AF_UNIX")
+  }
+
+  @Test("a node that joined is hardened as one that reads a file, and starts once it has joined")
+  func member() throws {
+    func rights(_ unit: String) throws -> [String] {
+      let own = ["Type", "ExecStart", "ExecReload", "Environment", "EnvironmentFile"]
+      return try settings(unit).drop { $0.key != "Type" }.filter { !own.contains($0.key) }.map {
+        "\($0.key)=\($0.value)"
+      }
+    }
+    #expect(try rights("member") == rights("node"))
+    let state = StatePaths("/var/lib/streamrouter")
+    let member = try settings("member")
+    #expect(member.first { $0.key == "ConditionPathExists" }?.value == state.controllerNote.string)
+    #expect(member.first { $0.key == "Conflicts" }?.value == "streamrouter-node.service")
+    let condition = try settings("controller").first { $0.key == "ConditionPathExists" }?.value
+    #expect(condition == state.authority.appending("authority.json").string)
+  }
+
+  @Test("each line that hardens the unit says why", arguments: units)
+  func comments(unit: String) throws {
+    let service = try settings(unit).drop { $0.key != "Type" }.prefix { $0.key != "WantedBy" }
     #expect(service.count > 40)
     for setting in service {
       #expect(!setting.comment.isEmpty, "\(setting.key)=\(setting.value) has no comment")
@@ -77,12 +109,12 @@ import Testing
   }
 
   /// The unit with a program that is here, and without the man page, which is installed elsewhere.
-  private func withUnit<T>(_ body: (_ path: String) async throws -> T) async throws -> T {
+  private func withUnit<T>(_ name: String, _ body: (_ path: String) async throws -> T) async throws -> T {
     let folder = FileManager.default.temporaryDirectory.appending(path: "t-unit-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let unit = folder.appending(path: "streamrouter-node.service")
-    let changed = try text("systemd/streamrouter-node.service").split(
+    let unit = folder.appending(path: "streamrouter-\(name).service")
+    let changed = try text("systemd/streamrouter-\(name).service").split(
       separator: "\n", omittingEmptySubsequences: false
     )
     .filter { !$0.hasPrefix("Documentation=") }
@@ -91,20 +123,24 @@ import Testing
     return try await body(unit.path)
   }
 
-  @Test("systemd takes the unit without a word", .enabled(if: hasAnalyze, "needs systemd-analyze"))
-  func verify() async throws {
-    try await withUnit { unit in
+  @Test(
+    "systemd takes the unit without a word", .enabled(if: hasAnalyze, "needs systemd-analyze"),
+    arguments: units)
+  func verify(name: String) async throws {
+    try await withUnit(name) { unit in
       let outcome = try await LabShell.attempt("systemd-analyze", ["verify", "--man=no", unit])
       #expect(outcome.succeeded && outcome.errors.isEmpty, "\(outcome.errors)")
     }
   }
 
   /// 0 is locked up, 10 is open. What it still counts is the network, the capabilities, and what the unit says why.
-  @Test("systemd counts no more exposure than was reached", .enabled(if: hasAnalyze, "needs systemd-analyze"))
-  func exposure() async throws {
-    try await withUnit { unit in
+  @Test(
+    "systemd counts no more exposure than was reached", .enabled(if: hasAnalyze, "needs systemd-analyze"),
+    arguments: [("node", 21), ("member", 21), ("controller", 11)])
+  func exposure(name: String, limit: Int) async throws {
+    try await withUnit(name) { unit in
       let outcome = try await LabShell.attempt(
-        "systemd-analyze", ["security", "--offline=true", "--threshold=21", "--no-pager", unit])
+        "systemd-analyze", ["security", "--offline=true", "--threshold=\(limit)", "--no-pager", unit])
       #expect(outcome.succeeded, "\(outcome.output.split(separator: "\n").last ?? "")")
     }
   }
@@ -132,6 +168,8 @@ import Testing
       "usr/local/share/bash-completion/completions/streamrouter", "usr/local/lib/sysusers.d/streamrouter.conf",
       "usr/local/share/doc/streamrouter/examples/topologies/three-hop.yaml",
       "usr/local/share/streamrouter/grafana/streamrouter.json", "etc/streamrouter/node.env",
+      "usr/local/lib/systemd/system/streamrouter-member.service",
+      "usr/local/lib/systemd/system/streamrouter-controller.service",
     ] {
       #expect(installed.contains(path), "\(path)")
     }

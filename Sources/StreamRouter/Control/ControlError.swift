@@ -19,6 +19,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
   case notNow(String)
   case forbidden(String)
   case unknownQuestion
+  /// The next step of an exchange of the authority would shut these out.
+  case notReady([String])
   /// Several controllers run, and another one deploys; nil: none does at this moment.
   case notAtWork(other: String?)
   /// What this controller knows of a deploy counts no more.
@@ -55,6 +57,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .asked(let reason), .notNow(let reason), .forbidden(let reason): reason
     case .unknownQuestion:
       "the controller asks what this version does not know; install the controller's version here"
+    case .notReady(let names):
+      "\(names.prefix(8).joined(separator: ", "))\(names.count > 8 ? " and \(names.count - 8) more" : "") did not fetch the next authority yet: nodes that are connected do within seconds, operators with their next command; revoke who is gone, or --force it and let them join again"
     case .notAtWork(let other):
       other.map { "the controller at work is \($0), and this one waits; ask that one" }
         ?? "this controller is not at work, as it does not hold its lease in etcd; try again in some seconds"

@@ -12,7 +12,7 @@ enum ControlTransport {
   private static let keepaliveInterval = Duration.seconds(5)
   private static let keepalivePatience = Duration.seconds(5)
   /// The largest message: the snapshot of a node with 10,000 relays as JSON, an extension, a topology file.
-  private static let messageBytes = 64 << 20
+  static let messageBytes = 64 << 20
 
   /// - Parameter security: nil: none; only for a unix socket.
   static func client(
@@ -35,20 +35,29 @@ enum ControlTransport {
       })
   }
 
+  /// How a listener on the network lets peers in.
+  struct Admission: Sendable {
+    /// Asked for each connection.
+    var security: @Sendable () throws -> TLSSettings
+    var register: ConnectionRegister
+    /// Of a request, in bytes.
+    var messageBytes = ControlTransport.messageBytes
+  }
+
   static func server(
-    _ address: GRPCNIOTransportCore.SocketAddress, _ security: (@Sendable () throws -> TLSSettings)?
+    _ address: GRPCNIOTransportCore.SocketAddress, _ admission: Admission?
   ) -> HTTP2ServerTransport.Posix {
     HTTP2ServerTransport.Posix(
       address: address, transportSecurity: .plaintext,
       config: .defaults { config in
-        config.rpc.maxRequestPayloadSize = messageBytes
+        config.rpc.maxRequestPayloadSize = admission?.messageBytes ?? messageBytes
         config.connection.keepalive = .init(
           time: keepaliveInterval, timeout: keepalivePatience,
           clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true))
-        if let security {
+        if let admission {
           config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in
             channel.eventLoop.makeCompletedFuture {
-              try channel.pipeline.syncOperations.addHandler(security().serverHandler(), position: .first)
+              try admission.register.take(channel, admission.security().serverHandler())
             }
           }
         }

@@ -1,4 +1,5 @@
 import GRPCNIOTransportHTTP2Posix
+import SystemPackage
 import Topology
 
 /// Where a controller listens: `ADDRESS:PORT`, `[ADDRESS]:PORT`, `NAME:PORT`, or `unix:PATH`.
@@ -58,6 +59,7 @@ public struct ControllerAddress: Hashable, Sendable, Codable, CustomStringConver
   }
 
   /// The path of a unix socket.
+  public var socket: FilePath? { path.map { FilePath($0) } }
   var path: String? { if case .path(let path) = kind { path } else { nil } }
 
   var target: any ResolvableTarget {

@@ -8,9 +8,11 @@ import SystemPackage
 final class CurrentIdentity: Sendable {
   private let path: FilePath
   private let held: Mutex<Identity>
+  private let now: @Sendable () -> Date
 
-  init(_ identity: Identity, path: FilePath) {
+  init(_ identity: Identity, path: FilePath, now: @escaping @Sendable () -> Date = { Date() }) {
     self.path = path
+    self.now = now
     held = Mutex(identity)
   }
 
@@ -22,11 +24,22 @@ final class CurrentIdentity: Sendable {
     held.withLock { $0 = identity }
   }
 
+  /// Where this one is to be renewed, and another process of this machine has done so, or has joined anew, that one counts.
+  func takeFromDisk(at now: Date) {
+    if case .notDue = identity.renewal(at: now) { return }
+    guard let other = try? Identity.load(from: path.string) else { return }
+    held.withLock { held in
+      if other.role == held.role, other.certificate.notAfter > held.certificate.notAfter { held = other }
+    }
+  }
+
   /// TLS towards a controller.
-  func client(expecting role: Role, log: Logger) throws -> TLSSettings {
+  ///
+  /// - Parameter refusal: Keeps why it was not taken for the one that it should be.
+  func client(expecting role: Role, _ refusal: RefusalNote) throws -> TLSSettings {
     let identity = identity
     return try .client(
-      identity, expecting: role, verifier: { PeerVerifier(trust: identity.trust) }, now: { Date() },
-      refused: { log.warning("the controller is not the one that this node joined: \($0)") })
+      identity, expecting: role, verifier: { PeerVerifier(trust: identity.trust) }, now: now,
+      refused: { refusal.note($0) })
   }
 }

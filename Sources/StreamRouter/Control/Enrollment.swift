@@ -1,10 +1,6 @@
-import ControlAPI
 import Foundation
-import GRPCCore
-import GRPCNIOTransportHTTP2Posix
 import Identity
 import Logging
-import Synchronization
 import SystemPackage
 
 /// How machines come to belong together: the first one makes the authority, others join with a token of it.
@@ -17,7 +13,7 @@ public struct Enrollment: Sendable {
     self.log = log
   }
 
-  private var authority: AuthorityStore {
+  var authority: AuthorityStore {
     AuthorityStore(directory: state.authority.string, audit: Audit { [log] in log.info("\($0)") })
   }
 
@@ -47,70 +43,23 @@ public struct Enrollment: Sendable {
   }
 
   /// - Returns: The token's text, which is nowhere else.
-  public func createToken(node: String, lifetime: Duration) throws -> String {
-    try authority.tokens.create(for: .node(node), lifetime: lifetime, at: Date()).text
+  public func createToken(for role: Role, lifetime: Duration) throws -> String {
+    try authority.tokens.create(for: role, lifetime: lifetime, at: Date()).text
   }
 
   /// Tokens that wait to be used.
   public func pendingTokens() throws -> [TokenStore.Pending] { try authority.tokens.list(at: Date()) }
 
-  /// Shuts a node out: its certificates and tokens count no more.
+  /// Takes a token back.
+  ///
+  /// - Returns: Whether it was there.
+  public func removeToken(id: String) throws -> Bool { try authority.tokens.remove(id: id, at: Date()) }
+
+  /// Who holds certificates that have not ended.
+  public func holders() throws -> [AuthorityStore.Holder] { try authority.holders(at: Date()) }
+
+  /// Shuts a name out: its certificates and tokens count no more.
   ///
   /// - Returns: How many certificates were good until now.
-  public func revoke(node: String) throws -> Int { try authority.revoke(.node(node), at: Date()) }
-
-  /// Joins this machine to an installation.
-  ///
-  /// The token's digest is compared with the controller's authority before the secret leaves this machine.
-  ///
-  /// - Parameters:
-  ///   - name: The node's name, as the token was made for.
-  ///   - join: Where the controller lets nodes join.
-  ///   - controller: Where it listens for those that have.
-  /// - Throws: ``IdentityError``, ``ControlError``.
-  public func join(
-    name: String, token text: String, join: ControllerAddress, controller: ControllerAddress
-  ) async throws {
-    let token = try JoinToken(text: text)
-    try DurableFile.makeFolder(state.root)
-    let key = IdentityKey()
-    let refusal = RefusalNote()
-    let security = try TLSSettings.joinClient(token, now: { Date() }) { refusal.note("\($0)") }
-    let request = APIJoinRequest.with {
-      $0.secret = Data(token.secret)
-      $0.name = name
-    }
-    let reply: APICertificateReply
-    do {
-      let encoded = try key.request().encoded
-      reply = try await withGRPCClient(transport: ControlTransport.client(join, security)) { client in
-        var options = CallOptions.defaults
-        options.timeout = .seconds(15)
-        return try await APIEnrollment.Client(wrapping: client).join(
-          .with {
-            $0 = request
-            $0.request = Data(encoded)
-          }, options: options)
-      }
-    } catch let error as RPCError {
-      if let reason = refusal.text {
-        throw ControlError.unreachable(controller: join.description, reason: reason)
-      }
-      guard error.code != .permissionDenied else { throw ControlError.forbidden(error.message) }
-      throw ControlError.unreachable(controller: join.description, reason: error.message)
-    }
-    let identity = try Identity(
-      key: key, certificate: RoleCertificate(encoded: [UInt8](reply.certificate)),
-      trust: TrustBundle(certificates: reply.trust.map { [UInt8]($0) }))
-    try identity.save(to: state.identity.string)
-    try DurableFile.write(ControllerNote(address: controller, node: reply.controller), to: state.controllerNote)
-  }
-}
-
-/// Why a handshake failed, which gRPC does not say.
-private final class RefusalNote: Sendable {
-  private let noted = Mutex<String?>(nil)
-
-  var text: String? { noted.withLock { $0 } }
-  func note(_ reason: String) { noted.withLock { $0 = reason } }
+  public func revoke(_ role: Role) throws -> Int { try authority.revoke(role, at: Date()) }
 }

@@ -12,6 +12,8 @@ enum Question: Hashable, Sendable {
   case snapshot
   /// What time it is there.
   case clock
+  /// Fetch a new certificate, and with it whom to trust, now.
+  case renew
 
   /// For messages.
   var name: String {
@@ -22,6 +24,7 @@ enum Question: Hashable, Sendable {
     case .abandon(let revision): "give up revision \(revision)"
     case .snapshot: "give its snapshot"
     case .clock: "tell the time"
+    case .renew: "renew its certificate"
     }
   }
 }

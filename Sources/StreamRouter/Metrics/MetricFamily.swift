@@ -37,6 +37,9 @@ struct MetricFamily: Hashable, Sendable {
     "node_reloads_total", .counter,
     "How often the topology file was read again, by result: followed or refused",
     labels: ["result"])
+  static let certificateEnd = MetricFamily(
+    "certificate_expiry_timestamp_seconds", .gauge,
+    "When the certificate of a node that joined ends, in seconds since 1970")
   static let relays = MetricFamily("node_relays", .gauge, "Relays that the node runs")
 
   static let runnable = MetricFamily(
@@ -139,7 +142,8 @@ struct MetricFamily: Hashable, Sendable {
   /// In the order in which `/metrics` says them.
   static let all: [MetricFamily] =
     [
-      build, up, started, reloads, relays, runnable, processors, processorTime, softirqTime, ksoftirqdTime,
+      build, up, started, reloads, certificateEnd, relays, runnable, processors, processorTime, softirqTime,
+      ksoftirqdTime,
       stealTime, pressureTime, pressure, netRx, interruptTime,
     ]
     + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)

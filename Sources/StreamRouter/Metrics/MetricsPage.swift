@@ -1,3 +1,4 @@
+import Foundation
 import JitterStats
 
 /// What `/metrics` says: one snapshot and the node's health as text. Pure, so that tests need no daemon.
@@ -6,6 +7,8 @@ struct MetricsPage {
   let health: NodeHealth.State
   /// Of the daemon's program.
   let version: String
+  /// Of a node that joined; nil: it has no certificate.
+  var certificateEnd: Date?
 
   private typealias Labels = MetricsText.Labels
 
@@ -46,6 +49,8 @@ struct MetricsPage {
     text.family(.reloads)
     text.sample(.reloads, node.with("result", "followed"), health.followed)
     text.sample(.reloads, node.with("result", "refused"), health.refused)
+    text.family(.certificateEnd)
+    if let certificateEnd { text.sample(.certificateEnd, node, certificateEnd.timeIntervalSince1970) }
     text.family(.relays)
     text.sample(.relays, node, UInt64(snapshot.relays.count))
   }

@@ -1,3 +1,4 @@
+import Foundation
 import HTTPTypes
 import HummingbirdCore
 import Logging
@@ -13,6 +14,8 @@ struct MetricsService: Service {
   let endpoint: MetricsEndpoint
   let telemetry: Telemetry
   let health: NodeHealth
+  /// Of a node that joined.
+  var certificateEnd: @Sendable () -> Date? = { nil }
   let log: Logger
 
   /// More wait in the kernel's queue. A Prometheus needs one connection.
@@ -169,7 +172,8 @@ struct MetricsService: Service {
     case "/metrics":
       do {
         let page = MetricsPage(
-          snapshot: try await telemetry.snapshot(), health: health.state, version: Version.current)
+          snapshot: try await telemetry.snapshot(), health: health.state, version: Version.current,
+          certificateEnd: certificateEnd())
         return Answer(contentType: MetricsText.contentType, text: page.text())
       } catch {
         log.warning("metrics: reading the account: \(error)")

@@ -48,7 +48,9 @@ public enum TrafficRate: Hashable, Sendable, CustomStringConvertible {
 public enum TimeText {
   /// Seconds; nil where the text is no time or below 0.
   public static func seconds(_ text: String) -> Double? {
-    let units = [("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)]
+    let units = [
+      ("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86_400.0),
+    ]
     let unit = units.first { text.hasSuffix($0.0) } ?? ("", 1.0)
     guard let value = decimal(text.dropLast(unit.0.count)), value * unit.1 <= 1e9 else { return nil }
     return value * unit.1

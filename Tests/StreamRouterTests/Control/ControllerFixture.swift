@@ -1,149 +1,204 @@
+import ControlAPI
 import Foundation
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import Identity
 import Logging
-import ServiceLifecycle
+import NIOCore
+import NIOPosix
 import Synchronization
 import SystemPackage
+import Testing
+import Topology
 
 @testable import StreamRouter
 
-/// A controller without its listeners: what it has of etcd, its registry, its deployer.
-final class Controller: Sendable {
-  let name: String
-  let side: EtcdSide
-  let registry: NodeRegistry
-  let deployer: Deployer
-  let extensions: ControllerExtensions
-  private let folder: FilePath
-  private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-  private let running = Mutex<(group: ServiceGroup, task: Task<Void, any Error>)?>(nil)
+/// An installation in a folder of its own, with a controller in this process on ports of the loopback device:
+///
+///     member --- mutual TLS ---> 127.0.0.1:LISTEN  controller  127.0.0.1:JOIN <--- TLS --- who has a token
+struct ControllerFixture: Sendable {
+  static let name = "control"
 
-  init(_ name: String, _ place: EtcdPlace) throws {
-    self.name = name
-    folder = FilePath(FileManager.default.temporaryDirectory.path).appending(
-      "sr-controller-\(UUID().uuidString)")
-    side = try EtcdSide(place, own: .init(controller: name, address: "127.0.0.1:1"), log: log)
-    let events = EventLog()
-    registry = NodeRegistry(events: events, leadership: side.leadership)
-    extensions = ControllerExtensions(try ExtensionStore(folder), copies: side.extensions)
-    deployer = Deployer(
-      store: side.store, registry: registry, extensions: extensions, events: events, log: log,
-      times: .init(
-        prepare: .seconds(3), step: .seconds(3), verification: .milliseconds(300), drain: .milliseconds(10),
-        gathering: .seconds(8)))
-  }
+  let folder: FilePath
+  let listen: ControllerAddress
+  let join: ControllerAddress
+  let port: Int
+  let log = LogLines()
 
-  func start() {
-    let group = ServiceGroup(
-      configuration: .init(
-        services: [
-          .init(service: side.client),
-          .init(service: TermService(etcd: side, deployer: deployer, registry: registry, log: log)),
-        ], logger: log))
-    running.withLock { $0 = (group, Task { try await group.run() }) }
-  }
+  var state: StatePaths { StatePaths(folder.appending("controller")) }
+  var socket: FilePath { folder.appending("operators.sock") }
+  var enrollment: Enrollment { Enrollment(state: state, log: log.logger("enrollment")) }
+  var authority: AuthorityStore { AuthorityStore(directory: state.authority.string, audit: Audit { _ in }) }
+  /// Over the unix socket.
+  var operators: ControllerClient { ControllerClient(socket: socket) }
 
-  /// As by SIGTERM.
-  func end() async {
-    guard let (group, task) = running.withLock({ $0 }) else { return }
-    await group.triggerGracefulShutdown()
-    try? await task.value
-  }
-
-  /// As by SIGKILL: its connections to etcd end, so that it can neither renew its lease nor give it back.
-  func die() async {
-    side.client.shutDown()
-    let limit = ContinuousClock.now + .seconds(10)
-    while side.leadership.isHeld, ContinuousClock.now < limit { try? await Task.sleep(for: .milliseconds(50)) }
-    running.withLock { $0?.task.cancel() }
+  /// - Parameter created: When the installation was made.
+  init(created: Date = Date()) throws {
+    folder = FilePath("/tmp/t-control-\(UInt32.random(in: 0 ... .max))")
+    try DurableFile.makeFolder(folder)
+    port = try Self.freePort()
+    listen = try #require(ControllerAddress("127.0.0.1:\(port)"))
+    join = try #require(ControllerAddress("127.0.0.1:\(try Self.freePort())"))
+    try DurableFile.makeFolder(state.root)
+    try authority.create(at: created)
+    try issue(.node(Self.name), admits: true, to: state)
   }
 
   func remove() { try? FileManager.default.removeItem(atPath: folder.string) }
-}
 
-/// A node that does at once whatever it is asked, and remembers it.
-final class FakeNode: Sendable {
-  let name: String
-  private let state = Mutex(State())
-
-  private struct State {
-    var asked: [Question] = []
-    var silent = false
-    var wasEnded = false
-    var session: UInt64 = 0
-    var settled: UInt64 = 0
-    var prepared: UInt64 = 0
+  private static func freePort() throws -> Int {
+    let server = try ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup).bind(
+      host: "127.0.0.1", port: 0
+    ).wait()
+    defer { try? server.close().wait() }
+    return server.localAddress?.port ?? 0
   }
 
-  init(_ name: String) { self.name = name }
+  // MARK: Who takes part
 
-  var asked: [Question] { state.withLock { $0.asked } }
-  var wasEnded: Bool { state.withLock { $0.wasEnded } }
-  /// Does what it is asked, and does not answer.
-  var silent: Bool {
-    get { state.withLock { $0.silent } }
-    set { state.withLock { $0.silent = newValue } }
+  /// A certificate that was signed at some time.
+  func identity(
+    _ role: Role, admits: Bool = false, signed: Date = Date(),
+    lifetime: Duration = IdentityLimits.defaultLifetime
+  ) throws -> Identity {
+    let key = IdentityKey()
+    let certificate = try authority.sign(
+      key.request(), for: role, admits: admits, at: signed, lifetime: lifetime)
+    return try Identity(key: key, certificate: certificate, trust: authority.load().trust)
   }
 
-  func connect(_ controller: Controller) async throws {
-    let hello = state.withLock { Hello(node: name, version: "1", revision: $0.settled, prepared: $0.prepared) }
-    let registry = controller.registry
-    let (questions, queue) = AsyncStream.makeStream(of: Asked.self)
-    let number = try await registry.open(
-      hello, send: { id, question in queue.yield(Asked(id: id, question: question)) },
-      end: {
-        self.state.withLock { $0.wasEnded = true }
-        queue.finish()
-      })
-    state.withLock { $0.session = number }
-    Task {
-      for await asked in questions {
-        guard let answer = self.take(asked.question) else { continue }
-        await registry.heard(name, session: number, question: asked.id, answer)
-      }
-      await registry.close(name, session: number, reason: "the controller ended it")
+  func issue(
+    _ role: Role, admits: Bool = false, signed: Date = Date(),
+    lifetime: Duration = IdentityLimits.defaultLifetime, to paths: StatePaths
+  ) throws {
+    try identity(role, admits: admits, signed: signed, lifetime: lifetime).save(to: paths.identity.string)
+    try DurableFile.write(ControllerNote(address: listen, node: Self.name), to: paths.controllerNote)
+  }
+
+  /// Where a node or an operator keeps what is its own.
+  func paths(_ name: String) throws -> StatePaths {
+    let paths = StatePaths(folder.appending(name))
+    try DurableFile.makeFolder(paths.root)
+    return paths
+  }
+
+  // MARK: Running
+
+  /// Runs the controller beside the body.
+  func run<Result: Sendable>(
+    lifetime: Duration = IdentityLimits.defaultLifetime, _ body: @Sendable () async throws -> Result
+  ) async throws -> Result {
+    let daemon = ControllerDaemon(
+      configuration: .init(
+        state: state, listen: listen, join: join, operators: socket, certificateLifetime: lifetime),
+      log: log.logger("controller"))
+    return try await beside({ try await daemon.run() }) {
+      try await eventually("the controller answers") { (try? await operators.status()) != nil }
+      return try await body()
     }
   }
 
-  func disconnect(_ controller: Controller) async {
-    await controller.registry.close(name, session: state.withLock { $0.session }, reason: "test")
-  }
-
-  private struct Asked: Sendable {
-    var id: UInt64
-    var question: Question
-  }
-
-  /// - Returns: nil: it does not answer.
-  private func take(_ question: Question) -> Result<Answer, any Error>? {
-    state.withLock { state in
-      state.asked.append(question)
-      switch question {
-      case .prepare(let part, _): state.prepared = part.revision
-      case .settle(let revision): (state.settled, state.prepared) = (revision, 0)
-      case .abandon: state.prepared = 0
-      case .advance: if state.silent { return nil }
-      case .snapshot, .clock: return .failure(ControlError.unknownQuestion)
+  /// Runs a node's session with its renewal beside the body.
+  func member<Result: Sendable>(
+    _ name: String, paths: StatePaths, times: RenewalService.Times = .init(),
+    now: @escaping @Sendable () -> Date = { Date() }, awaits: Bool = true, renews: Bool = true,
+    _ body: @Sendable (CurrentIdentity) async throws -> Result
+  ) async throws -> Result {
+    let current = CurrentIdentity(
+      try Identity.load(from: paths.identity.string), path: paths.identity, now: now)
+    let member = try Member(
+      node: name, folder: paths.member, relayCapacity: 64, log: log.logger("member \(name)"))
+    var renewal = CertificateRenewal.over(
+      current, listen, controller: .node(Self.name), log: log.logger("member \(name)"))
+    renewal.now = now
+    let made = renewal
+    let session = ControllerSession(
+      member: member, address: listen, controller: .node(Self.name), renewal: made, snapshot: { nil },
+      log: log.logger("member \(name)"))
+    let service = RenewalService(renewal: made, times: times, log: log.logger("member \(name)"))
+    return try await beside({
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { try? await session.run() }
+        if renews { group.addTask { try? await service.run() } }
       }
-      return .success(Answer())
+      await member.stop()
+    }) {
+      if awaits { try await connected(name) }
+      return try await body(current)
+    }
+  }
+
+  func connected(_ name: String) async throws {
+    try await eventually("\(name) is connected") { try await isConnected(name) }
+  }
+
+  func isConnected(_ name: String) async throws -> Bool {
+    try await operators.status().nodes.contains { $0.node == name && $0.state == "connected" }
+  }
+
+  /// What an API answers on a certificate.
+  func call<Result: Sendable>(
+    as identity: Identity, _ body: @Sendable (GRPCClient<HTTP2ClientTransport.Posix>) async throws -> Result
+  ) async throws -> Result {
+    let current = CurrentIdentity(identity, path: folder.appending("unused"))
+    let security = try current.client(expecting: .node(Self.name), RefusalNote())
+    return try await withGRPCClient(transport: ControlTransport.client(listen, security)) {
+      try await body($0)
     }
   }
 }
 
-extension DeployOrder {
-  /// Three nodes, one stream.
-  static let threeNodes = """
-    version: 1
-    name: three
-    nodes:
-      camera: {addresses: [10.77.0.1]}
-      edge: {addresses: [10.77.0.2]}
-      studio: {addresses: [10.77.0.3]}
-    links: [camera -- edge, edge -- studio]
-    streams:
-      video: {protocol: rtp, from: "camera:5004", to: "studio:5004"}
-    """
+/// Runs a task to the end of the body, then cancels it.
+func beside<Result: Sendable>(
+  _ task: @escaping @Sendable () async throws -> Void, _ body: @Sendable () async throws -> Result
+) async throws -> Result {
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask { try await task() }
+    do {
+      let result = try await body()
+      group.cancelAll()
+      while (await group.nextResult()) != nil {}
+      return result
+    } catch {
+      group.cancelAll()
+      while (await group.nextResult()) != nil {}
+      throw error
+    }
+  }
+}
 
-  static func sample() -> DeployOrder {
-    DeployOrder(wanted: .topology(yaml: threeNodes, extensions: [:]), file: "three.yaml", who: "alice")
+/// Waits until it is so.
+func eventually(
+  _ what: String, within patience: Duration = .seconds(15), _ body: () async throws -> Bool
+) async throws {
+  let end = ContinuousClock.now + patience
+  while try await !body() {
+    try #require(ContinuousClock.now < end, "\(what): not within \(patience)")
+    try await Task.sleep(for: .milliseconds(20))
+  }
+}
+
+/// Lines of a log, from any thread.
+final class LogLines: Sendable {
+  private let lines = Mutex<[String]>([])
+
+  var all: [String] { lines.withLock { $0 } }
+  func contains(_ text: String) -> Bool { all.contains { $0.contains(text) } }
+  fileprivate func add(_ line: String) { lines.withLock { $0.append(line) } }
+
+  func logger(_ label: String) -> Logger { Logger(label: label) { Handler(label: $0, lines: self) } }
+
+  private struct Handler: LogHandler {
+    let label: String
+    let lines: LogLines
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+      get { metadata[key] }
+      set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) { lines.add("\(label): \(event.level): \(event.message)") }
   }
 }

@@ -19,16 +19,20 @@ public struct ControllerDaemon: Sendable {
     public var join: ControllerAddress?
     /// The unix socket of the machine's own operators.
     public var operators: FilePath
+    /// How long the certificates that it gives are good.
+    public var certificateLifetime: Duration
     public var store: StoreChoice
 
     public init(
       state: StatePaths, listen: ControllerAddress, join: ControllerAddress?,
-      operators: FilePath = ControllerDaemon.operatorSocket, store: StoreChoice = .file
+      operators: FilePath = ControllerDaemon.operatorSocket, store: StoreChoice = .file,
+      certificateLifetime: Duration = IdentityLimits.defaultLifetime
     ) {
       self.state = state
       self.listen = listen
       self.join = join
       self.operators = operators
+      self.certificateLifetime = certificateLifetime
       self.store = store
     }
   }
@@ -49,6 +53,7 @@ public struct ControllerDaemon: Sendable {
 
   /// Runs until SIGTERM or SIGINT.
   public func run() async throws {
+    let notice = ServiceNotice.takeFromEnvironment(log: log)
     let paths = configuration.state
     let identity = try Identity.load(from: paths.identity.string)
     let log = self.log
@@ -76,30 +81,46 @@ public struct ControllerDaemon: Sendable {
       store: try etcd?.store ?? FileStore(folder: paths.controller), registry: registry,
       extensions: extensions, events: events, log: log)
     let current = CurrentIdentity(identity, path: paths.identity)
-    let verifier = try LiveVerifier(authority, log: log)
+    let signing = Signing(
+      authority: authority, controller: identity.role.name, lifetime: configuration.certificateLifetime)
+    let renewal = CertificateRenewal.ofController(current, signing, log: log)
+    let connections = ConnectionRegister()
     func services(_ listener: Caller.Listener) -> [any RegistrableRPCService] {
       let caller = Caller(listener: listener)
       return [
         NodeControlService(registry: registry, deployer: deployer, extensions: extensions, caller: caller),
         OperatorService(
           deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller),
-        CertificateService(authority: authority, controller: identity.role.name, caller: caller),
+        CertificateService(signing: signing, caller: caller),
       ]
     }
-    let public_ = try server(configuration.listen, services(.certificates)) {
-      try .server(
-        current.identity, verifier: verifier.now, now: { Date() },
-        refused: { log.notice("a peer was not let in: \($0)") })
-    }
+    let verifier = try LiveVerifier(authority, log: log)
+    let members = ControlTransport.Admission(
+      security: {
+        try .server(
+          current.identity, verifier: verifier.now, now: { Date() },
+          refused: { log.notice("a peer was not let in: \($0)") })
+      }, register: connections)
+    var all: [any Service] = [
+      // First: who it is must be good before anyone sees it.
+      RenewalService(renewal: renewal, log: log),
+      try server(configuration.listen, services(.certificates), members),
+    ]
     try prepareSocket(configuration.operators)
-    let local = try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil)
-    // What the others need ends last.
-    var all: [any Service] = (etcd.map { [$0.client] } ?? []) + [public_, local]
+    if let etcd {
+      // What the others need ends last.
+      all.insert(etcd.client, at: 0)
+    }
+    all.append(
+      try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil))
     if let join = configuration.join {
-      all.append(
-        try server(join, [EnrollmentService(authority: authority, controller: identity.role.name)]) {
-          try .joinServer(current.identity, authority: authority.load().certificate)
-        })
+      let strangers = ControlTransport.Admission(
+        security: { try .joinServer(current.identity, authority: authority.load().certificate) },
+        register: ConnectionRegister(
+          limits: .init(patience: .seconds(30), handshakeMakesKnown: false)),
+        // A request for a certificate, a secret, a name.
+        messageBytes: 32 << 10)
+      all.append(try server(join, [EnrollmentService(signing: signing)], strangers))
     }
     if let etcd {
       all.append(TermService(etcd: etcd, deployer: deployer, registry: registry, log: log))
@@ -107,8 +128,15 @@ public struct ControllerDaemon: Sendable {
       all.append(ResumeService(deployer: deployer, log: log))
     }
     all.append(ClockService(registry: registry))
+    all.append(
+      AuthorityWatch(
+        authority: authority, connections: connections, registry: registry, renewal: renewal, events: events,
+        log: log))
+    // Its sign of life is the registry's answer: where that hangs, nobody is answered.
+    all.append(NoticeService(notice: notice, alive: { _ = await registry.isConnected("") }))
     log.info(
       "controller listens on \(configuration.listen)\(configuration.join.map { ", joins on \($0)" } ?? "")")
+    notice.send(.ready, .status("listens on \(configuration.listen)"))
     defer { unlink(configuration.operators.string) }
     try await ServiceGroup(
       configuration: .init(
@@ -128,14 +156,14 @@ public struct ControllerDaemon: Sendable {
 
   private func server(
     _ address: ControllerAddress, _ services: [any RegistrableRPCService],
-    _ security: (@Sendable () throws -> TLSSettings)?
+    _ admission: ControlTransport.Admission?
   ) throws -> ControlServer {
     guard let socket = address.socketAddress else {
       throw ControlError.unwritable(path: "\(address)", reason: "listen on an address, not on a name")
     }
     if let path = address.path { try prepareSocket(FilePath(path)) }
     return ControlServer(
-      server: GRPCServer(transport: ControlTransport.server(socket, security), services: services),
+      server: GRPCServer(transport: ControlTransport.server(socket, admission), services: services),
       path: address.path)
   }
 }

@@ -10,6 +10,10 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
   let extensions: ControllerExtensions
   let caller: Caller
 
+  private static let versionBytes = 64
+  /// Of what a node says in words; the rest is cut off.
+  private static let textCharacters = 2_000
+
   /// One session: questions go out, answers come in, until either side ends it.
   func session(
     request: RPCAsyncSequence<APINodeMessage, any Error>, response: RPCWriter<APIControllerMessage>,
@@ -35,6 +39,11 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     var messages = request.makeAsyncIterator()
     guard let first = try await messages.next(), case .hello(let said) = first.message else {
       throw RPCError(code: .failedPrecondition, message: "a session begins with a hello")
+    }
+    // It is kept and shown: a node may not fill the controller with it.
+    guard said.version.utf8.count <= Self.versionBytes else {
+      throw RPCError(
+        code: .invalidArgument, message: "the version of a hello has \(Self.versionBytes) bytes at most")
     }
     let hello = Hello(node: node, version: said.version, revision: said.revision, prepared: said.prepared)
     var reader = ReadingFrame.Reader()
@@ -68,16 +77,18 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     case .answer(let answer):
       await registry.heard(node, session: session, question: answer.id, Self.result(answer, node, &reader))
     case .status(let status):
-      await registry.noted(node, problem: status.problem.isEmpty ? nil : status.problem)
+      await registry.noted(node, problem: status.problem.isEmpty ? nil : Self.short(status.problem))
     case .hello, nil: break
     }
   }
+
+  private static func short(_ text: String) -> String { String(text.prefix(textCharacters)) }
 
   private static func result(
     _ answer: APINodeAnswer, _ node: String, _ reader: inout ReadingFrame.Reader
   ) -> Result<Answer, any Error> {
     guard answer.refusal.isEmpty else {
-      return .failure(ControlError.refused(node: node, reason: answer.refusal))
+      return .failure(ControlError.refused(node: node, reason: short(answer.refusal)))
     }
     guard !answer.snapshot.isEmpty else { return .success(Answer(timeNs: answer.timeNs)) }
     do {
@@ -119,6 +130,7 @@ extension APIControllerMessage {
     case .abandon(let revision): abandon = .with { $0.revision = revision }
     case .snapshot: snapshot = .init()
     case .clock: clock = .init()
+    case .renew: renew = .init()
     }
   }
 
@@ -136,6 +148,7 @@ extension APIControllerMessage {
     case .abandon(let abandon): .abandon(revision: abandon.revision)
     case .snapshot: .snapshot
     case .clock: .clock
+    case .renew: .renew
     case nil: throw ControlError.unknownQuestion
     }
   }

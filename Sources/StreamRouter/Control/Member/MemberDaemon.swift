@@ -33,6 +33,7 @@ public struct MemberDaemon: Sendable {
   ///
   /// - Throws: ``IdentityError`` where it never joined, ``ControlError``.
   public func run() async throws {
+    let notice = ServiceNotice.takeFromEnvironment(log: log)
     configuration.metrics?.keepFromChildren()
     let identity = try Identity.load(from: configuration.state.identity.string)
     guard case .node(let name) = identity.role else {
@@ -53,18 +54,22 @@ public struct MemberDaemon: Sendable {
     let current = CurrentIdentity(identity, path: configuration.state.identity)
     let telemetry = MemberTelemetry(node: name)
     let log = self.log
+    let renewal = CertificateRenewal.over(current, note.address, controller: .node(note.node), log: log)
     let session = ControllerSession(
-      member: member, address: note.address,
-      security: { try current.client(expecting: .node(note.node), log: log) },
+      member: member, address: note.address, controller: .node(note.node), renewal: renewal,
       snapshot: { try await telemetry.snapshot() }, log: log)
     let group = ServiceGroup(
       configuration: .init(
         services: [
           .init(
             service: MemberTopologyService(
-              member: member, telemetry: telemetry, metrics: configuration.metrics, log: log)),
+              member: member, telemetry: telemetry, metrics: configuration.metrics, current: current, log: log)),
+          .init(service: RenewalService(renewal: renewal, log: log)),
           .init(service: session),
+          // Last: the first to hear that the node stops.
+          .init(service: NoticeService(notice: notice, alive: { _ = await member.settledRevision })),
         ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+    notice.send(.ready, .status("node \(name), controller \(note.address)"))
     do { try await group.run() } catch {
       await member.stop()
       throw error
@@ -96,6 +101,7 @@ private struct MemberTopologyService: Service {
   let member: Member
   let telemetry: MemberTelemetry
   let metrics: MetricsEndpoint?
+  let current: CurrentIdentity
   let log: Logger
 
   func run() async throws {
@@ -126,7 +132,10 @@ private struct MemberTopologyService: Service {
       ControlService(path: paths.controlSocket.string, snapshot: telemetry.snapshot, log: log),
     ]
     if let metrics {
-      services.append(MetricsService(endpoint: metrics, telemetry: telemetry, health: health, log: log))
+      services.append(
+        MetricsService(
+          endpoint: metrics, telemetry: telemetry, health: health,
+          certificateEnd: { current.identity.certificate.notAfter }, log: log))
     }
     return services
   }

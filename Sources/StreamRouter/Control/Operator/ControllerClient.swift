@@ -10,12 +10,21 @@ import Topology
 /// An operator's commands to a controller: over the unix socket of this machine, or with an operator's certificate.
 public struct ControllerClient: Sendable {
   let address: ControllerAddress
-  let security: TLSSettings?
+  /// nil on a unix socket, whose permissions say who may use it.
+  let identity: OperatorIdentity?
 
   /// The controller of this machine.
   public init(socket: FilePath = ControllerDaemon.operatorSocket) {
     address = ControllerAddress(path: socket.string)
-    security = nil
+    identity = nil
+  }
+
+  /// A controller on another machine.
+  ///
+  /// - Parameter controller: nil: where the operator joined.
+  public init(_ identity: OperatorIdentity, at controller: ControllerAddress? = nil) {
+    address = controller ?? identity.controller
+    self.identity = identity
   }
 
   /// What a file of a topology asks for, with the extensions that it names.
@@ -135,14 +144,22 @@ public struct ControllerClient: Sendable {
           : access(path, W_OK) != 0
             ? "no permission; run as root, or as a member of its group" : "nothing answers there")
     }
+    let refusal = RefusalNote()
+    let security = try identity?.security(refusal)
     do {
       return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
-        try await body(APIOperator.Client(wrapping: client))
+        let result = try await body(APIOperator.Client(wrapping: client))
+        await identity?.renewWhereOld(over: client)
+        return result
       }
     } catch let error as RPCError {
       switch error.code {
       case .unavailable, .deadlineExceeded:
-        throw ControlError.unreachable(controller: address.description, reason: error.message)
+        throw ControlError.unreachable(
+          controller: address.description,
+          reason: refusal.text(of: error)
+            + (identity == nil || refusal.isNoted
+              ? "" : "; where it answers others, its log says why it does not let you in"))
       case .aborted: throw ControlError.notNow(error.message)
       case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
       default: throw ControlError.asked(error.message)

@@ -60,6 +60,8 @@ public actor ControllerSnapshotSource: SnapshotSource {
 extension ControllerClient {
   /// Readings of all nodes, as this controller has them.
   public func snapshots() throws -> ControllerSnapshotSource {
-    ControllerSnapshotSource(try ControlTransport.client(address, security), controller: address.description)
+    let security = try identity?.security(RefusalNote())
+    return ControllerSnapshotSource(
+      try ControlTransport.client(address, security), controller: address.description)
   }
 }
