@@ -129,6 +129,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
     let interval = Duration.nanoseconds(Int64(clamping: max(request.intervalNs, 100_000_000)))
     var next = ContinuousClock.now
     while true {
+      try await registry.checkTurn()
       let number = try await deployer.store.current()
       let named = number == 0 ? [] : try await deployer.store.revision(number)?.parts().keys.sorted() ?? []
       let found = await registry.snapshots(of: named)
