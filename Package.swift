@@ -164,6 +164,23 @@ let package = Package(
       ],
       exclude: ["Fixtures"],
       swiftSettings: ours),
+    // Real connections and real members of etcd: they wait for each other, so they run one after the other.
+    .testTarget(
+      name: "ControlTests",
+      dependencies: [
+        "ControlAPI", "Identity", "StreamRouter", "TestSupport", "Topology", "streamrouter",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "GRPCCore", package: "grpc-swift-2"),
+        .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "SystemPackage", package: "swift-system"),
+        .product(name: "X509", package: "swift-certificates"),
+      ],
+      swiftSettings: ours),
     .testTarget(
       name: "SystemTests",
       dependencies: ["StreamRouter", "CStreamRouter", "TestSupport", "Topology", "streamrouter"],
