@@ -29,7 +29,8 @@ struct CertificateRenewal: Sendable {
     try current.replace(Identity(key: key, certificate: signed.certificate, trust: signed.trust))
     log.info("the certificate is renewed, until \(signed.certificate.notAfter.formatted(.iso8601))")
     if former.trust != signed.trust {
-      log.notice("trusted from now on: \(signed.trust.certificates.count == 1 ? "one authority" : "both authorities")")
+      let count = signed.trust.certificates.count
+      log.notice("trusted from now on: \(count == 1 ? "one authority" : "both authorities")")
     }
   }
 }
