@@ -69,7 +69,7 @@ extension AuthorityCommand.Rotate {
     func run() async throws {
       try await ControlExit.translate {
         let document = RotationDocument(try EnrollmentReference.enrollment(stateDirectory).rotation())
-        if json { try ControlExit.printJSON(document) } else { print(document.text) }
+        if json { try LabExit.printJSON(document) } else { print(document.text) }
       }
     }
   }

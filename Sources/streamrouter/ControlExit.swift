@@ -43,12 +43,6 @@ enum ControlExit {
   /// Progress of what takes longer than a second, on a terminal's standard error.
   static func progress() -> @Sendable (String) -> Void { LabExit.afterOneSecond() }
 
-  static func printJSON(_ value: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
-  }
-
   static func printLine(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

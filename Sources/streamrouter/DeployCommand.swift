@@ -20,7 +20,7 @@ struct PlanCommand: AsyncParsableCommand {
     try await ControlExit.translate {
       let wanted = try ControllerClient.File(path: file)
       let plan = try await options.client(wanted.topology).plan(.file(wanted))
-      if options.json { try ControlExit.printJSON(plan) } else { print(plan.text) }
+      if options.json { try LabExit.printJSON(plan) } else { print(plan.text) }
       if plan.hasChanges { throw ControlExit.hasChanges }
     }
   }
@@ -53,7 +53,7 @@ struct DeployOptions: ParsableArguments {
   func run(_ wanted: ControllerClient.Wanted, topology: String? = nil) async throws {
     let done = try await control.client(topology).deploy(
       wanted, .init(partial: partial, confirmSeconds: confirmSeconds), progress: ControlExit.progress())
-    if control.json { try ControlExit.printJSON(done) } else { print(done.text) }
+    if control.json { try LabExit.printJSON(done) } else { print(done.text) }
   }
 }
 
@@ -156,7 +156,7 @@ struct ConfirmCommand: AsyncParsableCommand {
     try await ControlExit.translate {
       let revision = try await options.client().confirm()
       if options.json {
-        try ControlExit.printJSON(["revision": revision])
+        try LabExit.printJSON(["revision": revision])
       } else {
         print("revision \(revision) is kept")
       }

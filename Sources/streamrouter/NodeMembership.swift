@@ -89,7 +89,7 @@ extension NodeCommand {
     func run() async throws {
       try await ControlExit.translate {
         let document = HolderDocument(try EnrollmentReference.enrollment(stateDirectory).holders())
-        if json { try ControlExit.printJSON(document) } else { print(document.text) }
+        if json { try LabExit.printJSON(document) } else { print(document.text) }
       }
     }
   }

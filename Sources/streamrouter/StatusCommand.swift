@@ -15,7 +15,7 @@ struct StatusCommand: AsyncParsableCommand {
   func run() async throws {
     try await ControlExit.translate {
       let status = try await options.client().status()
-      if options.json { try ControlExit.printJSON(status) } else { print(status.text) }
+      if options.json { try LabExit.printJSON(status) } else { print(status.text) }
       if !status.isWhole { throw ExitCode.failure }
     }
   }
@@ -31,7 +31,7 @@ struct HistoryCommand: AsyncParsableCommand {
   func run() async throws {
     try await ControlExit.translate {
       let history = try await options.client().history()
-      if options.json { try ControlExit.printJSON(history) } else { print(history.text) }
+      if options.json { try LabExit.printJSON(history) } else { print(history.text) }
     }
   }
 }

@@ -116,9 +116,8 @@ actor Deployer {
   /// - Throws: ``DeployRefusal``; then everything is as it was, but where it names nodes that are unclear.
   func deploy(_ order: DeployOrder, progress: @Sendable (String) -> Void) async throws -> Done {
     try await store.claim()
-    if isDeploying, let other = try await store.deployment() { throw DeployRefusal.busy(with: other) }
     if let other = try await store.deployment() {
-      guard other.phase != .unconfirmed else {
+      guard other.phase != .unconfirmed || isDeploying else {
         throw DeployRefusal(
           .busy,
           "revision \(other.revision.number) of \(other.revision.who) waits to be confirmed: 'streamrouter confirm', or wait until it reverts"
@@ -145,9 +144,10 @@ actor Deployer {
       revision: plan.wanted, former: plan.former?.number ?? 0, phase: .preparing, nodes: present,
       absent: absent,
       confirmSeconds: order.confirmSeconds)
+    try await store.open(deployment)
+    // Not before: an order that is refused here must not end another's.
     isDeploying = true
     defer { isDeploying = false }
-    try await store.open(deployment)
     events.add(
       .deploying, "\(order.who) deploys revision \(plan.wanted.number): \(plan.plan.changes.count) changes")
     do {

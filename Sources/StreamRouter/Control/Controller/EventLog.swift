@@ -33,8 +33,8 @@ final class EventLog: Sendable {
     }
   }
 
-  /// The one that happened last.
-  var latest: Event? { state.withLock { $0.events.last } }
+  /// The latest so many.
+  func past(_ count: Int) -> [Event] { state.withLock { Array($0.events.suffix(count)) } }
 
   /// The latest so many, then those that come. Whoever reads too slowly misses the oldest.
   func events(past: Int) -> AsyncStream<Event> {

@@ -134,7 +134,11 @@ actor NodeRegistry {
       sessions[node]?.waiting[number] = continuation
       sessions[node]?.send(number, question)
     }
-    if case .settle(let revision) = question { entries[node]?.revision = revision }
+    if case .settle(let revision) = question {
+      entries[node]?.revision = revision
+      // What kept it from following is over.
+      entries[node]?.problem = nil
+    }
     return answer
   }
 

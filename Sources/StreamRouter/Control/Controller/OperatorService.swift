@@ -178,15 +178,11 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
 
   func events(request: APIEventsRequest, response: RPCWriter<APIEvent>, context: ServerContext) async throws {
     _ = try caller.mayOperate(context)
-    for await event in events.events(past: Int(clamping: request.past)) {
-      try await response.write(
-        .with {
-          $0.timeNs = event.timeNs
-          $0.kind = event.kind.rawValue
-          $0.node = event.node ?? ""
-          $0.text = event.text
-        })
-      if request.pastOnly, event == events.latest { return }
+    let past = Int(clamping: request.past)
+    if request.pastOnly {
+      for event in events.past(past) { try await response.write(APIEvent(event)) }
+    } else {
+      for await event in events.events(past: past) { try await response.write(APIEvent(event)) }
     }
   }
 }
@@ -201,6 +197,16 @@ extension DeployOrder {
     self.init(
       wanted: wanted, file: request.file, who: who ?? request.who, partial: request.partial,
       confirmSeconds: request.confirmSeconds)
+  }
+}
+
+extension APIEvent {
+  init(_ event: EventLog.Event) {
+    self.init()
+    timeNs = event.timeNs
+    kind = event.kind.rawValue
+    node = event.node ?? ""
+    text = event.text
   }
 }
 

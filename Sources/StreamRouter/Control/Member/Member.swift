@@ -59,8 +59,6 @@ actor Member {
     await reconciler?.stop()
   }
 
-  func refresh() async throws { try await reconciler?.refresh() }
-
   /// The content hashes of extensions that a part needs and that are not here.
   func missingExtensions(of part: NodePart) -> [String] {
     part.extensionContents.filter { store.object($0) == nil }.sorted()

@@ -84,7 +84,7 @@ public struct ControllerClient: Sendable {
   public func deploy(
     _ wanted: Wanted, _ options: Options, progress: @escaping @Sendable (String) -> Void
   ) async throws -> DeployDocument {
-    try await call(patience: nil) { service in
+    try await call { service in
       let request = try await Self.request(wanted, options, service)
       return try await service.deploy(request) { response in
         for try await event in response.messages {
@@ -118,7 +118,7 @@ public struct ControllerClient: Sendable {
   public func events(
     past: UInt32, follow: Bool, _ each: @escaping @Sendable (EventDocument) -> Void
   ) async throws {
-    try await call(patience: nil) { service in
+    try await call { service in
       try await service.events(
         .with {
           $0.past = past
@@ -133,7 +133,6 @@ public struct ControllerClient: Sendable {
   // MARK: Connection
 
   private func call<Result: Sendable>(
-    patience: Duration? = .seconds(30),
     _ body: @Sendable (APIOperator.Client<HTTP2ClientTransport.Posix>) async throws -> Result
   ) async throws -> Result {
     if let path = address.path, !LabSocket.accepts(FilePath(path)) {
