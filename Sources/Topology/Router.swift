@@ -23,7 +23,8 @@ struct Router {
   init(_ topology: Topology) {
     self.topology = topology
     paths = PathFinder(topology)
-    taken = Array(repeating: [], count: topology.nodes.count)
+    let probed = topology.probedNodes
+    taken = topology.nodes.map { probed.contains($0.name) ? [topology.probePort] : [] }
     for stream in topology.streams {
       var fixed = [stream.from]
       for case .node(let port) in stream.to { fixed.append(port) }

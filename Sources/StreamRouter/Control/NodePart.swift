@@ -12,6 +12,8 @@ struct NodePart: Hashable, Sendable, Codable {
   /// Each extension use with its content hash.
   var relays: [Relay]
   var limits: [String: StreamLimits]
+  /// The links that it probes; nil: none.
+  var probes: NodeProbes?
 
   /// The content hashes of the extensions that its relays use.
   var extensionContents: Set<String> {
@@ -23,6 +25,7 @@ struct NodePart: Hashable, Sendable, Codable {
     var part = self
     part.relays = []
     part.limits = [:]
+    part.probes = nil
     return part
   }
 }
@@ -51,7 +54,8 @@ extension Topology {
           node.name,
           NodePart(
             topology: name, node: node.name, revision: revision, engine: node.engine,
-            scheduling: node.scheduling, relays: own, limits: limits.filter { streams.contains($0.key) })
+            scheduling: node.scheduling, relays: own, limits: limits.filter { streams.contains($0.key) },
+            probes: probes(on: node.name))
         )
       })
   }
