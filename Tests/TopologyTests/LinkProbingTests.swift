@@ -5,7 +5,8 @@ import Testing
 
 /// What `probe:` says, and which test packets follow from it.
 @Suite struct LinkProbingTests {
-  private static func yaml(_ top: String, links: [String] = ["a -- b", "b -- c"], from port: Int = 5000) -> String
+  private static func yaml(_ top: String, links: [String] = ["a -- b", "b -- c"], from port: Int = 5000)
+    -> String
   {
     Topology.yaml(
       nodes: "abc", links: links, streams: "  s: {protocol: udp, from: 'a:\(port)', to: 'c:\(port)'}")
@@ -68,7 +69,8 @@ import Testing
 
   @Test(arguments: [
     ("probe: 5ms", "from 10ms to 60s"), ("probe: 61s", "from 10ms to 60s"), ("probe: 200", "write off"),
-    ("probe: [off]", "write off"), ("probe: {every: 1s}", "unknown key"), ("probe: {port: 0}", "from 1 to 65535"),
+    ("probe: [off]", "write off"), ("probe: {every: 1s}", "unknown key"),
+    ("probe: {port: 0}", "from 1 to 65535"),
     ("probe: {port: 5000}", "test packets of links are answered at port 5000"),
     ("probe: {interval: never}", "write off"),
   ])
@@ -77,7 +79,9 @@ import Testing
     #expect(!problems.isEmpty && problems.allSatisfy { "\($0)".contains(part) }, "\(problems)")
   }
 
-  @Test(arguments: ["off", "10ms", "200ms", "60s", "1s", "60000ms", "", "s", "ms", "on", "1m", "1.5s", "-1s", "10 ms"])
+  @Test(arguments: [
+    "off", "10ms", "200ms", "60s", "1s", "60000ms", "", "s", "ms", "on", "1m", "1.5s", "-1s", "10 ms",
+  ])
   func thePatternMeansWhatTheDecoderReads(_ text: String) {
     let matches = text.range(of: LinkProbing.pattern, options: .regularExpression) != nil
     #expect((LinkProbing(text) != nil) == matches)

@@ -34,7 +34,9 @@ struct LinkProbeLoop {
   init(prober: LinkProber, log: Logger) {
     self.prober = prober
     self.log = log
-    guard let receiver = sr_receiver_make() else { fatalError("Out of memory for the receive buffers of probes.") }
+    guard let receiver = sr_receiver_make() else {
+      fatalError("Out of memory for the receive buffers of probes.")
+    }
     self.receiver = receiver
     received = .allocate(capacity: Self.batch)
     received.initialize(repeating: sr_received(), count: Self.batch)
@@ -141,7 +143,8 @@ struct LinkProbeLoop {
     let context = Unmanaged.passUnretained(socket).toOpaque()
     let result = withUnsafePointer(to: watch) { sr_watch_add($0, socket.descriptor, context) }
     guard result == 0 else {
-      throw ProbeSocket.Failure(description: "waiting for test packets: \(Errno(rawValue: -result))", errno: -result)
+      throw ProbeSocket.Failure(
+        description: "waiting for test packets: \(Errno(rawValue: -result))", errno: -result)
     }
     return socket
   }

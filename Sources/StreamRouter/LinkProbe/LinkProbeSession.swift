@@ -56,7 +56,7 @@ struct LinkProbeSession: Sendable {
       peer: probe.peer, local: probe.local, remote: Endpoint(address: probe.remote, port: port),
       intervalMs: probe.intervalMs)
     let waited = Self.patienceNs / 1_000_000 / UInt64(max(1, probe.intervalMs))
-    sent = Array(repeating: nil, count: Int(waited) + 16)
+    sent = Array(repeating: nil, count: Int(waited) + 24)
   }
 
   /// Why the link cannot be probed at the moment; an answer ends it.
@@ -83,7 +83,7 @@ struct LinkProbeSession: Sendable {
 
   /// Counts as lost what has waited too long, a little later than that: the answers behind it tell which way it was lost.
   private mutating func judge(nowNs: UInt64) {
-    let hopeNs = Self.patienceNs + 3 * UInt64(account.intervalMs) * 1_000_000
+    let hopeNs = Self.patienceNs + 8 * UInt64(account.intervalMs) * 1_000_000
     while unjudged < next {
       let isOverrun = unjudged + UInt64(sent.count) <= next
       if let packet = packet(unjudged), packet.answer == nil {
@@ -117,7 +117,9 @@ struct LinkProbeSession: Sendable {
       behind += 1
       guard behind < next else { return nil }
     } while packet(behind)?.answer == nil
-    guard let first = packet(before)?.answer?.number, let last = packet(behind)?.answer?.number else { return nil }
+    guard let first = packet(before)?.answer?.number, let last = packet(behind)?.answer?.number else {
+      return nil
+    }
     let missing = behind - before - 1
     let reached = UInt64(last &- first)
     // It was started again, or answers in another order.
@@ -159,7 +161,8 @@ struct LinkProbeSession: Sendable {
       account.clockSteps += 1
       return
     }
-    measure(delays, roundTripNs: UInt64(max(0, roundTrip.partialValue)), of: packet.number, arrivedNs: arrivedNs)
+    measure(
+      delays, roundTripNs: UInt64(max(0, roundTrip.partialValue)), of: packet.number, arrivedNs: arrivedNs)
   }
 
   /// The test packet that was answered: it must have been sent at that very time, which nobody else knows.

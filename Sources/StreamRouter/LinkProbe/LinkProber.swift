@@ -77,5 +77,7 @@ final class LinkProber: Sendable {
   }
 
   /// For the thread.
-  func withState<Result>(_ body: (inout sending State) -> sending Result) -> sending Result { state.withLock(body) }
+  func withState<Result>(_ body: (inout sending State) -> sending Result) -> sending Result {
+    state.withLock(body)
+  }
 }

@@ -60,7 +60,9 @@ final class ProbeSocket {
   /// To the peer, or where it says. 0, or an errno.
   func send(_ bytes: [UInt8], to destination: Endpoint? = nil) -> Int32 {
     bytes.withUnsafeBytes { bytes in
-      guard let destination else { return -sr_udp_send(descriptor, bytes.baseAddress, UInt32(bytes.count), nil) }
+      guard let destination else {
+        return -sr_udp_send(descriptor, bytes.baseAddress, UInt32(bytes.count), nil)
+      }
       var address = sr_udp_address(destination)
       return -sr_udp_send(descriptor, bytes.baseAddress, UInt32(bytes.count), &address)
     }

@@ -54,6 +54,9 @@ struct NodeColumn: Sendable {
         }
       }),
     NodeColumn(
+      title: "CLOCK", text: "how far its clock is ahead of the first node's, and how far that can be wrong",
+      importance: 15, width: 14...20, value: { $0.condition == .up ? $0.clock?.text : nil }),
+    NodeColumn(
       title: "UP", text: "how long its daemon has run", importance: 14, width: 4...4,
       value: { node in
         guard node.condition == .up else { return nil }

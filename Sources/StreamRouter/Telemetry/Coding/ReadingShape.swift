@@ -173,7 +173,8 @@ extension LinkSnapshot {
 
   fileprivate var isPlausible: Bool {
     let counts = [
-      sent, answered, lostForward, lostBackward, lostEither, late, duplicates, unexpected, reflected, clockSteps,
+      sent, answered, lostForward, lostBackward, lostEither, late, duplicates, unexpected, reflected,
+      clockSteps,
     ]
     return counts.allSatisfy { $0 <= Plausible.mostCounted }
       && [roundTrip, ipdvForward.durations, ipdvBackward.durations].allSatisfy(\.isPlausible)
