@@ -157,6 +157,12 @@ struct LinkProbeLoop {
     if isNew { log.warning("link to \(senders[place].probe.peer): \(problem)") }
   }
 
+  /// The machine is there, and its kernel says that nothing listens.
+  private func reportNobody(at place: Int) {
+    let remote = Endpoint(address: senders[place].probe.remote, port: probes?.port ?? 0)
+    report("nobody answers test packets at \(remote)", at: place)
+  }
+
   // MARK: Sending
 
   private mutating func sendDue() {
@@ -185,7 +191,7 @@ struct LinkProbeLoop {
     let failed = socket.send(bytes)
     // That is what became of an earlier one.
     if failed == ECONNREFUSED {
-      report("nobody answers test packets at \(senders[place].probe.remote)", at: place)
+      reportNobody(at: place)
       return socket.send(bytes)
     }
     return failed
@@ -221,7 +227,7 @@ struct LinkProbeLoop {
       if count == -Int(ECONNREFUSED), case .sender(let probe) = socket.role,
         let place = senders.firstIndex(where: { $0.probe == probe })
       {
-        report("nobody answers test packets at \(probe.remote)", at: place)
+        reportNobody(at: place)
       }
       return
     }
