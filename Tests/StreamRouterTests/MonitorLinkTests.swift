@@ -156,4 +156,31 @@ import Topology
       NodeSnapshot.self, from: try JSONSerialization.data(withJSONObject: object))
     #expect(former.links.isEmpty && former.node == "a")
   }
+
+  /// The whole time as one interval; a daemon that begins anew counts on both sides.
+  @Test func reportsTellOfLinks() throws {
+    var (board, builder) = (MonitorBoard(), PeriodBuilder(intervals: 40))
+    for second in 1...40 {
+      // Anew at second 21; no answer from second 31 on.
+      let own = second > 20 ? second - 20 : second
+      let silent = max(0, second - 30)
+      let reading = Self.node(
+        "a", second: second,
+        Self.link("b", second: own, lost: own > 5 ? 2 : 0, silentSeconds: silent))
+      board.take([reading], timeNs: MonitorSample.startNs + UInt64(second) * 1_000_000_000)
+      builder.take(board, beginsAnew: second == 1)
+    }
+    let report = builder.result()
+    let link = try #require(report.links.first)
+    #expect(link.way == "a -> b" && report.links.count == 1)
+    #expect(link.sent == 19 * 5 + 20 * 5)
+    #expect(link.lostBackward == 4 && link.lostForward == 0)
+    #expect(link.roundTrip.total >= 100 && link.silentSeconds > 0)
+    #expect(report.text().contains("a -> b"))
+    #expect(report.html().contains("<h2>Links</h2>"))
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(try report.json().utf8)) as? [String: Any])
+    let object = try #require((json["links"] as? [[String: Any]])?.first)
+    #expect(object["peer"] as? String == "b" && object["sent"] as? Int == 195)
+  }
 }

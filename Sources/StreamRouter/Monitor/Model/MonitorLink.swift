@@ -35,7 +35,8 @@ struct MonitorLink: Sendable {
   private(set) var rates: LinkRates?
   private(set) var staleSeconds: Double?
   private var past: [Past] = []
-  private var timeNs: UInt64
+  /// When the node took the snapshot, nanoseconds since 1970.
+  private(set) var timeNs: UInt64
 
   var id: ID { ID(node: node, peer: snapshot.peer) }
 
