@@ -33,7 +33,7 @@ enum TableReport {
     if !lines.isEmpty, !nodes.isEmpty { lines.append(StyledLine()) }
     var links: [StyledLine] = []
     if !board.links.isEmpty {
-      links = LinksView(links: board.links, columns: 240, style: style).table(LinkColumn.all)
+      links = LinksView(links: board.links, columns: 240, style: style).table(PageColumns(LinkColumn.all))
       if !style.colour { links = links.map { StyledLine($0.text) } }
       links.insert(StyledLine(), at: 0)
     }

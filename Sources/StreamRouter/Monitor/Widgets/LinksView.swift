@@ -4,47 +4,30 @@ struct LinksView {
   let columns: Int
   let style: MonitorStyle
 
-  private static let gap = 2
-
   func lines() -> [StyledLine] {
     if links.isEmpty {
       return [StyledLine("no link is probed: 'probe: off' in the topology, or nodes without links", .faint)]
     }
-    let shown = LinkColumn.fitting(columns, gap: Self.gap)
-    var lines = table(shown)
-    lines += [
+    let shown = PageColumns(LinkColumn.all, fitting: columns)
+    let seconds = MonitorLink.windowNs / 1_000_000_000
+    return table(shown) + [
       StyledLine(),
-      StyledLine(
-        "Columns: over the latest \(MonitorLink.windowNs / 1_000_000_000) s (a narrow terminal shows fewer)",
-        .title),
-    ]
-    return lines + shown.map { HelpView.entry($0.title, $0.text) }
+      StyledLine("Columns: over the latest \(seconds) s (a narrow terminal shows fewer)", .title),
+    ] + shown.columns.map { HelpView.entry($0.title, $0.text) }
   }
 
   /// Titles, a line for each link, and under it why it is not as it should be.
-  func table(_ shown: [LinkColumn]) -> [StyledLine] {
-    let cells = links.map { link in shown.map { TextWidth.clean($0.value(link) ?? Figure.none) } }
-    var widths = shown.map(\.width.lowerBound)
-    var left = columns - widths.reduce(0, +) - Self.gap * max(0, shown.count - 1)
-    for index in shown.indices {
-      let longest = cells.reduce(TextWidth.cells(shown[index].title)) { max($0, TextWidth.cells($1[index])) }
-      let more = max(0, min(left, min(shown[index].width.upperBound, longest) - widths[index]))
-      widths[index] += more
-      left -= more
-    }
-    func line(_ texts: [String], _ part: (LinkColumn) -> StyledLine.Part) -> StyledLine {
+  func table(_ shown: PageColumns<MonitorLink>) -> [StyledLine] {
+    let gap = String(repeating: " ", count: PageColumns<MonitorLink>.gap)
+    let rows = shown.rows(links, within: columns, cutMark: style.cutMark)
+    var lines = [StyledLine(rows[0].joined(separator: gap), .title)]
+    for (link, texts) in zip(links, rows.dropFirst()) {
       var line = StyledLine()
-      for (index, column) in shown.enumerated() {
-        if index > 0 { line.append(String(repeating: " ", count: Self.gap)) }
-        line.append(
-          TextWidth.fit(texts[index], to: widths[index], mark: style.cutMark, alignRight: column.alignsRight),
-          part(column))
+      for (index, text) in texts.enumerated() {
+        if index > 0 { line.append(gap) }
+        line.append(text, shown.columns[index].title == "STATE" ? Self.part(link.condition) : .plain)
       }
-      return line
-    }
-    var lines = [line(shown.map(\.title)) { _ in .title }]
-    for (link, texts) in zip(links, cells) {
-      lines.append(line(texts) { $0.title == "STATE" ? Self.part(link.condition) : .plain })
+      lines.append(line)
       if let why = Self.why(link) { lines.append(StyledLine("  " + why, .faint)) }
     }
     return lines

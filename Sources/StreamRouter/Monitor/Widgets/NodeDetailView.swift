@@ -146,7 +146,7 @@ struct NodeDetailView {
   private func linkLines() -> [StyledLine] {
     if links.isEmpty { return [] }
     // Every link is one of this node's.
-    let shown = LinkColumn.fitting(columns - 2, gap: 2).filter { $0.title != "FROM" }
+    let shown = PageColumns(LinkColumn.all.filter { $0.title != "FROM" }, fitting: columns - 2)
     return [
       StyledLine(), StyledLine("Links, over the latest \(MonitorLink.windowNs / 1_000_000_000) s", .title),
     ]
