@@ -11,8 +11,18 @@ enum ControlTransport {
   /// such after their sum.
   private static let keepaliveInterval = Duration.seconds(5)
   private static let keepalivePatience = Duration.seconds(5)
+  /// How long a call may take whose answer is one message. Calls that go on (a deploy, events, snapshots) have no such
+  /// bound: where the other side is gone, the connection ends by what stands above.
+  static let callPatience = Duration.seconds(30)
   /// The largest message: the snapshot of a node with 10,000 relays as JSON, an extension, a topology file.
   static let messageBytes = 64 << 20
+
+  /// For a call whose answer is one message.
+  static var callOptions: CallOptions {
+    var options = CallOptions.defaults
+    options.timeout = callPatience
+    return options
+  }
 
   /// - Parameter security: nil: none; only for a unix socket.
   static func client(

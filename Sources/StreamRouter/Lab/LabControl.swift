@@ -26,7 +26,8 @@ enum LabController {
   static func log(_ topology: String) -> FilePath { folder(topology).appending("controller.log") }
   private static func nodes(_ topology: String) -> FilePath { folder(topology).appending("nodes.sock") }
 
-  private static func state(_ topology: String) -> StatePaths {
+  /// What the controller keeps.
+  static func state(_ topology: String) -> StatePaths {
     StatePaths(folder(topology).appending("state"))
   }
 
@@ -113,7 +114,7 @@ extension Lab {
   /// - Throws: ``LabError`` with what the controller says.
   func deploy(_ state: LabState) async throws {
     let client = ControllerClient(socket: LabController.operators(topology))
-    progress("waiting for \(state.nodes.count) nodes")
+    progress("waiting for \(Figure.plural(state.nodes.count, "node"))")
     let end = ContinuousClock.now + Self.readyTimeout
     while true {
       let connected = try await client.status().nodes.count { $0.state == "connected" }

@@ -51,7 +51,7 @@ actor Member {
     let relays = now
     let reconciler = reconciler(for: part)
     try await reconciler.apply(relays, options: options(part))
-    log.info("node \(node) of \(part.topology) runs \(relays.count) relays of revision \(part.revision)")
+    log.info("node \(node) of \(part.topology) runs \(Figure.plural(relays.count, "relay")) of revision \(part.revision)")
     prober.follow((state.settled ?? part).probes)
     if let prepared = state.prepared, prepared.hop != nil { awaitSettling(prepared) }
   }
@@ -80,6 +80,12 @@ actor Member {
   /// - Throws: Why the node refuses.
   func prepare(_ part: NodePart, revertAfterSeconds: UInt32 = 0) async throws {
     guard part.node == node else { throw ControlError.otherNode(asked: part.node, here: node) }
+    // Asked twice: what it took on of it since goes on running.
+    if state.prepared?.part == part {
+      // In force by now, so there is no going back.
+      if revertAfterSeconds == 0 { lapse?.cancel() }
+      return
+    }
     if state.prepared != nil { try await abandon() }
     if let former = state.settled, former.topology != part.topology, !former.relays.isEmpty {
       throw ControlError.refused(
@@ -125,7 +131,7 @@ actor Member {
     try state.settle()
     prober.follow(part.probes)
     store.keepOnly(state.extensionContents)
-    log.info("revision \(revision) is settled: \(part.relays.count) relays")
+    log.info("revision \(revision) is settled: \(Figure.plural(part.relays.count, "relay"))")
   }
 
   /// Back to the revision that was settled last. Twice is harmless.

@@ -58,7 +58,7 @@ public struct PlanDocument: Hashable, Sendable, Codable {
     }
     let interrupted = changes.count { $0.interrupts != nil }
     lines.append(
-      "plan: \(counts.isEmpty ? "no relay" : counts.joined(separator: ", ")) on \(nodes.count { !$0.changes.isEmpty }) of \(nodes.count) nodes"
+      "plan: \(counts.isEmpty ? "no relay" : counts.joined(separator: ", ")) on \(nodes.count { !$0.changes.isEmpty }) of \(Figure.plural(nodes.count, "node"))"
         + (interrupted == 0 ? "; no packet is lost by it" : "; \(interrupted) can lose packets"))
     return lines.joined(separator: "\n")
   }
@@ -94,12 +94,12 @@ public struct DeployDocument: Hashable, Sendable, Codable {
     let now = realtimeNs()
     guard changes > 0 || !absent.isEmpty || confirmUntilNs != nil else {
       return revision == 0
-        ? "nothing to do" : "revision \(revision) is in force on \(nodes) nodes; no relay changed"
+        ? "nothing to do" : "revision \(revision) is in force on \(Figure.plural(nodes, "node")); no relay changed"
     }
-    var lines = ["revision \(revision): \(changes) changes on \(nodes) nodes"]
+    var lines = ["revision \(revision): \(Figure.plural(changes, "change")) on \(Figure.plural(nodes, "node"))"]
     if !verified.isEmpty { lines.append("packets arrive at every hop of: \(Deployer.names(verified))") }
     if !idle.isEmpty { lines.append("nobody sends yet: \(Deployer.names(idle))") }
-    if !absent.isEmpty { lines.append("not connected, follow when they are back: \(Deployer.names(absent))") }
+    if !absent.isEmpty { lines.append("not there, and follow when they are back: \(Deployer.names(absent))") }
     if let until = confirmUntilNs {
       let left = until > now ? (until - now) / 1_000_000_000 : 0
       lines.append("it is given up in \(left) s unless you confirm it:\n  streamrouter confirm")

@@ -75,7 +75,7 @@ public struct ControllerClient: Sendable {
   public func plan(_ wanted: Wanted) async throws -> PlanDocument {
     try await call { service in
       let request = try await Self.request(wanted, Options(), service)
-      return PlanDocument(try await service.plan(request))
+      return PlanDocument(try await service.plan(request, options: ControlTransport.callOptions))
     }
   }
 
@@ -87,12 +87,22 @@ public struct ControllerClient: Sendable {
     try await call { service in
       let request = try await Self.request(wanted, options, service)
       return try await service.deploy(request) { response in
-        for try await event in response.messages {
-          switch event.ending {
-          case .done(let done): return DeployDocument(done)
-          case .refused(let refused): throw DeployFailure(refused)
-          case nil: progress(event.text)
+        var hasBegun = false
+        do {
+          for try await event in response.messages {
+            switch event.ending {
+            case .done(let done): return DeployDocument(done)
+            case .refused(let refused): throw DeployFailure(refused)
+            case nil: progress(event.text)
+            }
+            hasBegun = true
           }
+        } catch let error as RPCError where hasBegun && error.code == .unavailable {
+          throw ControlError.unreachable(
+            controller: address.description,
+            reason:
+              "the connection was lost while the deploy was under way (\(RefusalNote.text(of: error))), and it goes on there; 'streamrouter status' tells what became of it"
+          )
         }
         throw ControlError.unreachable(
           controller: address.description,
@@ -103,15 +113,17 @@ public struct ControllerClient: Sendable {
 
   /// - Returns: The number of the revision that is kept.
   public func confirm() async throws -> UInt64 {
-    try await call { try await $0.confirm(.with { $0.who = Self.who }).revision }
+    try await call {
+      try await $0.confirm(.with { $0.who = Self.who }, options: ControlTransport.callOptions).revision
+    }
   }
 
   public func status() async throws -> StatusDocument {
-    try await call { StatusDocument(try await $0.status(.init())) }
+    try await call { StatusDocument(try await $0.status(.init(), options: ControlTransport.callOptions)) }
   }
 
   public func history() async throws -> HistoryDocument {
-    try await call { HistoryDocument(try await $0.history(.init())) }
+    try await call { HistoryDocument(try await $0.history(.init(), options: ControlTransport.callOptions)) }
   }
 
   /// The latest so many events, then those that come, to the end of time or of the connection.
@@ -153,7 +165,13 @@ public struct ControllerClient: Sendable {
       }
     } catch let error as RPCError {
       switch error.code {
-      case .unavailable, .deadlineExceeded:
+      case .deadlineExceeded:
+        throw ControlError.unreachable(
+          controller: address.description,
+          reason:
+            "it did not answer within \(ControlTransport.callPatience.components.seconds) s; what was asked may have been done ('streamrouter status')"
+        )
+      case .unavailable:
         throw ControlError.unreachable(
           controller: address.description,
           reason: refusal.text(of: error))
@@ -180,9 +198,11 @@ public struct ControllerClient: Sendable {
       request.file = file.path
       request.extensions = Dictionary(
         file.objects.map { ($0.manifest.name, $0.content) }, uniquingKeysWith: { first, _ in first })
-      let missing = try await service.missingExtensions(.with { $0.content = file.objects.map(\.content) })
+      let calls = ControlTransport.callOptions
+      let missing = try await service.missingExtensions(
+        .with { $0.content = file.objects.map(\.content) }, options: calls)
       for object in file.objects where missing.content.contains(object.content) {
-        _ = try await service.putExtension(.with { $0.object = Data(object.image) })
+        _ = try await service.putExtension(.with { $0.object = Data(object.image) }, options: calls)
       }
     }
     return request
