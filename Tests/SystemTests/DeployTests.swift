@@ -171,6 +171,60 @@ struct DeployTests {
     }
   }
 
+  @Test("'lab up' again deploys what the file says by then and tells what that changed; 'lab status' has the controller")
+  func upAgain() async throws {
+    let live = try Self.lab("again")
+    try await live.use {
+      try live.rewrite(engine: .sandbox, streams: Self.twoSinks)
+      let again = try await live.command(["lab", "up", live.file.path])
+      #expect(again.succeeded, "\(again)")
+      for text in ["deployed \(live.file.path)", "revision 2: 1 change on 3 nodes", "streamrouter status"] {
+        #expect(again.output.contains(text), "\(again)")
+      }
+      let status = try await live.command(["lab", "status", live.topology.name])
+      #expect(status.succeeded && status.output.contains("revision 2 is in force"), "\(status)")
+      try await live.killController()
+      let dead = try await live.command(["lab", "status", live.topology.name])
+      #expect(dead.status == "exited(1)" && dead.output.contains("controller: dead"), "\(dead)")
+    }
+  }
+
+  @Test("after 'destroy' another topology takes the nodes, and nothing of the former one is left on them")
+  func otherTopology() async throws {
+    let live = try Self.lab("former")
+    try await live.use {
+      let (former, next) = (live.topology.name, live.topology.name + "-next")
+      let file = live.folder.appending(path: "\(next).yaml")
+      try String(contentsOf: live.file, encoding: .utf8).replacing("name: \(former)", with: "name: \(next)")
+        .write(to: file, atomically: true, encoding: .utf8)
+      func deploy(_ file: URL) async throws -> LabShell.Outcome {
+        try await live.command(["deploy", file.path, "--lab", former])
+      }
+      let refused = try await deploy(file)
+      #expect(
+        refused.status == "exited(64)" && refused.errors.contains("'streamrouter destroy' ends the former"),
+        "\(refused)")
+      #expect(try await live.command("destroy", "--yes").succeeded)
+      let taken = try await deploy(file)
+      #expect(taken.succeeded, "\(taken)")
+      #expect(!LabFiles.exists(NodePaths.pinDirectory(topology: former)), "pins of the former topology")
+      for node in live.topology.nodes.map(\.name) {
+        let (old, new) = (NodePaths(topology: former, node: node), NodePaths(topology: next, node: node))
+        #expect(!LabFiles.exists(old.controlSocket) && !LabFiles.exists(old.extensions), "\(node)")
+        #expect(LabFiles.exists(new.pins), "\(node)")
+        try await live.until("\(node) answers") { LabSocket.accepts(new.controlSocket) }
+      }
+      let readings = await ControlSnapshotSource(topology: next, nodes: live.topology.nodes.map(\.name)).read()
+      // In the datapath of the kernel, as before: what the former one left would have kept it from the devices.
+      #expect(readings.compactMap(\.snapshot).flatMap(\.relays).map(\.engine) == Array(repeating: "sandbox", count: 3))
+      // And back, so that the lab takes down what it made.
+      #expect(try await live.command("destroy", "--yes").succeeded)
+      #expect(try await deploy(live.file).succeeded)
+      #expect(!LabFiles.exists(NodePaths.pinDirectory(topology: next)))
+      try? LabFiles.removeTree(NodePaths.runtimeDirectory(topology: next))
+    }
+  }
+
   @Test("a node is killed at every moment of a deploy: it follows when it is back, or all are as they were")
   func nodeKilled() async throws {
     let live = try Self.lab("node")

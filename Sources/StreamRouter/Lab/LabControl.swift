@@ -112,7 +112,8 @@ extension Lab {
   /// Has the controller deploy the file, once all nodes are connected.
   ///
   /// - Throws: ``LabError`` with what the controller says.
-  func deploy(_ state: LabState) async throws {
+  @discardableResult
+  func deploy(_ state: LabState) async throws -> DeployDocument {
     let client = ControllerClient(socket: LabController.operators(topology))
     progress("waiting for \(Figure.plural(state.nodes.count, "node"))")
     let end = ContinuousClock.now + Self.readyTimeout
@@ -127,7 +128,7 @@ extension Lab {
     }
     do {
       let file = try ControllerClient.File(path: state.file)
-      _ = try await client.deploy(.file(file), .init(), progress: progress)
+      return try await client.deploy(.file(file), .init(), progress: progress)
     } catch let error as DeployFailure {
       throw LabError.failed(operation: "deploying", subject: state.file, reason: error.description)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import SystemPackage
 import Topology
@@ -49,7 +50,7 @@ actor Member {
   func start() async throws {
     guard let part = state.prepared?.hop != nil ? state.prepared?.part : state.settled else { return }
     let relays = now
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     try await reconciler.apply(relays, options: options(part))
     log.info("node \(node) of \(part.topology) runs \(Figure.plural(relays.count, "relay")) of revision \(part.revision)")
     prober.follow((state.settled ?? part).probes)
@@ -102,7 +103,7 @@ actor Member {
   /// given up goes the same way back. Twice is harmless.
   func advance(revision: UInt64, hop: Int) async throws {
     let part = try prepared(revision)
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     let isFirst = state.prepared?.hop == nil
     try state.advance(to: hop)
     try await reconciler.apply(now, options: options(part))
@@ -126,7 +127,7 @@ actor Member {
     if state.prepared == nil, state.settled?.revision == revision { return }
     let part = try prepared(revision)
     lapse?.cancel()
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     try await reconciler.apply(part.relays, options: options(part))
     try state.settle()
     prober.follow(part.probes)
@@ -170,8 +171,16 @@ actor Member {
     return Transition(from: settled, to: prepared.part.relays).relays(downTo: hop)
   }
 
-  private func reconciler(for part: NodePart) -> Reconciler {
+  private func reconciler(for part: NodePart) async -> Reconciler {
     if let reconciler, runningTopology == part.topology { return reconciler }
+    if let former = runningTopology {
+      // It has no relay any more, or this part would have been refused. Its datapath would keep the next one from devices.
+      await reconciler?.stop()
+      let paths = NodePaths(topology: former, node: node)
+      SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+      rmdir(NodePaths.pinDirectory(topology: former).string)
+      log.info("nothing of topology \(former) is left here")
+    }
     let made = Reconciler(options: options(part), log: log)
     reconciler = made
     runningTopology = part.topology
