@@ -216,7 +216,7 @@ struct DeployTests {
       }
       let readings = await ControlSnapshotSource(topology: next, nodes: live.topology.nodes.map(\.name)).read()
       // In the datapath of the kernel, as before: what the former one left would have kept it from the devices.
-      #expect(readings.compactMap(\.snapshot).flatMap(\.relays).map(\.engine) == Array(repeating: "sandbox", count: 3))
+      #expect(readings.compactMap(\.snapshot).flatMap(\.relays).map(\.engine) == [.sandbox, .sandbox, .sandbox])
       // And back, so that the lab takes down what it made.
       #expect(try await live.command("destroy", "--yes").succeeded)
       #expect(try await deploy(live.file).succeeded)
