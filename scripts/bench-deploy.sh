@@ -39,11 +39,11 @@ for s in range(streams):
     source, sink, other = chance.sample(range(nodes), 3)
     if every and s % every == 0:
         sink = other
-    print(f'  s{s}: {{protocol: rtp, from: "n{source}:{6000 + 2 * s}", to: "n{sink}:{6000 + 2 * s}"}}')
+    print(f'  s{s}: {{protocol: rtp, from: "n{source}:{10000 + 2 * s}", to: "n{sink}:{10000 + 2 * s}"}}')
 PYTHON
 }
 
-row() { printf '%-44s %10s   %s\n' "$@"; }
+row() { printf '%-40s %-36s %s\n' "$@"; }
 
 # Runs a command and notes in `seconds` what it took; `expected` is the exit status that it should have.
 seconds=
@@ -69,7 +69,7 @@ row "50 nodes, 200 streams: lab up" "$seconds" ""
 generate "$lab" 50 200 "$seed" 10 >"$file"
 timed 2 "$program" plan "$file"
 row "  plan: 20 streams end elsewhere" "$seconds" "1 s"
-row "    $(tail -n 1 "$work/output")" "" ""
+printf '    %s\n' "$(tail -n 1 "$work/output")"
 timed 0 "$program" deploy "$file"
 row "  deploy of it" "$seconds" "20 s"
 
@@ -86,10 +86,10 @@ memory() {
     awk -v field="$1" '{ sum += $field; if ($field > max) max = $field }
         END { printf "%.1f MB (mean), %.1f MB (largest)", sum / NR / 1024, max / 1024 }' "$work/memory"
 }
-row "  a daemon's memory, resident" "" "40 MB: $(memory 1)"
-row "    of it private" "" "$(memory 2)"
-row "    of it shared with the other daemons" "" "$(memory 3)"
-row "    its share of all (Pss)" "" "$(memory 4)"
+row "  a daemon's memory, resident" "$(memory 1)" "40 MB"
+row "    of it private" "$(memory 2)" ""
+row "    of it shared with the other daemons" "$(memory 3)" ""
+row "    its share of all (Pss)" "$(memory 4)" ""
 timed 0 "$program" destroy --yes --lab "$lab"
 row "  destroy" "$seconds" ""
 timed 0 "$program" lab down "$lab"

@@ -10,7 +10,8 @@ import Topology
 @Suite struct ConfirmationTests {
   /// A controller's store with such a deploy, and the deployer that takes it up.
   private func deployer(until: UInt64) async throws -> (FileStore, Deployer, FilePath) {
-    let folder = FilePath(FileManager.default.temporaryDirectory.path).appending("sr-confirm-\(UUID().uuidString)")
+    let folder = FilePath(FileManager.default.temporaryDirectory.path).appending(
+      "sr-confirm-\(UUID().uuidString)")
     let store = try FileStore(folder: folder)
     let yaml = """
       version: 1

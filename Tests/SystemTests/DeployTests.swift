@@ -171,7 +171,9 @@ struct DeployTests {
     }
   }
 
-  @Test("'lab up' again deploys what the file says by then and tells what that changed; 'lab status' has the controller")
+  @Test(
+    "'lab up' again deploys what the file says by then and tells what that changed; 'lab status' has the controller"
+  )
   func upAgain() async throws {
     let live = try Self.lab("again")
     try await live.use {
@@ -216,7 +218,8 @@ struct DeployTests {
       }
       let readings = await ControlSnapshotSource(topology: next, nodes: live.topology.nodes.map(\.name)).read()
       // In the datapath of the kernel, as before: what the former one left would have kept it from the devices.
-      #expect(readings.compactMap(\.snapshot).flatMap(\.relays).map(\.engine) == [.sandbox, .sandbox, .sandbox])
+      #expect(
+        readings.compactMap(\.snapshot).flatMap(\.relays).map(\.engine) == [.sandbox, .sandbox, .sandbox])
       // And back, so that the lab takes down what it made.
       #expect(try await live.command("destroy", "--yes").succeeded)
       #expect(try await deploy(live.file).succeeded)

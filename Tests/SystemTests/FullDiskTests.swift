@@ -31,7 +31,8 @@ struct FullDiskTests {
         let unprepared = try await live.command("deploy", live.file.path)
         #expect(unprepared.status == "exited(1)", "\(unprepared)")
         for text in [
-          "node edge refuses: cannot write \(member)/prepared.json", "No space left on device", "make room there",
+          "node edge refuses: cannot write \(member)/prepared.json", "No space left on device",
+          "make room there",
         ] { #expect(unprepared.errors.contains(text), "\(unprepared)") }
         #expect(try await live.runningSinks() == former)
         try disk.free()

@@ -230,7 +230,8 @@ public actor Lab {
   ///
   /// - Returns: What was deployed meanwhile.
   @discardableResult
-  private func start(_ nodes: [String], _ state: inout LabState, deploying: Bool) async throws -> DeployDocument?
+  private func start(_ nodes: [String], _ state: inout LabState, deploying: Bool) async throws
+    -> DeployDocument?
   {
     for node in nodes {
       progress("starting the daemon of \(node)")

@@ -168,7 +168,8 @@ actor Deployer {
     isDeploying = true
     defer { isDeploying = false }
     events.add(
-      .deploying, "\(order.who) deploys revision \(plan.wanted.number): \(Figure.plural(plan.wanted.changes, "change"))")
+      .deploying,
+      "\(order.who) deploys revision \(plan.wanted.number): \(Figure.plural(plan.wanted.changes, "change"))")
     do {
       try await prepare(plan, deployment, progress)
       deployment.phase = .committing

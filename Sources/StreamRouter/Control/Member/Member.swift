@@ -52,7 +52,9 @@ actor Member {
     let relays = now
     let reconciler = await reconciler(for: part)
     try await reconciler.apply(relays, options: options(part))
-    log.info("node \(node) of \(part.topology) runs \(Figure.plural(relays.count, "relay")) of revision \(part.revision)")
+    log.info(
+      "node \(node) of \(part.topology) runs \(Figure.plural(relays.count, "relay")) of revision \(part.revision)"
+    )
     prober.follow((state.settled ?? part).probes)
     if let prepared = state.prepared, prepared.hop != nil { awaitSettling(prepared) }
   }

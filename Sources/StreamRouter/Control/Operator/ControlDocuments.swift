@@ -94,7 +94,8 @@ public struct DeployDocument: Hashable, Sendable, Codable {
     let now = realtimeNs()
     guard changes > 0 || !absent.isEmpty || confirmUntilNs != nil else {
       return revision == 0
-        ? "nothing to do" : "revision \(revision) is in force on \(Figure.plural(nodes, "node")); no relay changed"
+        ? "nothing to do"
+        : "revision \(revision) is in force on \(Figure.plural(nodes, "node")); no relay changed"
     }
     var lines = ["revision \(revision): \(Figure.plural(changes, "change")) on \(Figure.plural(nodes, "node"))"]
     if !verified.isEmpty { lines.append("packets arrive at every hop of: \(Deployer.names(verified))") }
