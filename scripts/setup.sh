@@ -14,7 +14,7 @@ readonly build_packages=(
 readonly demo_packages=(ffmpeg)
 readonly test_packages=(
     tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
-    tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils libfaketime
+    tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils
 )
 readonly deb_packages=(dpkg-dev binutils gzip lintian)
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)

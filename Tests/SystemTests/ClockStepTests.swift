@@ -5,49 +5,19 @@ import Topology
 
 @testable import StreamRouter
 
-/// Clocks that are set while things go on, by Debian's `libfaketime`: the wall clock of one daemon, and not the time that
-/// passes. The lab is drawn at ``RemoteLab``.
-@Suite(.enabled(if: ClockStepTests.obstacle == nil, "\(ClockStepTests.obstacle ?? "")"))
+/// Clocks that are set while things go on: the wall clock of one daemon, and not the time that passes. The lab is drawn at
+/// ``RemoteLab``.
+@Suite(.serialized, .enabled(if: Clocks.obstacle == nil, "\(Clocks.obstacle ?? "")"))
 struct ClockStepTests {
-  static var obstacle: String? {
-    LabFixture.obstacle
-      ?? (library == nil ? "libfaketime is not installed ('scripts/setup.sh test' installs it)" : nil)
-  }
-
-  private static let library = LabFiles.list("/usr/lib").map { "/usr/lib/\($0)/faketime/libfaketimeMT.so.1" }
-    .first { FileManager.default.fileExists(atPath: $0) }
-
   private static let one = "  video: {protocol: rtp, from: \"camera:5004\", to: \"studio:5004\"}"
   private static let two =
     "  video: {protocol: rtp, from: \"camera:5004\", to: [\"studio:5004\", \"edge:6000\"]}"
   private static let year = 365 * 86_400
 
-  /// The clocks of some daemons, each by a file that says how far it is off.
-  private struct Clocks: Sendable {
-    let folder: URL
-
-    func set(_ who: String, seconds: Int) throws {
-      let text = "\(seconds < 0 ? "-" : "+")\(abs(seconds))"
-      // Replaced whole: the library may read at any moment.
-      try Data(text.utf8).write(to: file(who), options: .atomic)
-    }
-
-    func file(_ who: String) -> URL { folder.appending(path: "clock-\(who)") }
-
-    func before(_ who: String) -> [String] {
-      guard FileManager.default.fileExists(atPath: file(who).path) else { return [] }
-      return [
-        "env", "LD_PRELOAD=\(ClockStepTests.library ?? "")", "FAKETIME_TIMESTAMP_FILE=\(file(who).path)",
-        "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1",
-      ]
-    }
-  }
-
   private static func lab(_ name: String, _ body: (RemoteLab, Clocks) async throws -> Void) async throws {
     var remote = RemoteLab(
       live: try LiveLab("clock-\(name)", engine: .sandbox, streams: one, control: .controller))
-    let clocks = Clocks(folder: remote.live.folder)
-    for who in [RemoteLab.control, "edge"] { try clocks.set(who, seconds: 0) }
+    let clocks = try await Clocks([RemoteLab.control, "edge"], in: remote.live.folder)
     remote.before = { clocks.before($0) }
     let made = remote
     try await made.use { try await body(made, clocks) }
@@ -125,5 +95,87 @@ struct ClockStepTests {
       let report = try await stream.end(interrupt: true)
       #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
     }
+  }
+}
+
+/// The wall clocks of some daemons, each off by what a file says that it has mapped.
+///
+/// By a library of ours: with Debian's libfaketime a Swift program finds no arguments.
+private struct Clocks: Sendable {
+  static var obstacle: String? { LabFixture.obstacle ?? (compiler == nil ? "no C compiler is in PATH" : nil) }
+
+  private static let compiler = ["clang", "cc"].first { name in
+    LabShell.searchPath.split(separator: ":").contains { access("\($0)/\(name)", X_OK) == 0 }
+  }
+
+  private static let source = """
+    #define _GNU_SOURCE
+    #include <fcntl.h>
+    #include <stdlib.h>
+    #include <sys/mman.h>
+    #include <sys/syscall.h>
+    #include <sys/time.h>
+    #include <time.h>
+    #include <unistd.h>
+
+    static const volatile long *seconds;
+
+    __attribute__((constructor)) static void map(void) {
+      int file = open(getenv("CLOCK_OFFSET"), O_RDONLY | O_CLOEXEC);
+      void *page = mmap(0, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+      if (page != MAP_FAILED) seconds = page;
+      close(file);
+    }
+
+    int clock_gettime(clockid_t clock, struct timespec *now) {
+      int status = syscall(SYS_clock_gettime, clock, now);
+      int isWall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
+      if (status == 0 && isWall && seconds) now->tv_sec += *seconds;
+      return status;
+    }
+
+    int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+      struct timespec time;
+      int status = clock_gettime(CLOCK_REALTIME, &time);
+      *now = (struct timeval){time.tv_sec, time.tv_nsec / 1000};
+      return status;
+    }
+
+    time_t time(time_t *now) {
+      struct timespec time;
+      clock_gettime(CLOCK_REALTIME, &time);
+      if (now) *now = time.tv_sec;
+      return time.tv_sec;
+    }
+
+    """
+
+  private let folder: URL
+  private let names: Set<String>
+
+  init(_ names: Set<String>, in folder: URL) async throws {
+    self.folder = folder
+    self.names = names
+    let file = folder.appending(path: "clock.c")
+    try Self.source.write(to: file, atomically: true, encoding: .utf8)
+    try await LabShell.run(
+      try #require(Self.compiler), ["-shared", "-fPIC", "-O1", "-o", library, file.path])
+    for name in names { try set(name, seconds: 0) }
+  }
+
+  private var library: String { folder.appending(path: "clock.so").path }
+  private func file(_ who: String) -> String { folder.appending(path: "clock-\(who)").path }
+
+  func set(_ who: String, seconds: Int) throws {
+    let file = try FileDescriptor.open(
+      FilePath(file(who)), .writeOnly, options: [.create], permissions: .ownerReadWrite)
+    try file.closeAfter {
+      _ = try withUnsafeBytes(of: seconds) { try file.write(toAbsoluteOffset: 0, $0) }
+    }
+  }
+
+  /// What stands before the command line of a daemon whose clock is set.
+  func before(_ who: String) -> [String] {
+    names.contains(who) ? ["env", "LD_PRELOAD=\(library)", "CLOCK_OFFSET=\(file(who))"] : []
   }
 }
