@@ -31,7 +31,7 @@ struct ClockStepTests {
       let live = remote.live
       let stream = try await TestStream.begin(live, perSecond: 500, for: "100s")
       let former = try await live.runningSinks()
-      for seconds in [600, -600, 20 * 86_400] {
+      for seconds in [-600, 20 * 86_400] {
         try live.rewrite(engine: .sandbox, streams: Self.two)
         let began = ContinuousClock.now
         let deployed = try await live.command(["deploy", live.file.path, "--confirm", "5s"])

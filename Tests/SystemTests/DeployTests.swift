@@ -100,6 +100,15 @@ struct DeployTests {
       #expect(plan.output.contains("node edge\n  ~ replace stream video on node edge"), "\(plan.output)")
       #expect(try await live.relays() == before)
       #expect(try await live.controlStatus().revision == 1)
+
+      // Another engine alone is no change of a relay, and says when it counts.
+      try live.rewrite(engine: .process, streams: Self.plain)
+      let engine = try await live.command("plan", live.file.path)
+      #expect(engine.status == "exited(2)", "\(engine)")
+      for text in [
+        "node edge\n  later: engine sandbox becomes process: for 1 relay that runs it counts once the node's daemon",
+        "no relay changes; limits or ways of running do",
+      ] { #expect(engine.output.contains(text), "\(engine)") }
     }
   }
 

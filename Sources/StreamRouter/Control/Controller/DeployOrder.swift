@@ -86,6 +86,18 @@ struct DeployPlan: Sendable {
     (places[node] ?? []).map { (plan.changes[$0], interruptions[$0]) }
   }
 
+  /// What it changes on a node that counts only later; nil: nothing.
+  func note(on node: String) -> String? {
+    guard let former = formerParts[node], let part = parts[node], former.engine != part.engine else {
+      return nil
+    }
+    let streams = Set(part.relays.map(\.stream))
+    let staying = former.relays.count { streams.contains($0.stream) }
+    guard staying > 0 else { return nil }
+    return
+      "engine \(former.engine.rawValue) becomes \(part.engine.rawValue): for \(Figure.plural(staying, "relay")) that \(staying == 1 ? "runs" : "run") it counts once the node's daemon is started again"
+  }
+
   /// The steps: hops at which some node begins or changes a relay, the farthest first, with those nodes.
   var steps: [(hop: Int, nodes: [String])] {
     var found: [Int: [String]] = [:]

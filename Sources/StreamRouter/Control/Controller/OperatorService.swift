@@ -48,6 +48,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
         APINodePlan.with {
           $0.node = node
           $0.reachable = entries[node]?.isConnected ?? false
+          $0.note = plan.note(on: node) ?? ""
           $0.changes = plan.changes(on: node).map { APIPlannedChange($0.change, interrupts: $0.interrupts) }
         }
       }

@@ -15,6 +15,8 @@ public struct PlanDocument: Hashable, Sendable, Codable {
     public var node: String
     public var isConnected: Bool
     public var changes: [Change]
+    /// What the deploy changes that counts only later; nil: nothing.
+    public var note: String?
   }
 
   public var topology: String
@@ -34,20 +36,21 @@ public struct PlanDocument: Hashable, Sendable, Codable {
           Change(
             kind: "\($0.kind)", stream: $0.stream, text: $0.text,
             interrupts: $0.interrupts.isEmpty ? nil : $0.interrupts)
-        })
+        }, note: node.note.isEmpty ? nil : node.note)
     }
   }
 
   public var text: String {
     guard hasChanges else { return "nothing changes: revision \(revision) is in force" }
     var lines: [String] = []
-    for node in nodes where !node.changes.isEmpty || !node.isConnected {
+    for node in nodes where !node.changes.isEmpty || !node.isConnected || node.note != nil {
       lines.append("node \(node.node)" + (node.isConnected ? "" : " (not connected)"))
       for change in node.changes {
         let sign = ["add": "+", "replace": "~", "remove": "-"][change.kind] ?? "?"
         lines.append("  \(sign) \(change.text)")
         if let interrupts = change.interrupts { lines.append("    interrupts: \(interrupts)") }
       }
+      if let note = node.note { lines.append("  later: \(note)") }
     }
     let changes = nodes.flatMap(\.changes)
     if changes.isEmpty { lines.append("no relay changes; limits, probes or ways of running do") }
