@@ -5,10 +5,11 @@ import Testing
 
 /// What is new in a file moves no hop of a stream that runs.
 @Suite struct KeptPortTests {
-  private static func topology(_ streams: [String], links: [String] = ["a -- b", "b -- c", "b -- d"]) throws -> Topology {
+  private static func topology(_ streams: [String]) throws -> Topology {
     try Topology.decode(
       yaml: Topology.yaml(
-        nodes: "abcd", links: links, streams: streams.map { "  " + $0 }.joined(separator: "\n")),
+        nodes: "abcd", links: ["a -- b", "b -- c", "b -- d"],
+        streams: streams.map { "  " + $0 }.joined(separator: "\n")),
       file: "f")
   }
 
