@@ -32,8 +32,7 @@ for n in range(nodes):
     print(f"  n{n}: {{addresses: [10.{80 + n // 250}.{n % 250}.1]}}")
 print("links:")
 for n in range(1, nodes):
-    # The later ones come near their own number, so that ways have some hops and no node has hundreds of links.
-    print(f"  - n{chance.randrange(max(0, n - 8), n)} -- n{n}")
+    print(f"  - n{chance.randrange(n)} -- n{n}")
 print("streams:")
 for s in range(streams):
     source, sink, other = chance.sample(range(nodes), 3)

@@ -20,8 +20,15 @@ enum ControlTransport {
 
   /// For a call whose answer is one message.
   static var callOptions: CallOptions {
-    var options = CallOptions.defaults
+    var options = streamOptions
     options.timeout = callPatience
+    return options
+  }
+
+  /// For a call that goes on. By default gRPC takes 4 MiB, and the plan of 1,000 nodes can have more.
+  static var streamOptions: CallOptions {
+    var options = CallOptions.defaults
+    options.maxResponseMessageBytes = messageBytes
     return options
   }
 

@@ -58,6 +58,7 @@ struct ControllerSession: Service {
       let log = self.log
       let frames = SnapshotFrames()
       try await control.session(
+        options: ControlTransport.streamOptions,
         requestProducer: { writer in
           try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {

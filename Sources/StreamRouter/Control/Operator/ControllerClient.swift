@@ -86,7 +86,7 @@ public struct ControllerClient: Sendable {
   ) async throws -> DeployDocument {
     try await call { service in
       let request = try await Self.request(wanted, options, service)
-      return try await service.deploy(request) { response in
+      return try await service.deploy(request, options: ControlTransport.streamOptions) { response in
         var hasBegun = false
         do {
           for try await event in response.messages {
