@@ -16,8 +16,9 @@ import Topology
     let yaml = """
       version: 1
       name: t
-      nodes: {a: {addresses: [127.0.0.1]}}
-      streams: {}
+      nodes: {a: {addresses: [127.0.0.1]}, b: {addresses: [127.0.0.2]}}
+      links: [a -- b]
+      streams: {video: {protocol: rtp, from: "a:5004", to: "b:5004"}}
 
       """
     let revision = Revision(

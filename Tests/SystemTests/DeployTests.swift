@@ -107,7 +107,7 @@ struct DeployTests {
       #expect(engine.status == "exited(2)", "\(engine)")
       for text in [
         "node edge\n  later: engine sandbox becomes process: for 1 relay that runs it counts once the node's daemon",
-        "no relay changes; limits or ways of running do",
+        "no relay changes; limits, probes or ways of running do",
       ] { #expect(engine.output.contains(text), "\(engine)") }
     }
   }
