@@ -205,12 +205,13 @@ struct HostsFixture {
       ])
   }
 
-  /// What is on a machine that was not there before, and what is not there any more.
-  func difference(_ node: String) async throws -> String {
-    try await ssh(
+  /// Nothing is on a machine that was not there before, nothing is gone, and no daemon runs.
+  func expectClean(_ node: String) async throws {
+    let difference = try await ssh(
       node,
-      "cd / && find etc/streamrouter etc/systemd/system var/lib var/log usr/local/bin run sys/fs/bpf 2>/dev/null | sort | diff /run/before - | grep -v '/run/before$'; ps -eo netns,args --no-headers | awk -v n=$(readlink /proc/self/ns/net | tr -dc 0-9) '$1 == n' | grep '[s]treamrouter '"
+      "cd / && find etc/streamrouter etc/systemd/system var/lib var/log usr/local/bin run sys/fs/bpf 2>/dev/null | sort | diff /run/before - | grep -v '/run/before$'; ps -eo netns,comm --no-headers | awk -v n=$(readlink /proc/self/ns/net | tr -dc 0-9) '$1 == n && $2 == \"streamrouter\"'"
     ).output
+    #expect(difference == "", "\(node)")
   }
 
   func until(_ what: String, _ condition: () async throws -> Bool) async throws {

@@ -262,7 +262,8 @@ enum HostScripts {
           echo joined
       fi
       service controller controller run --listen "$3" --join "$4"
-      await controller "$program" status --socket "$run/controller.sock"
+      # Not status, which also says whether all nodes are there.
+      await controller "$program" history --socket "$run/controller.sock"
 
       """#
 
