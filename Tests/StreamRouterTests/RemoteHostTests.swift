@@ -126,6 +126,24 @@ import Topology
     #expect(obstacle?.1.contains(part) == true, "\(obstacle?.1 ?? "nil")")
   }
 
+  @Test(
+    "systemd takes the units without a word",
+    .enabled(if: LabFiles.exists("/usr/bin/systemd-analyze"), "needs systemd-analyze"),
+    arguments: ["node node run", "controller controller run --listen 10.0.0.1:7117 --join 10.0.0.1:7118"])
+  func units(service: String) async throws {
+    let text = try await LabShell.run("sh", ["-c", HostScripts.services + "written \(service)", "sh", "studio", ""])
+    #expect(text.contains("ExecStart=/usr/local/bin/streamrouter "))
+    let folder = FileManager.default.temporaryDirectory.appending(path: "units-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // It looks for the program, which is not installed here.
+    let unit = folder.appending(path: "streamrouter-lab-test.service")
+    try text.replacing("/usr/local/bin/streamrouter", with: try LabFiles.ownProgram().string).write(
+      to: unit, atomically: true, encoding: .utf8)
+    let outcome = try await LabShell.attempt("systemd-analyze", ["verify", "--man=no", unit.path])
+    #expect(outcome.succeeded && outcome.errors.isEmpty, "\(outcome.errors)")
+  }
+
   @Test("where the controller listens: at its node's address, or everywhere behind an address that was named")
   func places() throws {
     let topology = Topology(

@@ -28,6 +28,10 @@ struct HostsFixture {
     for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"] where !LabFiles.exists(.init(program)) {
       return "there is no \(program); scripts/setup.sh test installs openssh-server and openssh-client"
     }
+    // The machines begin with what this one has, and nothing of the system's is removed for a test.
+    for path in ["/etc/streamrouter/lab", "/var/lib/streamrouter", HostScripts.program] where LabFiles.exists(.init(path)) {
+      return "this machine has \(path), so it is no fresh machine's"
+    }
     return nil
   }
 
@@ -107,7 +111,6 @@ struct HostsFixture {
       mount -t tmpfs tmpfs /run
       mount -t bpf bpf /sys/fs/bpf
       mkdir -p /run/sshd
-      rm -rf /etc/streamrouter /var/lib/streamrouter /var/log/streamrouter /usr/local/bin/streamrouter
       # One who may log in and is nobody there.
       echo 'guest:x:4242:4242::/:/bin/sh' >>/etc/passwd
       echo 'guest:*:19000:0:99999:7:::' >>/etc/shadow
@@ -209,9 +212,51 @@ struct HostsFixture {
   func expectClean(_ node: String) async throws {
     let difference = try await ssh(
       node,
-      "cd / && find etc/streamrouter etc/systemd/system var/lib var/log usr/local/bin run sys/fs/bpf 2>/dev/null | sort | diff /run/before - | grep -v '/run/before$'; ps -eo netns,comm --no-headers | awk -v n=$(readlink /proc/self/ns/net | tr -dc 0-9) '$1 == n && $2 == \"streamrouter\"'"
+      "cd / && find etc/streamrouter etc/systemd/system var/lib var/log usr/local/bin run sys/fs/bpf 2>/dev/null | sort | diff /run/before - | grep '^[<>]' | grep -v -e 'run/before$' -e 'run/pretend' -e 'run/systemctl$' -e 'run/systemd'; ps -eo netns,comm --no-headers | awk -v n=$(readlink /proc/self/ns/net | tr -dc 0-9) '$1 == n && $2 == \"streamrouter\"'"
     ).output
     #expect(difference == "", "\(node)")
+  }
+
+  /// Gives a machine a service manager that does what the words of `systemctl` ask, so that the other way of running
+  /// daemons is tried: what is said to systemd, not systemd. None is ever booted by a test, as it takes the machine for its own.
+  func pretendSystemd(_ node: String) async throws {
+    let script = #"""
+      #!/bin/sh
+      verb=$1
+      for unit; do :; done
+      file=/etc/systemd/system/$unit wants=/etc/systemd/system/multi-user.target.wants/$unit pid=/run/pretend-$unit
+      alive() { [ -s "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null; }
+      end() {
+          alive || return 0
+          kill "$(cat "$pid")"
+          while alive; do sleep 0.05; done
+          rm -f "$pid"
+      }
+      echo "$*" >>/run/pretend-said
+      case $verb in
+      is-active) alive ;;
+      is-enabled) [ -e "$wants" ] ;;
+      enable) [ -e "$file" ] && ln -s "$file" "$wants" ;;
+      disable) rm -f "$wants" ;;
+      show) cat "$pid" ;;
+      daemon-reload) : ;;
+      stop) end ;;
+      restart)
+          end
+          settings=$(sed -n 's/^Environment=//p' "$file")
+          setsid sh -c 'echo $$ >"$1"; shift; exec "$@"' sh "$pid" env $settings $(sed -n 's/^ExecStart=//p' "$file") \
+              </dev/null >"/run/pretend-$unit.log" 2>&1 &
+          ;;
+      *) exit 1 ;;
+      esac
+      """#
+    let file = folder.appending(path: "systemctl")
+    try script.write(to: file, atomically: true, encoding: .utf8)
+    let made = try await ssh(
+      node,
+      "mkdir -p /run/systemd/system && cp \(file.path) /run/systemctl && chmod 755 /run/systemctl && mount --bind /run/systemctl /usr/bin/systemctl"
+    )
+    try #require(made.succeeded, "\(made.errors)")
   }
 
   func until(_ what: String, _ condition: () async throws -> Bool) async throws {

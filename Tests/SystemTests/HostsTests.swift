@@ -106,6 +106,36 @@ struct HostsTests {
     return all
   }
 
+  @Test("where systemd runs, it is asked to run the daemons, and to forget them", .timeLimit(.minutes(3)))
+  func services() async throws {
+    let fixture = try HostsFixture("units")
+    try await fixture.use {
+      for node in HostsFixture.nodes { try await fixture.pretendSystemd(node) }
+      let up = try await fixture.up()
+      try #require(up.succeeded, "\(up.errors)")
+      #expect(up.output.contains("started: camera, edge, studio\n"), "\(up.output)")
+      let units = try await fixture.ssh(
+        "camera", "cd /etc/systemd/system && ls streamrouter-lab-* multi-user.target.wants | grep streamrouter").output
+      #expect(
+        units.split(separator: "\n").sorted() == [
+          "streamrouter-lab-controller.service", "streamrouter-lab-controller.service", "streamrouter-lab-node.service",
+          "streamrouter-lab-node.service",
+        ], "\(units)")
+      let status = try await fixture.command("lab", "status", fixture.name)
+      #expect(status.succeeded, "\(status.output)")
+
+      _ = try await fixture.ssh("camera", "rm /run/pretend-said")
+      let second = try await fixture.up()
+      #expect(second.output.contains("has not changed"), "\(second.output)\(second.errors)")
+      let said = try await fixture.ssh("camera", "cat /run/pretend-said").output
+      for verb in ["restart", "enable ", "daemon-reload", "stop"] { #expect(!said.contains(verb), "\(said)") }
+
+      let down = try await fixture.down()
+      #expect(down.succeeded, "\(down.errors)")
+      for node in HostsFixture.nodes { try await fixture.expectClean(node) }
+    }
+  }
+
   @Test("what makes a machine unfit is told of all of them at once, and nothing is done", .timeLimit(.minutes(3)))
   func unfit() async throws {
     let fixture = try HostsFixture("bad")

@@ -147,8 +147,8 @@ enum HostScripts {
       """#
 
   /// Makes a daemon run and go on after a crash and a start of the machine, where systemd is there. `$1`: lab; `$2`:
-  /// `restart`, or nothing. Prints what it did.
-  private static let services =
+  /// `restart`, or nothing. Prints what it did. What follows calls `service`.
+  static let services =
     common + #"""
       lab=$1 restart=$2
       shift 2
