@@ -156,7 +156,9 @@ private struct HostsDecoder {
       return address.family == .ipv4
         ? "\(address):\(Hosts.controllerPort)" : "[\(address)]:\(Hosts.controllerPort)"
     }
-    if let endpoint = Endpoint(text), endpoint.address.flaw == nil { return checked(endpoint.port, text, value) }
+    if let endpoint = Endpoint(text), endpoint.address.flaw == nil {
+      return checked(endpoint.port, text, value)
+    }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     let isName = parts[0].utf8.allSatisfy {
       $0 == 0x2d || $0 == 0x2e || (0x30...0x39).contains($0) || (0x61...0x7a).contains($0 | 0x20)

@@ -8,7 +8,8 @@ import Topology
 struct LabCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lab",
-    abstract: "All nodes of a topology on this machine, each in a network namespace of its own, or on machines by ssh.",
+    abstract:
+      "All nodes of a topology on this machine, each in a network namespace of its own, or on machines by ssh.",
     discussion: """
       Examples:
         streamrouter lab up topologies/three-hop.yaml
@@ -67,8 +68,12 @@ struct LabUpCommand: AsyncParsableCommand {
   func validate() throws {
     if metrics == 0 { throw ValidationError("--metrics takes a port from 1 to 65535") }
     guard hosts.hosts != nil else { return try hosts.demandHosts() }
-    if files { throw ValidationError("--files is for nodes on this machine; those on others have a controller") }
-    if metrics != nil { throw ValidationError("--metrics is for nodes on this machine; leave it out with --hosts") }
+    if files {
+      throw ValidationError("--files is for nodes on this machine; those on others have a controller")
+    }
+    if metrics != nil {
+      throw ValidationError("--metrics is for nodes on this machine; leave it out with --hosts")
+    }
   }
 
   func run() async throws {
@@ -242,7 +247,8 @@ struct LabDownCommand: AsyncParsableCommand {
 struct LabStatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "What runs in a lab. Exit status 1 unless every daemon is ready, 69 where a machine does not answer.")
+    abstract:
+      "What runs in a lab. Exit status 1 unless every daemon is ready, 69 where a machine does not answer.")
 
   @Argument(help: "The topology file or the topology's name; not needed where exactly one lab runs.")
   var lab: String?
@@ -274,7 +280,8 @@ struct LabStatusCommand: AsyncParsableCommand {
       [["node", isOnHosts ? "host" : "namespace", "pid", "daemon", "ready"] + (hasMetrics ? ["metrics"] : [])]
       + status.nodes.map { node in
         [
-          node.node, node.host ?? node.namespace ?? "-", node.pid.map { String($0) } ?? "-", node.state.rawValue,
+          node.node, node.host ?? node.namespace ?? "-", node.pid.map { String($0) } ?? "-",
+          node.state.rawValue,
           node.ready ? "yes" : "no",
         ] + (hasMetrics ? [node.metrics ?? "-"] : [])
       }
@@ -288,7 +295,8 @@ struct LabStatusCommand: AsyncParsableCommand {
 /// `streamrouter lab list`.
 struct LabListCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "The labs that were made from this machine, each with its state and its file.")
+    commandName: "list",
+    abstract: "The labs that were made from this machine, each with its state and its file.")
 
   @Flag(name: .long, help: "One JSON document.") var json = false
 

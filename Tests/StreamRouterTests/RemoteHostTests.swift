@@ -14,7 +14,9 @@ import Topology
 
   @Test(
     "a shell reads a quoted word as what it was",
-    arguments: ["", "plain", "two words", "it's", "''", "a'b'c", "$HOME `id` $(id) \\ \" !", "line\nline", "*", "é 電"])
+    arguments: [
+      "", "plain", "two words", "it's", "''", "a'b'c", "$HOME `id` $(id) \\ \" !", "line\nline", "*", "é 電",
+    ])
   func quoting(word: String) async throws {
     let said = try await LabShell.run("sh", ["-c", "printf %s \(RemoteHost.quote(word))"])
     #expect(said == word)
@@ -23,7 +25,8 @@ import Topology
   @Test("script and arguments arrive as they are, through the shell that ssh starts there")
   func arguments() async throws {
     let words = ["one", "it's two", "$(three)", ""]
-    let command = Self.host().command(running: #"for word; do printf '<%s>' "$word"; done"#, words, asRoot: true)
+    let command = Self.host().command(
+      running: #"for word; do printf '<%s>' "$word"; done"#, words, asRoot: true)
     // ssh hands its last argument to a shell there, as it is.
     let said = try await LabShell.run("sh", ["-c", try #require(command.last)])
     #expect(said == "<one><it's two><$(three)><>")
@@ -52,7 +55,10 @@ import Topology
     "what ssh says is told with what to do",
     arguments: [
       ("Host key verification failed.", HostsError.Kind.unreachable, "compare the fingerprint"),
-      ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", .unreachable, "another one"),
+      (
+        "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", .unreachable,
+        "another one"
+      ),
       ("root@10.0.0.1: Permission denied (publickey).", .permission, "ssh-copy-id"),
       ("ssh: connect to host 10.0.0.1 port 22: No route to host", .unreachable, "No route to host"),
       ("", .unreachable, "said nothing"),
@@ -85,7 +91,10 @@ import Topology
       ("state joined", "node of an installation already"), ("digest d2", "which no lab put there"),
       ("lab other", "belongs to lab other"), ("lab studio\nnode edge", "it is node edge"),
       ("lab studio\nnode camera\ninstallation j", "another lab of the name"),
-      ("lab studio\nnode camera\ninstallation i\ncontroller 10.0.0.9:7117", "its controller is at 10.0.0.9:7117"),
+      (
+        "lab studio\nnode camera\ninstallation i\ncontroller 10.0.0.9:7117",
+        "its controller is at 10.0.0.9:7117"
+      ),
       (
         "lab studio\nnode camera\ninstallation i\ncontroller 10.0.0.1:7117\nprogram d2\ndigest d3",
         "replaced there by something else"
@@ -131,7 +140,8 @@ import Topology
     .enabled(if: LabFiles.exists("/usr/bin/systemd-analyze"), "needs systemd-analyze"),
     arguments: ["node node run", "controller controller run --listen 10.0.0.1:7117 --join 10.0.0.1:7118"])
   func units(service: String) async throws {
-    let text = try await LabShell.run("sh", ["-c", HostScripts.services + "written \(service)", "sh", "studio", ""])
+    let text = try await LabShell.run(
+      "sh", ["-c", HostScripts.services + "written \(service)", "sh", "studio", ""])
     #expect(text.contains("ExecStart=/usr/local/bin/streamrouter "))
     let folder = FileManager.default.temporaryDirectory.appending(path: "units-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -155,7 +165,8 @@ import Topology
     #expect([own.join, own.joinAddress] == ["[fd00::1]:7118", "[fd00::1]:7118"])
     hosts.address = "relay.example:7000"
     let named = HostsLab.Places(topology, hosts)
-    #expect([named.address, named.own, named.listen] == ["relay.example:7000", "127.0.0.1:7000", "0.0.0.0:7000"])
+    #expect(
+      [named.address, named.own, named.listen] == ["relay.example:7000", "127.0.0.1:7000", "0.0.0.0:7000"])
     #expect([named.join, named.joinAddress] == ["0.0.0.0:7001", "relay.example:7001"])
   }
 }

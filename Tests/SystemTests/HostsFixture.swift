@@ -25,11 +25,13 @@ struct HostsFixture {
   /// Why machines cannot be made here; nil where they can.
   static var obstacle: String? {
     if let obstacle = LabFixture.obstacle { return obstacle }
-    for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"] where !LabFiles.exists(.init(program)) {
+    for program in ["/usr/sbin/sshd", "/usr/bin/ssh", "/usr/bin/ssh-keygen"]
+    where !LabFiles.exists(.init(program)) {
       return "there is no \(program); scripts/setup.sh test installs openssh-server and openssh-client"
     }
     // The machines begin with what this one has, and nothing of the system's is removed for a test.
-    for path in ["/etc/streamrouter/lab", "/var/lib/streamrouter", HostScripts.program] where LabFiles.exists(.init(path)) {
+    for path in ["/etc/streamrouter/lab", "/var/lib/streamrouter", HostScripts.program]
+    where LabFiles.exists(.init(path)) {
       return "this machine has \(path), so it is no fresh machine's"
     }
     return nil
@@ -125,7 +127,8 @@ struct HostsFixture {
       """#
     _ = try LabProcess.startDetached(
       [
-        "nsenter", "--net=/run/netns/\(namespace(node))", "unshare", "--mount", "--propagation", "private", "sh", "-c",
+        "nsenter", "--net=/run/netns/\(namespace(node))", "unshare", "--mount", "--propagation", "private",
+        "sh", "-c",
         script, "sh", folder.path, node, address(node),
       ], log: .init(folder.appending(path: "sshd-\(node).log").path), mark: mark)
   }
@@ -135,7 +138,9 @@ struct HostsFixture {
     for node in ["operator"] + Self.nodes where LabFiles.exists(LabPrivileges.namespaceFile(namespace(node))) {
       let inside = (try? await LabShell.attempt("ip", ["netns", "pids", namespace(node)]))?.output ?? ""
       await LabProcess.end(
-        inside.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }.compactMap { LabProcess(running: $0) },
+        inside.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }.compactMap {
+          LabProcess(running: $0)
+        },
         patience: .seconds(2))
       _ = try? await LabShell.attempt("ip", ["netns", "delete", namespace(node)])
     }
@@ -150,15 +155,17 @@ struct HostsFixture {
 
   // MARK: Files
 
-  func writeTopology(sinks: [String] = ["studio:5004"], engine: EngineChoice = .auto) throws {
+  /// - Parameter nodes: In a chain, the stream from the first to `sinks`.
+  func writeTopology(_ nodes: [String] = Self.nodes, sinks: [String] = ["studio:5004"]) throws {
     let to = sinks.map { "\"\($0)\"" }.joined(separator: ", ")
-    let nodes = Self.nodes.map { "  \($0): {address: \(address($0)), engine: \(engine.rawValue)}" }
+    let links = zip(nodes, nodes.dropFirst()).map { "\($0) -- \($1)" }.joined(separator: ", ")
+    let nodes = nodes.map { "  \($0): {address: \(address($0)), engine: auto}" }
     let text = """
       version: 1
       name: \(name)
       nodes:
       \(nodes.joined(separator: "\n"))
-      links: [camera -- edge, edge -- studio]
+      links: [\(links)]
       streams:
         video: {protocol: rtp, from: "camera:5004", to: [\(to)]}
 
@@ -174,13 +181,13 @@ struct HostsFixture {
 
   func writeConfiguration(knownHosts: String = "known_hosts") throws {
     try """
-      Host *
-        IdentityFile \(folder.path)/client
-        IdentitiesOnly yes
-        UserKnownHostsFile \(folder.path)/\(knownHosts)
-        GlobalKnownHostsFile /dev/null
+    Host *
+      IdentityFile \(folder.path)/client
+      IdentitiesOnly yes
+      UserKnownHostsFile \(folder.path)/\(knownHosts)
+      GlobalKnownHostsFile /dev/null
 
-      """.write(to: sshConfiguration, atomically: true, encoding: .utf8)
+    """.write(to: sshConfiguration, atomically: true, encoding: .utf8)
   }
 
   // MARK: Commands
@@ -203,7 +210,8 @@ struct HostsFixture {
     try await LabShell.attempt(
       "nsenter",
       [
-        "--net=/run/netns/\(namespace("operator"))", "ssh", "-F", sshConfiguration.path, "-o", "BatchMode=yes", "-o",
+        "--net=/run/netns/\(namespace("operator"))", "ssh", "-F", sshConfiguration.path, "-o", "BatchMode=yes",
+        "-o",
         "ConnectTimeout=5", "\(user)@\(address(node))", command,
       ])
   }

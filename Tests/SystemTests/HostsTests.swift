@@ -57,14 +57,16 @@ struct HostsTests {
       [
         "nsenter", "--net=/run/netns/\(fixture.namespace("studio"))", "sh", "-c",
         "exec \(program) receive --at 10.79.0.3:5004 --transport rtp --clock-rate 90000 --idle 2s --for 60s --json >\(report.path)",
-      ], log: .init(fixture.folder.appending(path: "receive.log").path), mark: "STREAMROUTER_TEST=\(fixture.name)")
+      ], log: .init(fixture.folder.appending(path: "receive.log").path),
+      mark: "STREAMROUTER_TEST=\(fixture.name)")
     try await fixture.until("the receiver listens") {
       (LabFiles.read(.init(fixture.folder.appending(path: "receive.log").path)) ?? "").contains("listening")
     }
     let sent = try await LabShell.attempt(
       "nsenter",
       [
-        "--net=/run/netns/\(fixture.namespace("camera"))", program, "send", "--to", "10.79.0.1:5004", "--rate", "2000",
+        "--net=/run/netns/\(fixture.namespace("camera"))", program, "send", "--to", "10.79.0.1:5004", "--rate",
+        "2000",
         "--count", "4000",
       ])
     #expect(sent.succeeded, "\(sent.errors)")
@@ -88,9 +90,11 @@ struct HostsTests {
     #expect(labs.output.contains("\(fixture.name)  3 of 3 nodes ready"), "\(labs.output)")
     let lab = try await fixture.command("lab", "status", fixture.name)
     #expect(lab.succeeded && lab.output.contains("root@10.79.0.2"), "\(lab.output)")
-    let executed = try await fixture.command("lab", "exec", fixture.name, "edge", "--", "printf", "%s", "it's $HOME")
+    let executed = try await fixture.command(
+      "lab", "exec", fixture.name, "edge", "--", "printf", "%s", "it's $HOME")
     #expect(executed.output == "it's $HOME")
-    let impaired = try await fixture.command("lab", "impair", fixture.name, "--link", "camera--edge", "--loss", "10")
+    let impaired = try await fixture.command(
+      "lab", "impair", fixture.name, "--link", "camera--edge", "--loss", "10")
     #expect(!impaired.succeeded && impaired.errors.contains("its links are real"), "\(impaired.errors)")
     let here = try await fixture.command("lab", "up", fixture.topologyFile.path)
     #expect(!here.succeeded && here.errors.contains("is on other machines"), "\(here.errors)")
@@ -115,10 +119,12 @@ struct HostsTests {
       try #require(up.succeeded, "\(up.errors)")
       #expect(up.output.contains("started: camera, edge, studio\n"), "\(up.output)")
       let units = try await fixture.ssh(
-        "camera", "cd /etc/systemd/system && ls streamrouter-lab-* multi-user.target.wants | grep streamrouter").output
+        "camera", "cd /etc/systemd/system && ls streamrouter-lab-* multi-user.target.wants | grep streamrouter"
+      ).output
       #expect(
         units.split(separator: "\n").sorted() == [
-          "streamrouter-lab-controller.service", "streamrouter-lab-controller.service", "streamrouter-lab-node.service",
+          "streamrouter-lab-controller.service", "streamrouter-lab-controller.service",
+          "streamrouter-lab-node.service",
           "streamrouter-lab-node.service",
         ], "\(units)")
       let status = try await fixture.command("lab", "status", fixture.name)
@@ -136,7 +142,41 @@ struct HostsTests {
     }
   }
 
-  @Test("what makes a machine unfit is told of all of them at once, and nothing is done", .timeLimit(.minutes(3)))
+  @Test("machines come and go with their nodes, and the others go on", .timeLimit(.minutes(3)))
+  func comingAndGoing() async throws {
+    let fixture = try HostsFixture("move")
+    try await fixture.use {
+      let all = Dictionary(uniqueKeysWithValues: HostsFixture.nodes.map { ($0, "root@\(fixture.address($0))") })
+      let two = all.filter { $0.key != "edge" }
+      try fixture.writeTopology(["camera", "studio"])
+      try fixture.writeHosts(two)
+      let first = try await fixture.up()
+      try #require(first.succeeded, "\(first.errors)")
+
+      try fixture.writeTopology()
+      try fixture.writeHosts(all)
+      let second = try await fixture.up()
+      #expect(second.succeeded, "\(second.errors)")
+      #expect(second.output.contains("joined: edge\n  started: edge\n"), "\(second.output)")
+      try await expectStreamWithoutLoss(fixture)
+
+      try fixture.writeTopology(["camera", "studio"])
+      try fixture.writeHosts(two)
+      let third = try await fixture.up()
+      #expect(third.succeeded, "\(third.errors)")
+      #expect(third.output.contains("removed from edge\n"), "\(third.output)")
+      try await fixture.expectClean("edge")
+      try await expectStreamWithoutLoss(fixture)
+      let holders = try await fixture.ssh("camera", "streamrouter node list").output
+      #expect(!holders.contains("edge") || holders.contains("revoked"), "\(holders)")
+      let down = try await fixture.down()
+      #expect(down.succeeded, "\(down.errors)")
+      for node in ["camera", "studio"] { try await fixture.expectClean(node) }
+    }
+  }
+
+  @Test(
+    "what makes a machine unfit is told of all of them at once, and nothing is done", .timeLimit(.minutes(3)))
   func unfit() async throws {
     let fixture = try HostsFixture("bad")
     try await fixture.use {
@@ -157,14 +197,16 @@ struct HostsTests {
           "nothing was changed on any machine",
         ], "no root")
       try fixture.writeHosts(["camera": "root@10.79.0.1", "edge": "root@10.79.0.2"])
-      try await expect(64, ["node 'studio' of topology \(fixture.name) has no host"], "a node without a machine")
+      try await expect(
+        64, ["node 'studio' of topology \(fixture.name) has no host"], "a node without a machine")
 
       try fixture.writeHosts([
         "camera": "root@10.79.0.1", "edge": "root@10.79.0.2", "studio": "ssh://nobody-there@10.79.0.3:22",
       ])
       try await expect(77, ["lets nobody in with your keys"], "no such user")
 
-      let root = Dictionary(uniqueKeysWithValues: HostsFixture.nodes.map { ($0, "root@\(fixture.address($0))") })
+      let root = Dictionary(
+        uniqueKeysWithValues: HostsFixture.nodes.map { ($0, "root@\(fixture.address($0))") })
       try fixture.writeHosts(root)
       try "".write(to: fixture.folder.appending(path: "empty"), atomically: true, encoding: .utf8)
       try fixture.writeConfiguration(knownHosts: "empty")
@@ -176,11 +218,15 @@ struct HostsTests {
       try await expect(69, ["its host key is another one than you know of it"], "wrong host key")
       try fixture.writeConfiguration()
 
-      _ = try await fixture.ssh("edge", "mkdir -p /var/lib/streamrouter && echo {} >/var/lib/streamrouter/controller.json")
+      _ = try await fixture.ssh(
+        "edge", "mkdir -p /var/lib/streamrouter && echo {} >/var/lib/streamrouter/controller.json")
       _ = try await fixture.ssh("studio", "echo other >/usr/local/bin/streamrouter")
       try await expect(
         1,
-        ["check on edge (root@10.79.0.2): it is a node of an installation already", "check on studio", "no lab put there"],
+        [
+          "check on edge (root@10.79.0.2): it is a node of an installation already", "check on studio",
+          "no lab put there",
+        ],
         "somebody else's")
       try await fixture.expectClean("camera")
 

@@ -23,7 +23,8 @@ import Testing
 
   @Test("the order is the topology's, and what is left out is its first node")
   func shortest() throws {
-    let hosts = try Self.decode("hosts:\n  sink: c\n  camera: root@10.0.0.1\n  edge: ssh://ada@b.example:2222\n")
+    let hosts = try Self.decode(
+      "hosts:\n  sink: c\n  camera: root@10.0.0.1\n  edge: ssh://ada@b.example:2222\n")
     #expect(hosts.hosts.map(\.node) == ["camera", "edge", "sink"])
     #expect(hosts.hosts.map(\.destination.description) == ["root@10.0.0.1", "ssh://ada@b.example:2222", "c"])
     #expect(hosts.controller == "camera")
@@ -63,13 +64,20 @@ import Testing
         "hosts:\n  camera: a\n  edge: b\n  sink: -oProxyCommand=x\n",
         ["h.yaml:4:9: error: the host of node 'sink', '-oProxyCommand=x', has characters"]
       ),
-      ("hosts: {camera: -v, edge: b, sink: c}\n", ["h.yaml:1:17: error: the host of node 'camera', '-v', names no host"]),
+      (
+        "hosts: {camera: -v, edge: b, sink: c}\n",
+        ["h.yaml:1:17: error: the host of node 'camera', '-v', names no host"]
+      ),
       ("hosts: {camera: 'a:22', edge: b, sink: c}\n", ["write ssh://user@host:port"]),
       ("hosts: {camera: 'ssh://a:0', edge: b, sink: c}\n", ["has no port from 1 to 65535"]),
       ("hosts: {camera: 'a b', edge: b, sink: c}\n", ["has characters that no user and no host has"]),
-      ("controller: dock\nhosts: {camera: a, edge: b, sink: c}\n", ["h.yaml:1:13: error: controller is 'dock'"]),
+      (
+        "controller: dock\nhosts: {camera: a, edge: b, sink: c}\n", ["h.yaml:1:13: error: controller is 'dock'"]
+      ),
       ("address: 0.0.0.0\nhosts: {camera: a, edge: b, sink: c}\n", ["h.yaml:1:10: error: address is 0.0.0.0"]),
-      ("address: a:65535\nhosts: {camera: a, edge: b, sink: c}\n", ["port 65535; write a port from 1 to 65534"]),
+      (
+        "address: a:65535\nhosts: {camera: a, edge: b, sink: c}\n", ["port 65535; write a port from 1 to 65534"]
+      ),
       ("host: {camera: a}\n", ["h.yaml:1:1: error: unknown key 'host' in a hosts file; did you mean 'hosts'?"]),
       ("", ["h.yaml:1:1: error: the file is empty; begin with 'hosts:'"]),
     ])
@@ -87,14 +95,18 @@ import Testing
       try Hosts.load("camera=a,edge,sink=a b", for: Self.topology)
     }
     let problems = error?.problems.map(\.description) ?? []
-    #expect(problems.contains { $0.hasPrefix("--hosts:1:10: error: 'edge' is no host of a node; write NODE=user@host") })
+    #expect(
+      problems.contains {
+        $0.hasPrefix("--hosts:1:10: error: 'edge' is no host of a node; write NODE=user@host")
+      })
     #expect(problems.contains { $0.hasPrefix("--hosts:1:20: error: the host of node 'sink'") }, "\(problems)")
   }
 
   @Test(
     "destinations of ssh",
     arguments: [
-      "host", "user@host", "10.0.0.1", "root@fd00::1", "ssh://host", "ssh://user@host:22", "ssh://user@[fd00::1]:22",
+      "host", "user@host", "10.0.0.1", "root@fd00::1", "ssh://host", "ssh://user@host:22",
+      "ssh://user@[fd00::1]:22",
       "some_alias", "user.name@host-1.example.org",
     ])
   func destination(text: String) { #expect(SSHDestination(text)?.description == text) }
@@ -102,8 +114,10 @@ import Testing
   @Test(
     "what ssh would take for something else is none",
     arguments: [
-      "", "-oProxyCommand=reboot", "user@-v", "-l@host", "ssh://", "ssh://user@", "ssh://host:port", "ssh://host/path",
-      "ssh://[fd00::1", "ssh://[10.0.0.1]:22", "host:22", "a@b@c", "user:secret@host", "a;b", "a\nb", "$(id)", "`id`",
+      "", "-oProxyCommand=reboot", "user@-v", "-l@host", "ssh://", "ssh://user@", "ssh://host:port",
+      "ssh://host/path",
+      "ssh://[fd00::1", "ssh://[10.0.0.1]:22", "host:22", "a@b@c", "user:secret@host", "a;b", "a\nb", "$(id)",
+      "`id`",
     ])
   func noDestination(text: String) { #expect(SSHDestination(text) == nil) }
 }

@@ -23,7 +23,8 @@ extension Lab {
     guard !HostsNote.exists(topology) else {
       throw LabError.unsupported(
         what: "impairing a link of lab \(topology)", reason: "its links are real, between other machines",
-        remedy: "say 'tc qdisc' on the machine itself ('streamrouter lab exec'), or bring the lab up without --hosts")
+        remedy:
+          "say 'tc qdisc' on the machine itself ('streamrouter lab exec'), or bring the lab up without --hosts")
     }
     // Without a lab there is nothing to lock, and the lock's file would be all that is left.
     _ = try noted()

@@ -9,7 +9,8 @@ import SystemPackage
 enum LabShell {
   /// The Debian package of each program.
   static let packages = [
-    "ip": "iproute2", "tc": "iproute2", "nsenter": "util-linux", "ssh": "openssh-client", "sha256sum": "coreutils",
+    "ip": "iproute2", "tc": "iproute2", "nsenter": "util-linux", "ssh": "openssh-client",
+    "sha256sum": "coreutils",
     "ldd": "libc-bin",
   ]
 

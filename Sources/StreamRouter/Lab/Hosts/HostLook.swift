@@ -48,7 +48,9 @@ struct HostLook: Sendable {
     }
     let tools = all("no-tool")
     if !tools.isEmpty {
-      return (.unsuited, "it has no \(tools.joined(separator: ", ")): install coreutils, sed and util-linux there")
+      return (
+        .unsuited, "it has no \(tools.joined(separator: ", ")): install coreutils, sed and util-linux there"
+      )
     }
     let missing = all("no-library")
     if !missing.isEmpty { return (.unsuited, try await program.advice(missing: missing)) }
@@ -86,7 +88,9 @@ struct HostLook: Sendable {
       }
       return nil
     }
-    if lab != topology { return "it belongs to lab \(lab): 'streamrouter lab down \(lab)' first, from where it was made" }
+    if lab != topology {
+      return "it belongs to lab \(lab): 'streamrouter lab down \(lab)' first, from where it was made"
+    }
     if let node = self["node"], node != host.node {
       return
         "it is node \(node) of lab \(lab), not \(host.node): take the lab down with the former file of hosts first"
@@ -134,14 +138,18 @@ struct HostProgram: Sendable {
     var libraries: [String: String] = [:]
     for line in text.split(separator: "\n") {
       let parts = line.split(whereSeparator: \.isWhitespace)
-      if parts.count >= 3, parts[1] == "=>", parts[2].hasPrefix("/") { libraries[String(parts[0])] = String(parts[2]) }
+      if parts.count >= 3, parts[1] == "=>", parts[2].hasPrefix("/") {
+        libraries[String(parts[0])] = String(parts[2])
+      }
     }
     return libraries
   }
 
   /// What to do about libraries that another machine has not.
   func advice(missing: [String]) async throws -> String {
-    let swift = missing.filter { $0.hasPrefix("libswift") || $0.contains("Foundation") || $0 == "libdispatch.so" }
+    let swift = missing.filter {
+      $0.hasPrefix("libswift") || $0.contains("Foundation") || $0 == "libdispatch.so"
+    }
     guard swift.isEmpty else {
       return
         "this program needs Swift's libraries (\(swift.sorted().prefix(2).joined(separator: ", "))...), which are not there: build it with 'swift build -c release --static-swift-stdlib' and give 'lab up' by that one"

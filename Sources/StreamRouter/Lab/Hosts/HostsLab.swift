@@ -169,7 +169,8 @@ extension HostsLab {
       if let was = former?.hosts.first(where: { $0.node == host.node }), was.destination != host.destination,
         look["lab"] == nil
       {
-        reason = reason ?? "the node was on \(was.destination), and this is another machine: take the lab down first"
+        reason =
+          reason ?? "the node was on \(was.destination), and this is another machine: take the lab down first"
       }
       return reason.map { RemoteFailure(host, "check", .unsuited, $0).failure }
     }
@@ -182,7 +183,8 @@ extension HostsLab {
       )
     }
     let note = HostsNote(
-      topology: topology.name, file: "", installation: installation, hosts: members, controller: hosts.controller)
+      topology: topology.name, file: "", installation: installation, hosts: members,
+      controller: hosts.controller)
     return (note, looks)
   }
 }

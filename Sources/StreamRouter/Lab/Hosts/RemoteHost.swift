@@ -14,7 +14,8 @@ struct RemoteHost: Hashable, Sendable, Codable {
   /// the right one, would be asked of whoever looks at another terminal.
   private var ssh: [String] {
     ["ssh"] + (configuration.map { ["-F", $0] } ?? []) + [
-      "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3",
+      "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5", "-o",
+      "ServerAliveCountMax=3",
       "-o", "LogLevel=ERROR",
     ]
   }

@@ -138,7 +138,9 @@ extension RemoteShell {
       func next() {
         guard let host = waiting.popFirst() else { return }
         group.addTask {
-          do { return Answer(host: host, result: .success(try await body(host))) } catch let error as RemoteFailure {
+          do { return Answer(host: host, result: .success(try await body(host))) } catch let error
+            as RemoteFailure
+          {
             return Answer(host: host, result: .failure(error))
           }
         }
