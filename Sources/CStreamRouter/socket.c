@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -94,6 +95,35 @@ int sr_udp_set_dscp(int fd, const struct sr_udp_address *local, unsigned int dsc
     return set(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, (int)(dscp << 2)) ? -errno : 0;
 }
 
+int sr_udp_tell_hop_limit(int fd, const struct sr_udp_address *local) {
+    int failed =
+        is_ipv4(local->address)
+            ? set(fd, IPPROTO_IP, IP_TTL, 255) || set(fd, IPPROTO_IP, IP_RECVTTL, 1)
+            : set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) || set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+    return failed ? -errno : 0;
+}
+
+int sr_udp_connect(int fd, const struct sr_udp_address *peer) {
+    union address address;
+    socklen_t length = fill(&address, peer);
+    return connect(fd, &address.any, length) ? -errno : 0;
+}
+
+int sr_udp_send(int fd, const void *bytes, unsigned int length, const struct sr_udp_address *to) {
+    union address address;
+    socklen_t address_length = to ? fill(&address, to) : 0;
+    ssize_t sent =
+        sendto(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL, to ? &address.any : NULL, address_length);
+    return sent < 0 ? -errno : 0;
+}
+
+int sr_clock_is_synchronised(__u64 *error_ns) {
+    struct timex clock = {.modes = 0};
+    int state = adjtimex(&clock);
+    *error_ns = state < 0 ? 0 : (__u64)clock.maxerror * 1000;
+    return state >= 0 && state != TIME_ERROR;
+}
+
 int sr_udp_can_segment(int fd) {
     int size = 0;
     socklen_t length = sizeof(size);
@@ -117,7 +147,7 @@ int sr_udp_wait_writable(int fd, int milliseconds) {
 
 // Between the rooms of two messages: without it all would begin at the same place of a page, and the first
 // lines of 64 packets would compete for the same few cache sets.
-enum { ROOM_STRIDE = SR_RECEIVE_BYTES + 192, RECEIVE_CONTROL = 128 };
+enum { ROOM_STRIDE = SR_RECEIVE_BYTES + 192, RECEIVE_CONTROL = 192 };
 
 struct sr_receiver {
     struct mmsghdr messages[SR_RECEIVE_BATCH];
@@ -185,6 +215,11 @@ static void read_control(struct msghdr *header, struct sr_received *out) {
             int class;
             memcpy(&class, CMSG_DATA(c), sizeof(class));
             out->dscp = ((__u32) class & 0xff) >> 2;
+        } else if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL) ||
+                   (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
+            int limit;
+            memcpy(&limit, CMSG_DATA(c), sizeof(limit));
+            out->hop_limit = (__u16)(limit & 0xff);
         }
     }
 }

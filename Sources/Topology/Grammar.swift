@@ -12,12 +12,13 @@ enum Grammar {
   }
 
   static let topology = Form(
-    name: "topology", required: ["version", "name", "nodes"], optional: ["links", "streams"])
+    name: "topology", required: ["version", "name", "nodes"], optional: ["links", "streams", "probe"])
   /// Exactly one of `address` and `addresses` is needed too.
   static let node = Form(
     name: "node", required: [], optional: ["address", "addresses", "engine", "scheduling", "labels"])
   static let scheduling = Form(name: "scheduling", required: ["policy"], optional: ["priority"])
-  static let link = Form(name: "link", required: ["between"], optional: ["addresses", "mtu"])
+  static let link = Form(name: "link", required: ["between"], optional: ["addresses", "mtu", "probe"])
+  static let probe = Form(name: "probe", required: [], optional: ["interval", "port"])
   static let stream = Form(
     name: "stream", required: ["protocol", "from", "to"],
     optional: ["via", "sources", "family", "dscp", "clockRate", "extensions", "expect"])

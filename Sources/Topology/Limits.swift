@@ -53,6 +53,11 @@ public enum Limits {
   public static let mtu = 576...65_535
   /// The least that a link for IPv6 must carry, in bytes (RFC 8200 section 5).
   public static let ipv6MTU = 1280
+  /// Milliseconds from one test packet of a link to the next.
+  public static let probeIntervalMs = 10...60_000
+  /// Where nodes answer test packets unless the file says otherwise. The port of the protocol itself, 862 (RFC 8762
+  /// section 4.1), takes a privilege, which nodes of engine process alone do not need.
+  public static let usualProbePort: UInt16 = 8622
   /// Priorities of SCHED_RR and SCHED_FIFO on Linux (sched(7)).
   public static let priority = 1...99
   /// The priority where the file names none.

@@ -39,6 +39,7 @@ extension TopologyDecoder {
       positions[.mtu(link: index)] = value.position
       link.mtu = integer(value, "mtu", in: Limits.mtu)
     }
+    if let value = keys["probe"] { link.probe = probing(value) }
     return link
   }
 }

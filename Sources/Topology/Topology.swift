@@ -12,12 +12,21 @@ public struct Topology: Hashable, Sendable {
   public var nodes: [Node]
   public var links: [Link]
   public var streams: [Stream]
+  /// How links are probed that do not say it themselves.
+  public var probe: LinkProbing
+  /// The UDP port at which nodes answer test packets.
+  public var probePort: UInt16
 
-  public init(name: String, nodes: [Node], links: [Link], streams: [Stream]) {
+  public init(
+    name: String, nodes: [Node], links: [Link], streams: [Stream], probe: LinkProbing = .usual,
+    probePort: UInt16 = Limits.usualProbePort
+  ) {
     self.name = name
     self.nodes = nodes
     self.links = links
     self.streams = streams
+    self.probe = probe
+    self.probePort = probePort
   }
 
   public func node(_ name: String) -> Node? { nodes.first { $0.name == name } }
@@ -78,12 +87,17 @@ public struct Link: Hashable, Sendable {
   public var addresses: [String: IPAddress]
   /// Bytes of the largest IP packet, where the long form names it; the lab sets its devices to it.
   public var mtu: Int?
+  /// How it is probed; nil: as the topology says.
+  public var probe: LinkProbing?
 
-  public init(a: String, b: String, addresses: [String: IPAddress] = [:], mtu: Int? = nil) {
+  public init(
+    a: String, b: String, addresses: [String: IPAddress] = [:], mtu: Int? = nil, probe: LinkProbing? = nil
+  ) {
     self.a = a
     self.b = b
     self.addresses = addresses
     self.mtu = mtu
+    self.probe = probe
   }
 }
 

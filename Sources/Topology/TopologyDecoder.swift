@@ -44,6 +44,11 @@ struct TopologyDecoder {
     if let value = keys["nodes"] { decodeNodes(value) }
     if let value = keys["links"] { decodeLinks(value) }
     if let value = keys["streams"] { decodeStreams(value) }
+    if let value = keys["probe"] {
+      let (probing, port) = topologyProbing(value)
+      draft.probe = probing ?? draft.probe
+      draft.probePort = port ?? draft.probePort
+    }
   }
 
   private mutating func decodeNodes(_ value: YAMLValue) {

@@ -26,9 +26,12 @@ private struct Validator {
   private let names: [String]
   private var owners: [IPAddress: String] = [:]
   private var listeners: [NodePort: Listener] = [:]
+  /// Nodes that answer test packets of links.
+  private let probed: Set<String>
 
   init(topology: Topology) {
     self.topology = topology
+    probed = topology.probedNodes
     names = topology.nodes.map(\.name)
     nodes = Set(names)
   }
@@ -168,6 +171,13 @@ private struct Validator {
     _ port: NodePort, _ place: Place, _ listener: Listener
   ) {
     let ports = topology.streams[listener.stream].transport.ports(from: port.port)
+    if ports.contains(topology.probePort), probed.contains(port.node) {
+      found(
+        place,
+        "\(listener.isIngress ? "ingress" : "sink") \(Words.quote("\(port)")), but test packets of links are answered at port \(topology.probePort) of every node",
+        "choose another port, or write 'probe: {port: ...}' or 'probe: off' at the top of the file")
+      return
+    }
     for number in ports {
       guard let other = listeners[NodePort(node: port.node, port: number)] else { continue }
       let role = listener.isIngress ? "ingress" : "sink"

@@ -34,6 +34,14 @@ enum MetricsSample {
       ExtensionSnapshot(name: "police", version: "1", content: "c", runs: 500),
     ]
     let udp = MonitorSample.relay("tele\"metry\\\n", hop: 1, seconds: 10, transport: .udp)
+    var link = LinkSnapshot(
+      peer: "studio", local: IPAddress("10.0.0.2")!, remote: Endpoint("10.0.0.3:8622")!, intervalMs: 200)
+    (link.sent, link.answered, link.lostForward, link.lostBackward, link.lostEither) = (100, 90, 4, 3, 1)
+    (link.reflected, link.lastAnswerNs) = (99, MonitorSample.startNs)
+    (link.clockOffsetNs, link.clockErrorNs) = (-1_500_000, 20_000)
+    link.roundTrip = histogram([(300_000, 90)])
+    link.ipdvForward.durations = histogram([(9_000, 80)])
+    link.ipdvBackward.durations = histogram([(5_000, 80)])
     return NodeSnapshot(
       topology: "studio", node: "edge", timeNs: MonitorSample.startNs + 10_000_000_000, pid: 1,
       startedNs: MonitorSample.startNs,
@@ -46,7 +54,7 @@ enum MetricsSample {
         ]),
       datapath: Dictionary(
         uniqueKeysWithValues: Counter.node.map { ($0.name, UInt64($0.index + 1)) }),
-      relays: [rtp, udp])
+      relays: [rtp, udp], links: [link])
   }
 
   /// A histogram of so many packets of each residence in nanoseconds.

@@ -126,7 +126,10 @@ import Topology
       log: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() })
     let health = NodeHealth()
     let service = MetricsService(
-      endpoint: endpoint, telemetry: Telemetry(topology: "t", node: "n", reconciler: reconciler),
+      endpoint: endpoint,
+      telemetry: Telemetry(
+        topology: "t", node: "n", reconciler: reconciler,
+        prober: LinkProber(log: Logger(label: "test"))),
       health: health,
       log: Logger(label: "t") { _ in log ?? LogBox() })
     let group = ServiceGroup(

@@ -40,7 +40,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  n nodes  e events  / filter  c columns
+        q quit  ? help  enter detail  n nodes  e events  / filter  l links  c columns
         """)
   }
 
@@ -63,7 +63,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  n nodes  e events  / filter  c columns  space freeze  < > sort: stream  r reverse
+        q quit  ? help  enter detail  n nodes  e events  / filter  l links  c columns  space freeze  < > sort: stream  r reverse
         """)
   }
 
@@ -84,7 +84,7 @@ import Testing
         edge         up     3 runnable on 2 CPUs, softirq 3.10%
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  n nodes  e events  / filter  c columns  space freeze  < > sort: stream  r reverse  j k select
+        q quit  ? help  enter detail  n nodes  e events  / filter  l links  c columns  space freeze  < > sort: stream  r reverse  j k select
         """)
   }
 
@@ -110,7 +110,7 @@ import Testing
         edge         stale  last answer 13s ago: timed out after 1s
         studio-main  up     3 runnable on 2 CPUs, softirq 12.5%
         spare        down   never answered: connection refused
-        q quit  ? help  enter detail  n nodes  e events  / filter  c columns
+        q quit  ? help  enter detail  n nodes  e events  / filter  l links  c columns
         """)
   }
 
@@ -253,11 +253,11 @@ import Testing
     #expect(
       MonitorSample.text(state) == """
         studio  3 of 4 nodes up, 1 down  5 relays                                                                                                                                                   15:10:11 UTC
-          NODE         STATE  RELAYS  ENGINES                PKT/S   RUN  CPUS  WAIT%  SIRQ%  KSIRQ%  STEAL%  RXTOP%     EXT    UP
-          camera       up          2  sandbox 2              20.5k     3     2      -   12.5       -       -       -       -   45s
-        › edge         up          2  process 1, sandbox 1   20.5k     3     2      -   3.10       -       -       -       -   45s
-          studio-main  up          1  sandbox 1                500     3     2      -   12.5       -       -       -       -   45s
-          spare        down        -  -                          -     -     -      -      -       -       -       -       -     -
+          NODE         STATE  RELAYS  ENGINES                PKT/S   RUN  CPUS  WAIT%  SIRQ%  KSIRQ%  STEAL%  RXTOP%     EXT           CLOCK    UP
+          camera       up          2  sandbox 2              20.5k     3     2      -   12.5       -       -       -       -               -   45s
+        › edge         up          2  process 1, sandbox 1   20.5k     3     2      -   3.10       -       -       -       -               -   45s
+          studio-main  up          1  sandbox 1                500     3     2      -   12.5       -       -       -       -               -   45s
+          spare        down        -  -                          -     -     -      -      -       -       -       -       -               -     -
 
         Columns (a narrow terminal shows fewer)
           NODE         the node's name in the topology
@@ -273,8 +273,8 @@ import Testing
           STEAL%       processor time that the hypervisor kept for others
           RXTOP%       network receive work that the busiest processor did
           EXT          mean time of a run of its slowest extension
+          CLOCK        how far its clock is ahead of the first node's, and how far that can be wrong
           UP           how long its daemon has run
-
         q quit  esc back  enter detail  j k select  space freeze
         """)
   }
@@ -366,7 +366,7 @@ import Testing
   }
 
   @Test func help() {
-    var state = MonitorSample.state(columns: 80, rows: 44)
+    var state = MonitorSample.state(columns: 80, rows: 45)
     _ = state.press(.character("?"))
     #expect(
       MonitorSample.text(state) == """
@@ -382,6 +382,7 @@ import Testing
           enter        the selected relay and its stream's path; the selected node
           <- ->  tab   there: the stream's hop before, its next hop
           n            nodes: load, engines, extensions
+          l            links: loss, round trip, delay variation, clocks
           e            what happened: streams start, stop, lose; limits; silent nodes
           c            choose columns and their order
           t            next theme

@@ -78,7 +78,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(file: "version: 1\nname: *x\n", ("2:7", "undefined alias")),
     Mistake(
       file: "nam: x\nzzzzzzzz: 1\nversion: 1\nnodes: {a: 10.0.0.1}", ("1:1", "did you mean 'name'?"),
-      ("2:1", "write version, name, nodes, links or streams")),
+      ("2:1", "write version, name, nodes, links, streams or probe")),
     Mistake(
       file: "zzz: 1", ("1:1", "unknown key 'zzz'"), ("1:1", "without 'version'"), ("1:1", "without 'name'"),
       ("1:1", "without 'nodes'")),

@@ -16,7 +16,7 @@ import Testing
       (schema.root, Grammar.topology), (schema.definition("node"), Grammar.node),
       (schema.definition("scheduling"), Grammar.scheduling), (schema.definition("link"), Grammar.link),
       (schema.definition("stream"), Grammar.stream), (schema.definition("extension"), Grammar.extension),
-      (schema.definition("expectation"), Grammar.expectation),
+      (schema.definition("expectation"), Grammar.expectation), (schema.definition("probe"), Grammar.probe),
     ]
     for (object, form) in forms {
       #expect(object["type"] as? String == "object", "\(form.name)")
@@ -28,7 +28,7 @@ import Testing
     let definitions = schema.root["definitions"] as? [String: [String: Any]] ?? [:]
     #expect(
       Set(definitions.filter { $0.value["properties"] != nil }.keys) == [
-        "node", "scheduling", "link", "stream", "extension", "expectation",
+        "node", "scheduling", "link", "stream", "extension", "expectation", "probe",
       ])
   }
 
@@ -65,6 +65,7 @@ import Testing
     #expect(size(node["labels"], "Properties") == 1...Limits.labelsPerNode)
     #expect(range(properties(schema.definition("scheduling"))["priority"]) == Limits.priority)
     #expect(range(link["mtu"]) == Limits.mtu)
+    #expect(schema.definition("probeInterval")["pattern"] as? String == LinkProbing.pattern)
     #expect(range(stream["clockRate"]) == Limits.clockRate)
     #expect(range(alternatives(stream["dscp"]).first) == 0...63)
     let names: [(Any?, Int)] = [
@@ -164,6 +165,9 @@ import Testing
     "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [a-b]",
     "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a]}]",
     "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a, b], mtu: 70000}]",
+    "nodes: {a: 10.0.0.1}\nprobe: 5", "nodes: {a: 10.0.0.1}\nprobe: {port: 70000}",
+    "nodes: {a: 10.0.0.1}\nprobe: {every: 1s}",
+    "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a, b], probe: often}]",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: tcp, from: a:1, to: a:2}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a, to: a:2}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: []}}",
@@ -185,6 +189,7 @@ import Testing
   }
 
   @Test(arguments: [
+    "nodes: {a: 10.0.0.1}\nprobe: off", "nodes: {a: 10.0.0.1}\nprobe: {interval: 1s, port: 862}",
     use("police"), use("[police]"), use("[police, {name: police, at: all}]"), use("{name: p, at: [a]}"),
     use("{name: p, with: {a: true, b: 5, c: -5, d: 5M, e: '5M', f: 0x60}}"),
     expect("{jitter: 5ms, ipdv-max: 1s, residence-p99.9: 200us, loss: 0}"),

@@ -35,6 +35,20 @@ int sr_udp_open(const struct sr_udp_address *local, int buffer_bytes, const char
 // The code point (0 to 63) that packets sent on the socket carry. 0, or a negative errno.
 int sr_udp_set_dscp(int fd, const struct sr_udp_address *local, unsigned int dscp);
 
+// Packets leave with the hop limit 255, and sr_receive() tells with which they came. 0, or a negative errno.
+int sr_udp_tell_hop_limit(int fd, const struct sr_udp_address *local);
+
+// The socket's only peer from here on; ICMP errors about it are reported by its next call. 0, or a negative
+// errno.
+int sr_udp_connect(int fd, const struct sr_udp_address *peer);
+
+// Sends one datagram, to the socket's peer where `to` is NULL, and never waits. 0, or a negative errno.
+int sr_udp_send(int fd, const void *bytes, unsigned int length, const struct sr_udp_address *to);
+
+// 1 where something keeps this machine's clock with UTC. `error_ns` is how far it may be off all the same, or
+// how far the kernel believes so at most. A shim because adjtimex's structure does not reach Swift.
+int sr_clock_is_synchronised(__u64 *error_ns);
+
 // 1 where the kernel knows UDP_SEGMENT (4.18 and later).
 int sr_udp_can_segment(int fd);
 
@@ -56,6 +70,7 @@ struct sr_received {
     __u32 dscp;        // code point it came with, 0 to 63
     __u32 truncated;   // the message was longer than SR_RECEIVE_BYTES
     __u16 source_port; // network order
+    __u16 hop_limit;   // with which it came; 0 without sr_udp_tell_hop_limit()
 };
 
 struct sr_receiver;

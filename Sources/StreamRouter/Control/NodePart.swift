@@ -12,6 +12,8 @@ struct NodePart: Hashable, Sendable, Codable {
   /// Each extension use with its content hash.
   var relays: [Relay]
   var limits: [String: StreamLimits]
+  /// The links that it probes; nil: none.
+  var probes: NodeProbes?
 
   /// The content hashes of the extensions that its relays use.
   var extensionContents: Set<String> {
@@ -23,6 +25,7 @@ struct NodePart: Hashable, Sendable, Codable {
     var part = self
     part.relays = []
     part.limits = [:]
+    part.probes = nil
     return part
   }
 }
@@ -30,11 +33,15 @@ struct NodePart: Hashable, Sendable, Codable {
 extension Topology {
   /// The parts of all nodes that relay something, by name.
   ///
-  /// - Parameter contents: The content hashes of the extensions that streams name.
+  /// - Parameters:
+  ///   - contents: The content hashes of the extensions that streams name.
+  ///   - ports: As of ``Topology/relays(keeping:)``.
   /// - Throws: ``ControlError/missingExtension(name:)``.
-  func parts(revision: UInt64, contents: [String: String]) throws -> [String: NodePart] {
+  func parts(
+    revision: UInt64, contents: [String: String], ports: [String: [String: UInt16]]
+  ) throws -> [String: NodePart] {
     var relays: [String: [Relay]] = [:]
-    for var relay in self.relays() {
+    for var relay in self.relays(keeping: ports) {
       for place in relay.extensions.indices {
         let name = relay.extensions[place].name
         guard let content = contents[name] else { throw ControlError.missingExtension(name: name) }
@@ -51,7 +58,8 @@ extension Topology {
           node.name,
           NodePart(
             topology: name, node: node.name, revision: revision, engine: node.engine,
-            scheduling: node.scheduling, relays: own, limits: limits.filter { streams.contains($0.key) })
+            scheduling: node.scheduling, relays: own, limits: limits.filter { streams.contains($0.key) },
+            probes: probes(on: node.name))
         )
       })
   }

@@ -65,6 +65,39 @@ struct MetricFamily: Hashable, Sendable {
     "node_interrupt_seconds_total", .counter, "Time in interrupts and softirqs, by processor, in seconds",
     labels: ["processor"])
 
+  // MARK: Links
+
+  static let linkLabels = ["peer"]
+  static let linkSent = MetricFamily(
+    "link_test_packets_total", .counter, "Test packets (RFC 8762) sent to the node at the other end",
+    labels: linkLabels)
+  static let linkAnswered = MetricFamily(
+    "link_test_answers_total", .counter, "Test packets that were answered in time", labels: linkLabels)
+  static let linkLost = MetricFamily(
+    "link_lost_test_packets_total", .counter,
+    "Test packets without an answer within 2 s, by the way that lost them: forward, backward, either where it is not known",
+    labels: linkLabels + ["direction"])
+  static let linkReflected = MetricFamily(
+    "link_reflected_test_packets_total", .counter, "Test packets of the other node that this one answered",
+    labels: linkLabels)
+  static let linkRoundTrip = MetricFamily(
+    "link_round_trip_seconds", .histogram,
+    "From sending a test packet to its answer, less the time that the other node took, in seconds",
+    labels: linkLabels)
+  static let linkIPDV = MetricFamily(
+    "link_inter_packet_delay_variation_seconds", .histogram,
+    "Change of one-way delay from test packet to test packet (RFC 3393), without its sign, in seconds",
+    labels: linkLabels + ["direction"])
+  static let linkClockOffset = MetricFamily(
+    "link_clock_offset_seconds", .gauge, "How far the other node's clock is ahead of this one's, in seconds",
+    labels: linkLabels)
+  static let linkClockError = MetricFamily(
+    "link_clock_error_seconds", .gauge, "How far the clock offset can be wrong, in seconds", labels: linkLabels)
+  static let linkLastAnswer = MetricFamily(
+    "link_last_answer_timestamp_seconds", .gauge,
+    "When the latest test packet was answered, in seconds since 1970; absent before the first",
+    labels: linkLabels)
+
   // MARK: Relays
 
   static let relayInfo = MetricFamily(
@@ -146,7 +179,10 @@ struct MetricFamily: Hashable, Sendable {
       ksoftirqdTime,
       stealTime, pressureTime, pressure, netRx, interruptTime,
     ]
-    + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)
+    + [
+      linkSent, linkAnswered, linkLost, linkReflected, linkRoundTrip, linkIPDV, linkClockOffset, linkClockError,
+      linkLastAnswer,
+    ] + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)
     + [
       drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, peerLoss, peerJitter, peerRoundTrip,
       workerRestarts,

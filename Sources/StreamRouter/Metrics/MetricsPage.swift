@@ -24,6 +24,7 @@ struct MetricsPage {
     let node = Labels([("topology", snapshot.topology), ("node", snapshot.node)])
     writeNode(&text, node)
     writeLoad(&text, node)
+    writeLinks(&text, snapshot.links.map { Labelled(value: $0, labels: node.with("peer", $0.peer)) })
     for (counter, family) in MetricFamily.datapathCounters {
       text.family(family)
       // Engine process has no such view: there the family has no sample.
@@ -80,6 +81,57 @@ struct MetricsPage {
     }
   }
 
+  private static func write(
+    _ durations: ResidenceHistogram, _ family: MetricFamily, _ labels: Labels, _ text: inout MetricsText
+  ) {
+    for (bound, count) in zip(ResidenceBuckets.labels, ResidenceBuckets.cumulative(durations)) {
+      text.sample(family, suffix: "_bucket", labels.with("le", bound), count)
+    }
+    text.sample(family, suffix: "_sum", labels, Double(durations.sumNs) / 1e9)
+    text.sample(family, suffix: "_count", labels, durations.total)
+  }
+
+  // MARK: Links
+
+  private func writeLinks(_ text: inout MetricsText, _ links: [Labelled<LinkSnapshot>]) {
+    for (family, counter) in [
+      (.linkSent, { $0.sent }), (.linkAnswered, { $0.answered }),
+    ] as [(MetricFamily, (LinkSnapshot) -> UInt64)] {
+      text.family(family)
+      for link in links { text.sample(family, link.labels, counter(link.value)) }
+    }
+    text.family(.linkLost)
+    for link in links {
+      text.sample(.linkLost, link.labels.with("direction", "forward"), link.value.lostForward)
+      text.sample(.linkLost, link.labels.with("direction", "backward"), link.value.lostBackward)
+      text.sample(.linkLost, link.labels.with("direction", "either"), link.value.lostEither)
+    }
+    text.family(.linkReflected)
+    for link in links { text.sample(.linkReflected, link.labels, link.value.reflected) }
+    text.family(.linkRoundTrip)
+    for link in links { Self.write(link.value.roundTrip, .linkRoundTrip, link.labels, &text) }
+    text.family(.linkIPDV)
+    for link in links {
+      let labels = link.labels
+      Self.write(link.value.ipdvForward.durations, .linkIPDV, labels.with("direction", "forward"), &text)
+      Self.write(link.value.ipdvBackward.durations, .linkIPDV, labels.with("direction", "backward"), &text)
+    }
+    text.family(.linkClockOffset)
+    for link in links {
+      if let offset = link.value.clockOffsetNs {
+        text.sample(.linkClockOffset, link.labels, Double(offset) / 1e9)
+      }
+    }
+    text.family(.linkClockError)
+    for link in links {
+      if let error = link.value.clockErrorNs { text.sample(.linkClockError, link.labels, Double(error) / 1e9) }
+    }
+    text.family(.linkLastAnswer)
+    for link in links where link.value.lastAnswerNs > 0 {
+      text.sample(.linkLastAnswer, link.labels, Double(link.value.lastAnswerNs) / 1e9)
+    }
+  }
+
   // MARK: Relays
 
   private func writeRelays(_ text: inout MetricsText, _ relays: [Labelled<RelaySnapshot>]) {
@@ -116,12 +168,7 @@ struct MetricsPage {
     ] as [(MetricFamily, (RelaySnapshot) -> ResidenceHistogram)] {
       text.family(family)
       for relay in relays {
-        let durations = histogram(relay.value)
-        for (bound, count) in zip(ResidenceBuckets.labels, ResidenceBuckets.cumulative(durations)) {
-          text.sample(family, suffix: "_bucket", relay.labels.with("le", bound), count)
-        }
-        text.sample(family, suffix: "_sum", relay.labels, Double(durations.sumNs) / 1e9)
-        text.sample(family, suffix: "_count", relay.labels, durations.total)
+        Self.write(histogram(relay.value), family, relay.labels, &text)
       }
     }
     writePeers(&text, relays)

@@ -39,6 +39,7 @@ public struct NodeDaemon: Sendable {
     let notice = ServiceNotice.takeFromEnvironment(log: log)
     configuration.metrics?.keepFromChildren()
     let (topology, relays, options) = try Self.read(configuration)
+    let prober = LinkProber(log: log)
     let paths = NodePaths(topology: topology.name, node: configuration.node)
     // Two daemons of one node would write the same tables, and the later one would take the earlier one's socket.
     guard !LabSocket.accepts(paths.controlSocket) else {
@@ -46,7 +47,10 @@ public struct NodeDaemon: Sendable {
     }
     let reconciler = Reconciler(options: options, log: log)
     try await reconciler.apply(relays)
-    let telemetry = Telemetry(topology: topology.name, node: configuration.node, reconciler: reconciler)
+    prober.follow(topology.probes(on: configuration.node))
+    defer { prober.stop() }
+    let telemetry = Telemetry(
+      topology: topology.name, node: configuration.node, reconciler: reconciler, prober: prober)
     log.info("node \(configuration.node) of \(topology.name) runs \(relays.count) relays")
 
     let health = NodeHealth()
@@ -55,8 +59,8 @@ public struct NodeDaemon: Sendable {
       .init(service: RefreshService(reconciler: reconciler, health: health, log: log)),
       .init(
         service: ReloadService(
-          configuration: configuration, topology: topology.name, reconciler: reconciler, health: health,
-          notice: notice, status: status, log: log)),
+          configuration: configuration, topology: topology.name, reconciler: reconciler, prober: prober,
+          health: health, notice: notice, status: status, log: log)),
     ]
     if let endpoint = configuration.metrics {
       services.append(
@@ -158,6 +162,7 @@ private struct ReloadService: Service {
   let configuration: NodeDaemon.Configuration
   let topology: String
   let reconciler: Reconciler
+  let prober: LinkProber
   let health: NodeHealth
   let notice: ServiceNotice
   let status: NodeStatus
@@ -173,6 +178,7 @@ private struct ReloadService: Service {
           throw NodeError.renamed(file: configuration.file, from: topology, to: read.name)
         }
         let changes = try await reconciler.apply(relays, options: options)
+        prober.follow(read.probes(on: configuration.node))
         health.followed()
         log.info("read \(configuration.file) again: \(changes.count) changes")
       } catch {

@@ -52,6 +52,8 @@ struct PeriodBuilder {
   private var sums: [MonitorRow.ID: Sum] = [:]
   private var nodes: [String: PeriodReport.Node] = [:]
   private var order: [String] = []
+  private var links: [MonitorLink.ID: PeriodLink] = [:]
+  private var linkOrder: [MonitorLink.ID] = []
   private var started: [String: UInt64] = [:]
   private var broken: [BreachKey: PeriodReport.Broken] = [:]
   private var brokenOrder: [BreachKey] = []
@@ -71,6 +73,14 @@ struct PeriodBuilder {
     let seconds = lastNs.map { board.timeNs > $0 && !beginsAnew ? Double(board.timeNs - $0) / 1e9 : 0 } ?? 0
     lastNs = board.timeNs
     take(board.nodes, seconds: seconds)
+    for link in board.links {
+      if links[link.id] == nil {
+        linkOrder.append(link.id)
+        links[link.id] = PeriodLink(link)
+      } else {
+        links[link.id]?.take(link, seconds: seconds)
+      }
+    }
     let senders = board.hopsBefore()
     if beginsAnew {
       // The figures over time have a gap here.
@@ -180,6 +190,7 @@ struct PeriodBuilder {
     var report = self.report
     report.timesNs = timesNs
     report.nodes = order.compactMap { nodes[$0] }
+    report.links = linkOrder.compactMap { links[$0] }
     let broken = brokenOrder.compactMap { self.broken[$0] }
     let hops = Dictionary(grouping: sums.values.map(hop), by: \.row.relay.stream)
     report.streams = hops.keys.sorted(by: NaturalOrder.isLess).map { name in
@@ -230,7 +241,7 @@ struct PeriodBuilder {
 extension ResidenceHistogram {
   /// Adds what came in between an earlier reading and a later one; nil: all that the later one has. The maximum becomes
   /// the larger one of the intervals.
-  fileprivate mutating func add(_ later: ResidenceHistogram, since earlier: ResidenceHistogram?) {
+  mutating func add(_ later: ResidenceHistogram, since earlier: ResidenceHistogram?) {
     let interval = earlier.map(later.since) ?? later
     for bucket in counts.indices where bucket < interval.counts.count {
       counts[bucket] = Plausible.sum(counts[bucket], interval.counts[bucket])

@@ -59,6 +59,8 @@ struct PeriodDocument: Encodable {
   var readings: Int
   var streams: [Stream]
   var nodes: [Node]
+  /// What test packets told, from either end.
+  var links: [Link]
   var events: [MonitorEvent.Document]
   /// How many older ones were left out.
   var eventsLeftOut: Int
@@ -91,6 +93,7 @@ struct PeriodDocument: Encodable {
             return (column.key, Level(mean: OrNull(level.mean), max: OrNull(level.max)))
           }))
     }
+    links = report.links.map(Link.init)
     events = report.events.map(MonitorEvent.Document.init)
     eventsLeftOut = report.eventsLeftOut
     gaps = report.gaps

@@ -34,7 +34,7 @@ extension PeriodReport {
     html += "</header>\n<main>\n"
     for (index, stream) in streams.enumerated() { html += section(stream, index) }
     if streams.isEmpty { html += "<p>No stream was relayed.</p>\n" }
-    html += nodesSection() + eventsSection()
+    html += nodesSection() + linksSection() + eventsSection()
     return html
       + "</main>\n<footer><p>streamrouter \(HTMLText.escape(Version.current))</p></footer>\n</body>\n</html>\n"
   }
@@ -160,6 +160,16 @@ extension PeriodReport {
       html += "<ul class=\"remarks\">\n" + gaps.map { HTMLText.element("li", $0) + "\n" }.joined() + "</ul>\n"
     }
     return html + "</section>\n"
+  }
+
+  private func linksSection() -> String {
+    guard !links.isEmpty else { return "" }
+    let columns = PeriodLink.columns
+    return "<section>\n<h2>Links</h2>\n"
+      + HTMLText.table(
+        caption: "What test packets told, from either end", ["link"] + columns.map(\.title),
+        links.map { link in [link.way] + columns.map { $0.text(link) } }, figuresFrom: 2)
+      + "</section>\n"
   }
 
   private func eventsSection() -> String {

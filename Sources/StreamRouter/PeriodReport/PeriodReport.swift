@@ -73,6 +73,8 @@ public struct PeriodReport: Sendable {
   var streams: [Stream] = []
   /// In the order of the topology.
   var nodes: [Node] = []
+  /// In the order of the nodes that probe them.
+  var links: [PeriodLink] = []
   /// The oldest first.
   var events: [MonitorEvent] = []
   /// How many older ones were left out.

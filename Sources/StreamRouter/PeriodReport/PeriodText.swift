@@ -11,6 +11,7 @@ extension PeriodReport {
     ]
     for stream in streams { lines += [""] + text(stream) }
     if !nodes.isEmpty { lines += [""] + nodesText() }
+    if !links.isEmpty { lines += [""] + linksText() }
     if !events.isEmpty { lines += [""] + eventsText() }
     return lines.map { TextWidth.clean($0) + "\n" }.joined()
   }
@@ -60,6 +61,13 @@ extension PeriodReport {
       + nodes.map { node in [node.name, node.condition.rawValue] + columns.map { $0.text(node) } }
     return AlignedColumns.lines(rows.map { $0.map(TextWidth.clean) }, rightFrom: 2)
       + gaps.map { "  " + $0 }
+  }
+
+  private func linksText() -> [String] {
+    let columns = PeriodLink.columns
+    let rows =
+      [["LINK"] + columns.map(\.title)] + links.map { link in [link.way] + columns.map { $0.text(link) } }
+    return AlignedColumns.lines(rows.map { $0.map(TextWidth.clean) }, rightFrom: 2)
   }
 
   private func eventsText() -> [String] {

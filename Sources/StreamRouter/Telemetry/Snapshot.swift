@@ -17,10 +17,12 @@ public struct NodeSnapshot: Hashable, Sendable, Codable {
   /// What the datapath of engine sandbox saw, relays or not, by counter name; empty for engine process.
   public var datapath: [String: UInt64]
   public var relays: [RelaySnapshot]
+  /// The links that it probes; empty where it probes none.
+  public var links: [LinkSnapshot]
 
   public init(
     topology: String, node: String, timeNs: UInt64, pid: Int32, startedNs: UInt64, load: NodeLoad,
-    datapath: [String: UInt64], relays: [RelaySnapshot]
+    datapath: [String: UInt64], relays: [RelaySnapshot], links: [LinkSnapshot] = []
   ) {
     self.topology = topology
     self.node = node
@@ -30,6 +32,22 @@ public struct NodeSnapshot: Hashable, Sendable, Codable {
     self.load = load
     self.datapath = datapath
     self.relays = relays
+    self.links = links
+  }
+
+  /// Reads snapshots from before links were probed too.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      topology: try container.decode(String.self, forKey: .topology),
+      node: try container.decode(String.self, forKey: .node),
+      timeNs: try container.decode(UInt64.self, forKey: .timeNs),
+      pid: try container.decode(Int32.self, forKey: .pid),
+      startedNs: try container.decode(UInt64.self, forKey: .startedNs),
+      load: try container.decode(NodeLoad.self, forKey: .load),
+      datapath: try container.decode([String: UInt64].self, forKey: .datapath),
+      relays: try container.decode([RelaySnapshot].self, forKey: .relays),
+      links: try container.decodeIfPresent([LinkSnapshot].self, forKey: .links) ?? [])
   }
 }
 

@@ -56,7 +56,13 @@ struct DeployPlan: Sendable {
     formerParts = try former?.parts() ?? [:]
     let topology =
       wanted.isEmpty ? nil : try Topology.decode(yaml: wanted.yaml, file: wanted.file)
-    var parts = try topology?.parts(revision: wanted.number, contents: wanted.extensions) ?? [:]
+    if wanted.ports == nil, let topology, !formerParts.isEmpty {
+      let kept = topology.ports(keeping: formerParts.values.flatMap(\.relays))
+      wanted.ports = kept.isEmpty ? nil : kept
+    }
+    var parts =
+      try topology?.parts(
+        revision: wanted.number, contents: wanted.extensions, ports: wanted.ports ?? [:]) ?? [:]
     var nodes = topology?.nodes.map(\.name) ?? []
     for (node, part) in formerParts.sorted(by: { $0.key < $1.key }) where parts[node] == nil {
       var emptied = part.emptied()

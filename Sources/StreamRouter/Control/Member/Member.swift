@@ -13,6 +13,7 @@ actor Member {
   private let store: ExtensionStore
   private var state: MemberState
   private var reconciler: Reconciler?
+  nonisolated let prober: LinkProber
   private var runningTopology: String?
   /// Waits for the time at which a revision that was not settled is given up.
   private var lapse: Task<Void, Never>?
@@ -24,6 +25,7 @@ actor Member {
   struct Running: Sendable {
     var topology: String
     var reconciler: Reconciler
+    var prober: LinkProber
   }
 
   /// - Parameters:
@@ -35,6 +37,7 @@ actor Member {
     self.relayCapacity = relayCapacity
     state = try MemberState(folder: folder)
     store = try ExtensionStore(folder.appending("extensions"))
+    prober = LinkProber(log: log)
     (running, topologies) = AsyncStream.makeStream()
   }
 
@@ -49,6 +52,7 @@ actor Member {
     let reconciler = reconciler(for: part)
     try await reconciler.apply(relays, options: options(part))
     log.info("node \(node) of \(part.topology) runs \(relays.count) relays of revision \(part.revision)")
+    prober.follow((state.settled ?? part).probes)
     if let prepared = state.prepared, prepared.hop != nil { awaitSettling(prepared) }
   }
 
@@ -56,6 +60,7 @@ actor Member {
   func stop() async {
     lapse?.cancel()
     topologies.finish()
+    prober.stop()
     await reconciler?.stop()
   }
 
@@ -118,6 +123,7 @@ actor Member {
     let reconciler = reconciler(for: part)
     try await reconciler.apply(part.relays, options: options(part))
     try state.settle()
+    prober.follow(part.probes)
     store.keepOnly(state.extensionContents)
     log.info("revision \(revision) is settled: \(part.relays.count) relays")
   }
@@ -163,7 +169,7 @@ actor Member {
     let made = Reconciler(options: options(part), log: log)
     reconciler = made
     runningTopology = part.topology
-    topologies.yield(Running(topology: part.topology, reconciler: made))
+    topologies.yield(Running(topology: part.topology, reconciler: made, prober: prober))
     return made
   }
 

@@ -87,7 +87,8 @@ actor MemberTelemetry {
   init(node: String) { self.node = node }
 
   func follow(_ running: Member.Running) -> Telemetry {
-    let made = Telemetry(topology: running.topology, node: node, reconciler: running.reconciler)
+    let made = Telemetry(
+      topology: running.topology, node: node, reconciler: running.reconciler, prober: running.prober)
     telemetry = made
     return made
   }

@@ -50,7 +50,7 @@ public struct PlanDocument: Hashable, Sendable, Codable {
       }
     }
     let changes = nodes.flatMap(\.changes)
-    if changes.isEmpty { lines.append("no relay changes; limits or ways of running do") }
+    if changes.isEmpty { lines.append("no relay changes; limits, probes or ways of running do") }
     let counts = [("add", "to add"), ("replace", "to replace"), ("remove", "to remove")].compactMap {
       kind, word in
       let count = changes.count { $0.kind == kind }

@@ -20,6 +20,8 @@ struct MonitorBoard: Sendable {
     var history = NodeHistory()
     /// Packets a second that arrived at the node's relays in the last interval; nil where nothing is known of it.
     var packetsPerSecond: Double?
+    /// Against the first node's, by test packets; nil where none tell.
+    var clock: NodeClock?
 
     var name: String { reading.node }
     var condition: Condition {
@@ -36,6 +38,8 @@ struct MonitorBoard: Sendable {
   private(set) var nodes: [Node] = []
   /// In the order of the nodes, then as each node reports them.
   private(set) var rows: [MonitorRow] = []
+  /// In the order of the nodes that probe them, then as each node reports them.
+  private(set) var links: [MonitorLink] = []
 
   /// Which limits were broken in the latest interval, in the order of the streams' names, hops and limits.
   private(set) var breaches: [LimitBreach] = []
@@ -66,14 +70,16 @@ struct MonitorBoard: Sendable {
   }
 
   /// What comes next has nothing to do with what was before: no rates and no events lie between. Events stay.
-  mutating func beginAnew() { (nodes, rows, breaches, newEvents) = ([], [], [], 0) }
+  mutating func beginAnew() { (nodes, rows, links, breaches, newEvents) = ([], [], [], [], 0) }
 
   private mutating func update(_ readings: [NodeReading], timeNs: UInt64) {
     let nodesBefore = Dictionary(nodes.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let rowsBefore = FormerRows(rows)
+    let linksBefore = Dictionary(links.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.timeNs = timeNs
     nodes = []
     rows = []
+    links = []
     for var reading in readings {
       let before = nodesBefore[reading.node]
       // A node that fell silent keeps its last answer, whether or not the source still has it.
@@ -83,7 +89,16 @@ struct MonitorBoard: Sendable {
       }
       if let name = reading.snapshot?.topology { topology = name }
       take(reading, before: before, rowsBefore: rowsBefore)
+      for link in reading.snapshot?.links ?? [] {
+        links.append(
+          MonitorLink(
+            node: reading.node, link, timeNs: reading.snapshot?.timeNs ?? timeNs,
+            staleSeconds: reading.staleSeconds,
+            before: linksBefore[MonitorLink.ID(node: reading.node, peer: link.peer)]))
+      }
     }
+    let clocks = NodeClock.all(nodes.map(\.name), links)
+    for index in nodes.indices { nodes[index].clock = clocks[nodes[index].name] }
     let before = hopsBefore()
     judgeLinks(before)
     breaches = LimitJudge(rows: rows, nodes: nodes, before: before).breaches()

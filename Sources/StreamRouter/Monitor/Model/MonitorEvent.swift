@@ -5,6 +5,9 @@ struct MonitorEvent: Hashable, Sendable {
     case nodeSilent = "node-silent"
     case nodeAnswers = "node-answers"
     case nodeRestarted = "node-restarted"
+    case linkSilent = "link-silent"
+    case linkAnswers = "link-answers"
+    case clockSet = "clock-set"
     case relayAppeared = "relay-appeared"
     case relayRemoved = "relay-removed"
     case streamStarted = "stream-started"
@@ -25,9 +28,10 @@ struct MonitorEvent: Hashable, Sendable {
     /// How it is coloured.
     var part: StyledLine.Part {
       switch self {
-      case .nodeSilent, .dropsBegan, .workerRestarted: .bad
-      case .lossBegan, .lateBegan, .limitBroken, .streamStopped, .sourceRestarted, .relayRemoved: .warning
-      case .nodeAnswers, .streamStarted, .lossEnded, .lateEnded, .dropsEnded, .limitKept: .good
+      case .nodeSilent, .linkSilent, .dropsBegan, .workerRestarted: .bad
+      case .clockSet, .lossBegan, .lateBegan, .limitBroken, .streamStopped, .sourceRestarted, .relayRemoved:
+        .warning
+      case .nodeAnswers, .linkAnswers, .streamStarted, .lossEnded, .lateEnded, .dropsEnded, .limitKept: .good
       case .nodeRestarted, .relayAppeared, .engineChanged, .extensionsChanged: .plain
       }
     }
@@ -47,7 +51,7 @@ struct MonitorEvent: Hashable, Sendable {
   static func between(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
     // What stands there when the monitor starts is no event.
     guard !before.nodes.isEmpty else { return [] }
-    return nodes(before, after) + relays(before, after)
+    return nodes(before, after) + links(before, after) + relays(before, after)
   }
 
   private static func nodes(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
@@ -65,6 +69,29 @@ struct MonitorEvent: Hashable, Sendable {
       }
       if let now = node.reading.snapshot, let then = former.reading.snapshot, now.startedNs != then.startedNs {
         events.append(event(.nodeRestarted, "has a new daemon, process \(now.pid)"))
+      }
+      return events
+    }
+  }
+
+  private static func links(_ before: MonitorBoard, _ after: MonitorBoard) -> [MonitorEvent] {
+    let known = Dictionary(before.links.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    return after.links.flatMap { link -> [MonitorEvent] in
+      guard let former = known[link.id], link.staleSeconds == nil else { return [] }
+      func event(_ kind: Kind, _ text: String) -> MonitorEvent {
+        MonitorEvent(timeNs: after.timeNs, kind: kind, node: link.node, text: text)
+      }
+      let peer = link.snapshot.peer
+      var events: [MonitorEvent] = []
+      switch (former.isMute, link.isMute) {
+      case (false, true):
+        let why = link.snapshot.problem.map { ": \($0)" } ?? ""
+        events.append(event(.linkSilent, "link to \(peer): no test packet is answered\(why)"))
+      case (true, false): events.append(event(.linkAnswers, "link to \(peer): test packets are answered"))
+      default: break
+      }
+      if link.snapshot.clockSteps > former.snapshot.clockSteps {
+        events.append(event(.clockSet, "its clock or that of \(peer) was set"))
       }
       return events
     }

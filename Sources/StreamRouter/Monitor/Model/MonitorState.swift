@@ -6,6 +6,7 @@ struct MonitorState: Sendable {
     case detail(MonitorRow.ID)
     case nodes
     case node(String)
+    case links
     case events
     case columns
     case help
@@ -104,6 +105,7 @@ struct MonitorState: Sendable {
     case .character("?"), .character("h"): turn(to: page == .help ? .table : .help)
     case .character("e"): turn(to: page == .events ? .table : .events)
     case .character("n"): turn(to: page == .nodes ? .table : .nodes)
+    case .character("l"): turn(to: page == .links ? .table : .links)
     case .character("c"): turn(to: page == .columns ? .table : .columns)
     case .character("t"): theme = theme.next
     case .character(" ") where page == .columns: changeColumns { $0.toggle($1) }
@@ -238,7 +240,7 @@ struct MonitorState: Sendable {
     settle()
   }
 
-  /// Keys of the pages detail, node, events and help.
+  /// Keys of the pages detail, node, links, events and help.
   private mutating func pressInText(_ key: Key) {
     switch key {
     case .right, .tab, .character(">"): moveAlongPath(by: 1)

@@ -1,32 +1,24 @@
-/// One column of the page of nodes, by the same rules as ``MonitorColumn``.
-struct NodeColumn: Sendable {
-  let title: String
-  let text: String
-  /// 1 is kept longest when the terminal narrows.
-  let importance: Int
-  let width: ClosedRange<Int>
-  var alignsRight = true
-  let value: @Sendable (MonitorBoard.Node) -> String?
-
+/// The columns of the page of nodes.
+enum NodeColumn {
   /// In the order in which they stand.
-  static let all: [NodeColumn] = [
-    NodeColumn(
+  static let all: [PageColumn<MonitorBoard.Node>] = [
+    PageColumn(
       title: "NODE", text: "the node's name in the topology", importance: 1, width: 8...32, alignsRight: false,
       value: { $0.name }),
-    NodeColumn(
+    PageColumn(
       title: "STATE", text: "up, stale (it answered once), down (it never did)", importance: 2, width: 5...5,
       alignsRight: false, value: { $0.condition.rawValue }),
-    NodeColumn(
+    PageColumn(
       title: "RELAYS", text: "relays that it runs", importance: 4, width: 6...6,
       value: { $0.reading.snapshot.map { String($0.relays.count) } }),
-    NodeColumn(
+    PageColumn(
       title: "ENGINES", text: "and in which engines", importance: 8, width: 10...22, alignsRight: false,
       value: { node in
         node.reading.snapshot.map {
           NodeDetailView.engines($0).map { "\($0.name) \($0.relays)" }.joined(separator: ", ")
         }
       }),
-    NodeColumn(
+    PageColumn(
       title: "PKT/S", text: "packets a second that arrived at its relays", importance: 6, width: 6...6,
       value: { $0.packetsPerSecond.map(Figure.scaled) }),
     load("RUN", 4, "threads running or ready to run", 3) { load, _ in String(load.runnableThreads) },
@@ -46,14 +38,17 @@ struct NodeColumn: Sendable {
     load("RXTOP%", 6, "network receive work that the busiest processor did", 12) {
       $1?.busiestNetRxShare.map(Figure.percent)
     },
-    NodeColumn(
+    PageColumn(
       title: "EXT", text: "mean time of a run of its slowest extension", importance: 13, width: 6...6,
       value: { node in
         node.reading.snapshot.flatMap { snapshot in
           snapshot.relays.flatMap(\.extensions).map(\.meanNs).max().map { Figure.duration(seconds: $0 / 1e9) }
         }
       }),
-    NodeColumn(
+    PageColumn(
+      title: "CLOCK", text: "how far its clock is ahead of the first node's, and how far that can be wrong",
+      importance: 15, width: 14...20, value: { $0.condition == .up ? $0.clock?.text : nil }),
+    PageColumn(
       title: "UP", text: "how long its daemon has run", importance: 14, width: 4...4,
       value: { node in
         guard node.condition == .up else { return nil }
@@ -67,22 +62,11 @@ struct NodeColumn: Sendable {
   private static func load(
     _ title: String, _ cells: Int, _ text: String, _ importance: Int,
     _ value: @escaping @Sendable (NodeLoad, NodeRates?) -> String?
-  ) -> NodeColumn {
-    NodeColumn(
+  ) -> PageColumn<MonitorBoard.Node> {
+    PageColumn(
       title: title, text: text, importance: importance, width: cells...cells,
       value: { node in
         node.condition == .up ? node.reading.snapshot.flatMap { value($0.load, node.rates) } : nil
       })
-  }
-
-  /// Those that fit, with `gap` cells between two.
-  static func fitting(_ width: Int, gap: Int) -> [NodeColumn] {
-    var left = width + gap
-    let kept = all.sorted { $0.importance < $1.importance }.prefix { column in
-      left -= column.width.lowerBound + gap
-      return left >= 0
-    }
-    let lowest = kept.map(\.importance).max() ?? 1
-    return all.filter { $0.importance <= lowest }
   }
 }

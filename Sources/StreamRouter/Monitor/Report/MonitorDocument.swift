@@ -20,6 +20,11 @@ struct MonitorDocument: Encodable {
     @OrNull var load: Load?
     @OrNull var datapath: [String: UInt64]?
     var relays: [Relay]
+    /// What test packets tell.
+    var links: [LinkDocument]
+    /// How far its clock is ahead of the first node's, by test packets, and how far that can be wrong.
+    @OrNull var clockOffsetSeconds: Double?
+    @OrNull var clockErrorSeconds: Double?
   }
 
   struct Load: Encodable {
@@ -145,17 +150,23 @@ struct MonitorDocument: Encodable {
     time = Self.text(timeNs: board.timeNs)
     _topology = OrNull(board.topology.isEmpty ? nil : board.topology)
     let rows = Dictionary(grouping: order.apply(to: board.rows), by: \.node)
-    nodes = board.nodes.map { Self.node($0, rows: rows[$0.name] ?? []) }
+    let links = Dictionary(grouping: board.links, by: \.node)
+    nodes = board.nodes.map { Self.node($0, rows: rows[$0.name] ?? [], links: links[$0.name] ?? []) }
   }
 
-  private static func node(_ node: MonitorBoard.Node, rows: [MonitorRow]) -> Node {
+  private static func node(_ node: MonitorBoard.Node, rows: [MonitorRow], links: [MonitorLink])
+    -> Node
+  {
     let snapshot = node.reading.snapshot
     let load = snapshot.map { Load($0.load, node.rates) }
     return Node(
       node: node.name, state: node.condition.rawValue, staleSeconds: OrNull(node.reading.staleSeconds),
       problem: OrNull(node.reading.problem), time: OrNull(snapshot.map { text(timeNs: $0.timeNs) }),
       started: OrNull(snapshot.map { text(timeNs: $0.startedNs) }), pid: OrNull(snapshot?.pid),
-      load: OrNull(load), datapath: OrNull(snapshot?.datapath), relays: rows.map(Relay.init))
+      load: OrNull(load), datapath: OrNull(snapshot?.datapath), relays: rows.map(Relay.init),
+      links: links.map(LinkDocument.init),
+      clockOffsetSeconds: OrNull(node.clock.map { Double($0.offsetNs) / 1e9 }),
+      clockErrorSeconds: OrNull(node.clock.map { Double($0.errorNs) / 1e9 }))
   }
 
   /// ISO 8601 in UTC with milliseconds, of nanoseconds since 1970.

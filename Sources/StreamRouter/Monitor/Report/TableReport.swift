@@ -1,4 +1,5 @@
-/// The table on stdout: the live view's columns at their full width, then a line for each node.
+/// The table on stdout: the live view's columns at their full width, then a line for each node, and one for each link that
+/// is probed, from either end.
 enum TableReport {
   static func text(_ board: MonitorBoard, order: MonitorOrder, style: MonitorStyle) -> String {
     let columns = order.columns.reported(usual: order.columns.columns)
@@ -30,7 +31,13 @@ enum TableReport {
     var nodes = NodesView(board: board, style: style).lines(atMost: board.nodes.count)
     if !style.colour { nodes = nodes.map { StyledLine($0.text) } }
     if !lines.isEmpty, !nodes.isEmpty { lines.append(StyledLine()) }
-    return (lines + nodes).map { trimmed($0.rendered(style)) + "\n" }.joined()
+    var links: [StyledLine] = []
+    if !board.links.isEmpty {
+      links = LinksView(links: board.links, columns: 240, style: style).table(PageColumns(LinkColumn.all))
+      if !style.colour { links = links.map { StyledLine($0.text) } }
+      links.insert(StyledLine(), at: 0)
+    }
+    return (lines + nodes + links).map { trimmed($0.rendered(style)) + "\n" }.joined()
   }
 
   private static func trimmed(_ text: String) -> String {

@@ -35,6 +35,7 @@ struct FooterView {
     case .table:
       [
         ("q", "quit"), ("?", "help"), ("enter", "detail"), ("n", "nodes"), ("e", "events"), ("/", "filter"),
+        ("l", "links"),
         ("c", "columns"), ("space", state.isFrozen ? "go on" : "freeze"),
         ("< >", "sort: \(state.order.column)"),
         ("r", "reverse"), ("j k", "select"),
@@ -54,7 +55,7 @@ struct FooterView {
         ("q", "quit"), ("esc", "back"), ("space", "show or hide"), ("J K", "move"), ("d", "usual columns"),
         ("j k", "select"),
       ]
-    case .node, .events, .help:
+    case .node, .links, .events, .help:
       [("q", "quit"), ("esc", "back"), ("j k", "scroll"), ("space", state.isFrozen ? "go on" : "freeze")]
     }
   }

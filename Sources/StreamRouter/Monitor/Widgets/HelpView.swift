@@ -11,6 +11,7 @@ enum HelpView {
     ("enter", "the selected relay and its stream's path; the selected node"),
     ("<- ->  tab", "there: the stream's hop before, its next hop"),
     ("n", "nodes: load, engines, extensions"),
+    ("l", "links: loss, round trip, delay variation, clocks"),
     ("e", "what happened: streams start, stop, lose; limits; silent nodes"),
     ("c", "choose columns and their order"),
     ("t", "next theme"),

@@ -11,7 +11,7 @@ struct MonitorView {
     case .table:
       lines += TableView(state: state, style: style).lines()
       lines += NodesView(board: state.board, style: style).lines(atMost: state.layout.nodeLines)
-    case .detail, .nodes, .node, .events, .columns, .help:
+    case .detail, .nodes, .node, .links, .events, .columns, .help:
       lines += Self.text(state, style).dropFirst(state.scroll).prefix(Self.textRows(state.size))
       lines += repeatElement(StyledLine(), count: max(0, state.size.rows - 1 - lines.count))
     }
@@ -56,9 +56,11 @@ struct MonitorView {
     case .node(let name):
       NodeDetailView(
         name: name, node: state.board.nodes.first { $0.name == name },
-        rows: state.board.rows.filter { $0.node == name }, timeNs: state.board.timeNs,
+        rows: state.board.rows.filter { $0.node == name },
+        links: state.board.links.filter { $0.node == name }, timeNs: state.board.timeNs,
         columns: state.size.columns, style: style
       ).lines()
+    case .links: LinksView(links: state.board.links, columns: state.size.columns, style: style).lines()
     case .events: EventsView(events: state.board.events, style: style).lines()
     case .detail(let id):
       DetailView(

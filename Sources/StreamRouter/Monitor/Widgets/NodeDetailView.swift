@@ -4,6 +4,7 @@ struct NodeDetailView {
   let name: String
   let node: MonitorBoard.Node?
   let rows: [MonitorRow]
+  var links: [MonitorLink] = []
   let timeNs: UInt64
   let columns: Int
   let style: MonitorStyle
@@ -29,15 +30,19 @@ struct NodeDetailView {
     let series = SeriesView(node: node.history, columns: columns, style: style).lines()
     if !series.isEmpty { lines += [StyledLine()] + series }
     return lines + processors(snapshot.load) + engines(snapshot) + extensions(snapshot) + relays()
-      + datapath(snapshot)
+      + linkLines() + datapath(snapshot)
   }
 
   private func daemon(_ snapshot: NodeSnapshot) -> [StyledLine] {
     let age = Double(snapshot.timeNs - min(snapshot.timeNs, snapshot.startedNs)) / 1e9
-    return [
+    var lines = [
       field("daemon", "process \(snapshot.pid), up \(Figure.age(seconds: age))"),
       field("topology", snapshot.topology),
     ]
+    if let clock = node?.clock {
+      lines.append(field("clock", "\(clock.text) ahead of the first node's, by test packets"))
+    }
+    return lines
   }
 
   private func load(_ load: NodeLoad, _ rates: NodeRates?) -> [StyledLine] {
@@ -135,6 +140,18 @@ struct NodeDetailView {
         let added = row.addedSeconds.map { Figure.duration(seconds: $0) } ?? Figure.none
         line.append("  \(rate) packets/s, adds \(added) of delay variation")
         return line
+      }
+  }
+
+  private func linkLines() -> [StyledLine] {
+    if links.isEmpty { return [] }
+    // Every link is one of this node's.
+    let shown = PageColumns(LinkColumn.all.filter { $0.title != "FROM" }, fitting: columns - 2)
+    return [
+      StyledLine(), StyledLine("Links, over the latest \(MonitorLink.windowNs / 1_000_000_000) s", .title),
+    ]
+      + LinksView(links: links, columns: columns - 2, style: style).table(shown).map { line in
+        line.pieces.reduce(into: StyledLine("  ")) { $0.append($1.text, $1.part) }
       }
   }
 

@@ -126,6 +126,7 @@ extension NodeReading: ShapedReading {
     try number(&snapshot!.timeNs)
     for name in names { try number(&snapshot!.datapath[name, default: 0]) }
     try snapshot!.load.visit(number: number, decimal: decimal)
+    for index in snapshot!.links.indices { try snapshot!.links[index].visit(number) }
   }
 
   var isPlausible: Bool {
@@ -142,6 +143,43 @@ extension NodeReading: ShapedReading {
       && (load.byProcessor ?? []).allSatisfy {
         $0.netRxSoftirqs <= Plausible.mostCounted && Plausible.holds($0.interruptSeconds)
       }
+      && snapshot.links.allSatisfy(\.isPlausible)
+  }
+}
+
+extension LinkSnapshot {
+  fileprivate mutating func visit(_ number: (inout UInt64) throws -> Void) rethrows {
+    try number(&sent)
+    try number(&answered)
+    try number(&lostForward)
+    try number(&lostBackward)
+    try number(&lostEither)
+    try number(&late)
+    try number(&duplicates)
+    try number(&unexpected)
+    try number(&reflected)
+    try number(&clockSteps)
+    try roundTrip.visit(number)
+    try ipdvForward.visit(number)
+    try ipdvBackward.visit(number)
+    try number(&lastAnswerNs)
+    if clockOffsetNs != nil {
+      var bits = UInt64(bitPattern: clockOffsetNs!)
+      try number(&bits)
+      clockOffsetNs = Int64(bitPattern: bits)
+    }
+    if clockErrorNs != nil { try number(&clockErrorNs!) }
+  }
+
+  fileprivate var isPlausible: Bool {
+    let counts = [
+      sent, answered, lostForward, lostBackward, lostEither, late, duplicates, unexpected, reflected,
+      clockSteps,
+    ]
+    return counts.allSatisfy { $0 <= Plausible.mostCounted }
+      && [roundTrip, ipdvForward.durations, ipdvBackward.durations].allSatisfy(\.isPlausible)
+      && [lastAnswerNs, ipdvForward.maxAtNs, ipdvBackward.maxAtNs].allSatisfy { $0 <= Plausible.lastNs }
+      && clockOffsetNs?.magnitude ?? 0 <= Plausible.lastNs && clockErrorNs ?? 0 <= Plausible.lastNs
   }
 }
 

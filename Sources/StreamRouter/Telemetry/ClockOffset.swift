@@ -16,8 +16,13 @@ struct ClockOffset: Hashable, Sendable {
     guard receivedNs >= sentNs else { return }
     let middle = sentNs + (receivedNs - sentNs) / 2
     guard let theirs = Int64(exactly: theirsNs), let ours = Int64(exactly: middle) else { return }
+    take(offsetNs: theirs - ours, errorNs: (receivedNs - sentNs) / 2 + 1)
+  }
+
+  /// A reading that somebody else made: nanoseconds, the error at least 1.
+  mutating func take(offsetNs: Int64, errorNs: UInt64) {
     if readings.count == Self.kept { readings.removeFirst() }
-    readings.append(Reading(offsetNs: theirs - ours, errorNs: (receivedNs - sentNs) / 2 + 1))
+    readings.append(Reading(offsetNs: offsetNs, errorNs: errorNs))
   }
 
   private var best: Reading? { readings.min { $0.errorNs < $1.errorNs } }
