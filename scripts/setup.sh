@@ -15,6 +15,7 @@ readonly demo_packages=(ffmpeg)
 readonly test_packages=(
     tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
     tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils
+    openssh-client openssh-server
 )
 readonly deb_packages=(dpkg-dev binutils gzip lintian)
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
@@ -65,10 +66,11 @@ install_missing() {
         as_root=(sudo -n)
     fi
     say "installing ${missing[*]}"
-    # Tests run a Prometheus and an etcd of their own: the packages' services neither start now nor with the machine.
+    # Tests run a Prometheus, an etcd and sshds of their own: the packages' services neither start now nor with the machine.
     local services=() held=0
     if [[ " ${missing[*]} " == *" prometheus "* ]]; then services+=(prometheus); fi
     if [[ " ${missing[*]} " == *" etcd-server "* ]]; then services+=(etcd); fi
+    if [[ " ${missing[*]} " == *" openssh-server "* ]]; then services+=(ssh); fi
     if ((${#services[@]} > 0)) && [[ ! -e /usr/sbin/policy-rc.d ]]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d
         held=1

@@ -25,6 +25,9 @@ enum Grammar {
   static let `extension` = Form(name: "extension", required: ["name"], optional: ["with", "at"])
   static let expectation = Form(name: "expectation", required: [], optional: StreamLimit.names)
 
+  /// The file of `lab up --hosts`.
+  static let hosts = Form(name: "hosts file", required: ["hosts"], optional: ["controller", "address"])
+
   static let engines = EngineChoice.allCases.map(\.rawValue)
   static let protocols = StreamProtocol.allCases.map(\.rawValue)
   static let families = IPAddress.Family.allCases.map(\.rawValue)

@@ -35,6 +35,13 @@ extension Topology {
   public static func load(
     path: String, extensions: ExtensionCatalog? = nil
   ) throws(TopologyError) -> Topology {
+    try decode(yaml: text(of: path), file: path, extensions: extensions)
+  }
+
+  /// The text of a YAML file, not larger than a topology may be.
+  ///
+  /// - Throws: ``TopologyError``.
+  static func text(of path: String) throws(TopologyError) -> String {
     let bytes = try bytes(of: path)
     // Before looking at the text: reading stopped at the limit, perhaps within a character.
     guard bytes.count <= Limits.fileBytes else { throw tooLarge(path) }
@@ -46,7 +53,7 @@ extension Topology {
           remedy: "save it as UTF-8")
       ])
     }
-    return try decode(yaml: yaml, file: path, extensions: extensions)
+    return yaml
   }
 
   private static func tooLarge(_ file: String) -> TopologyError {
@@ -107,7 +114,7 @@ extension TopologyDecoder {
 
 extension [Problem] {
   /// By position; what was found first stays first at the same place, and nothing stands twice.
-  fileprivate func inOrder() -> [Problem] {
+  func inOrder() -> [Problem] {
     var seen: Set<Problem> = []
     return enumerated()
       .sorted {

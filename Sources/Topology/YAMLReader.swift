@@ -14,8 +14,11 @@ struct YAMLReader {
   private var values = 0
   /// Where the text ends, if more was put behind it.
   private var end: Position?
+  /// How a file of this kind begins.
+  private let beginning: String
 
-  init(_ text: String) {
+  init(_ text: String, beginning: String = "'version: \(Topology.version)' and 'name:'") {
+    self.beginning = beginning
     scalars = Array(text.unicodeScalars)
     // Yams keeps a pointer into the text after the call that lent it, which is sound only for text that lives on
     // the heap: longer than the 15 bytes that Swift keeps inside a String.
@@ -54,7 +57,7 @@ struct YAMLReader {
       do {
         let text = String(String.UnicodeScalarView(scalars))
         if let root = try Parser(yaml: text, resolver: .basic, encoding: .utf8).singleRoot() { return root }
-        fault(.start, "the file is empty", "begin with 'version: \(Topology.version)' and 'name:'")
+        fault(.start, "the file is empty", "begin with \(beginning)")
         return nil
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         let first = Position(context.mark)
@@ -99,7 +102,7 @@ struct YAMLReader {
     case .memory:
       fault(.start, "not YAML: nested too deeply", "use at most \(Limits.depth) levels")
     default:
-      fault(.start, "not YAML: \(error)", "write a topology as in topologies/three-hop.yaml")
+      fault(.start, "not YAML: \(error)", "begin with \(beginning)")
     }
   }
 

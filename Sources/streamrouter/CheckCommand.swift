@@ -41,7 +41,7 @@ struct CheckCommand: AsyncParsableCommand {
   @Flag(help: "Print the report as one JSON document.") var json = false
 
   func run() async throws {
-    let nodes = try NodeReference(file: file, topology: topology)
+    let nodes = try await NodeReference(file: file, topology: topology)
     if let stream, let known = nodes.topology?.streams.map(\.name), !known.contains(stream) {
       throw ValidationError(
         "--stream \(stream): no such stream; \(file ?? "the topology") has \(known.joined(separator: ", "))")

@@ -31,6 +31,8 @@ enum ControlExit {
       case .asked: throw usage
       default: throw ExitCode.failure
       }
+    } catch let error as HostsError {
+      throw LabExit.tell(error)
     } catch let error as LabError {
       Report.error("\(error)")
       throw ExitCode.failure
@@ -95,21 +97,23 @@ struct ControlOptions: ParsableArguments {
   }
 
   /// - Parameter topology: What the command is about, where a file says it.
-  func client(_ topology: String? = nil) throws -> ControllerClient {
+  func client(_ topology: String? = nil) async throws -> ControllerClient {
     if let socket { return ControllerClient(socket: .init(socket)) }
-    if let lab { return ControllerClient(socket: try Lab.controllerSocket(lab)) }
+    if let lab { return ControllerClient(socket: try await Lab.reachableControllerSocket(lab)) }
     if let address = try address {
       if let socket = address.socket { return ControllerClient(socket: socket) }
       return ControllerClient(try OperatorIdentity(folder: folder), at: address)
     }
     if identity != nil { return ControllerClient(try OperatorIdentity(folder: folder)) }
-    if let topology, let socket = try? Lab.controllerSocket(topology) {
+    if let topology, let socket = try await Lab.controllerSocketIfAny(topology) {
       return ControllerClient(socket: socket)
     }
     guard !FileManager.default.fileExists(atPath: ControllerDaemon.operatorSocket.string) else {
       return ControllerClient()
     }
-    if topology == nil, let only = try? Lab.onlyRunning(), let socket = try? Lab.controllerSocket(only) {
+    if topology == nil, let only = try? Lab.onlyRunning(),
+      let socket = try await Lab.controllerSocketIfAny(only)
+    {
       return ControllerClient(socket: socket)
     }
     if OperatorIdentity.exists(in: folder) {

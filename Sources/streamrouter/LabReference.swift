@@ -41,7 +41,16 @@ enum LabExit {
     } catch LabError.needsPrivileges(let operation, let missing) {
       Report.note("Error: \(LabError.needsPrivileges(operation: operation, missing: missing))")
       throw ExitCode(EX_NOPERM)
+    } catch let error as HostsError {
+      throw tell(error)
     }
+  }
+
+  /// Says what went wrong on other machines, and returns the exit status.
+  static func tell(_ error: HostsError) -> ExitCode {
+    Report.error(error.description)
+    return error.isUnreachable
+      ? ExitCode(EX_UNAVAILABLE) : error.isPermission ? ExitCode(EX_NOPERM) : ExitCode.failure
   }
 
   /// A teller of progress that keeps silent for the first second: what is quick needs no words.

@@ -145,7 +145,7 @@ struct MonitorCommand: AsyncParsableCommand {
       format == nil && count == nil && isTerminal && isatty(STDIN_FILENO) == 1
       && !MonitorStyle.isDumb(environment)
     if let play { return try await RecordingExit.translate { try await show(play, isLive, style, columns) } }
-    let nodes = try NodeReference(file: file, topology: topology)
+    let nodes = try await NodeReference(file: file, topology: topology)
     guard let record else { return try await watch(nodes.source, isLive, style, columns, nil) }
     try await RecordingExit.translate {
       try await RecordingExit.recording(to: record, topology: nodes.name) {

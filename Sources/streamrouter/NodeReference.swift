@@ -12,14 +12,16 @@ struct NodeReference {
   /// nil where no file was given.
   let topology: Topology?
 
-  init(file: String?, topology name: String?) throws {
+  init(file: String?, topology name: String?) async throws {
     if let file {
       do {
         let read = try Topology.load(path: file)
         topology = read
         self.name = read.name
-        source = try Self.source(read.name, read.nodes.map(\.name))
+        source = try await Self.source(read.name, read.nodes.map(\.name))
         return
+      } catch let code as ExitCode {
+        throw code
       } catch {
         Report.note("\(error)")
         throw ExitCode(64)
@@ -28,7 +30,7 @@ struct NodeReference {
     topology = nil
     if let name {
       self.name = name
-      source = try Self.source(name, nil)
+      source = try await Self.source(name, nil)
       return
     }
     let running = ControlSnapshotSource.runningTopologies()
@@ -41,14 +43,25 @@ struct NodeReference {
         (self.name, source) = ("", try ControllerClient().snapshots())
         return
       }
+      if let only = try? Lab.onlyRunning(), Lab.isOnHosts(only) {
+        (self.name, source) = (only, try await Self.source(only, nil))
+        return
+      }
       Report.error("no node runs here; bring a lab up with 'streamrouter lab up FILE'")
       throw ExitCode(69)
     }
     self.name = only
-    source = try Self.source(only, nil)
+    source = try await Self.source(only, nil)
   }
 
-  private static func source(_ topology: String, _ nodes: [String]?) throws -> any SnapshotSource {
+  private static func source(_ topology: String, _ nodes: [String]?) async throws -> any SnapshotSource {
+    if Lab.isOnHosts(topology) {
+      do {
+        return try ControllerClient(socket: try await Lab.reachableControllerSocket(topology)).snapshots()
+      } catch let error as HostsError {
+        throw LabExit.tell(error)
+      }
+    }
     let local = ControlSnapshotSource.nodes(running: topology)
     let isComplete = nodes.map { Set(local).isSuperset(of: $0) } ?? ControlSnapshotSource.isLab(topology)
     if !isComplete, ControllerDaemon.answersHere { return try ControllerClient().snapshots() }

@@ -98,7 +98,7 @@ struct ReportCommand: AsyncParsableCommand {
   }
 
   private func watch() async throws {
-    let nodes = try NodeReference(file: file, topology: topology)
+    let nodes = try await NodeReference(file: file, topology: topology)
     let run = PeriodRun(
       source: nodes.source, limits: nodes.topology?.limits, interval: interval?.duration ?? .seconds(1),
       seconds: duration?.seconds ?? 30)

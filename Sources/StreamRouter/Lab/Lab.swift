@@ -74,6 +74,7 @@ public actor Lab {
   /// - Throws: ``LabError``. What this call made is gone then.
   public func up(_ topology: Topology, file: FilePath, metrics: UInt16? = nil) async throws -> Outcome {
     precondition(topology.name == self.topology, "a lab is asked for another lab's topology")
+    try HostsNote.refuse(topology.name)
     var wanted = try wantedState(topology, file: LabFiles.absolute(file))
     wanted.metricsPort = metrics
     if wanted.mode == .namespaces {

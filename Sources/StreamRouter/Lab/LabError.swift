@@ -34,6 +34,10 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
   case unsupported(what: String, reason: String, remedy: String)
   /// Another `lab up` or `lab down` of the same topology is at work.
   case busy(topology: String, lock: String)
+  /// The lab is on other machines, and this works in namespaces of this one only.
+  case onHosts(topology: String)
+  /// A lab of this name runs on this machine.
+  case runsHere(topology: String)
   /// The file in which the lab notes what it made cannot be read.
   case unreadableState(path: String, topology: String, reason: String)
 
@@ -87,6 +91,12 @@ public enum LabError: Error, Hashable, Sendable, CustomStringConvertible {
     case .busy(let topology, let lock):
       return
         "another 'lab up' or 'lab down' of \(topology) is still at work (it holds \(lock)); try again when it has ended"
+    case .onHosts(let topology):
+      return
+        "lab \(topology) is on other machines ('streamrouter lab status \(topology)' names them): give --hosts to bring it up, and 'streamrouter lab down \(topology)' before you bring it up here"
+    case .runsHere(let topology):
+      return
+        "lab \(topology) runs on this machine; run 'streamrouter lab down \(topology)' before you bring it up on others"
     case .unreadableState(let path, let topology, let reason):
       return
         "\(path), the note of what lab \(topology) made, cannot be read (\(reason)); run 'streamrouter lab down \(topology)'"

@@ -20,6 +20,12 @@ extension Lab {
     enter: @Sendable ([String]) throws -> [String] = Lab.ownImpairHere
   ) async throws -> [LabImpairment] {
     try request.check()
+    guard !HostsNote.exists(topology) else {
+      throw LabError.unsupported(
+        what: "impairing a link of lab \(topology)", reason: "its links are real, between other machines",
+        remedy:
+          "say 'tc qdisc' on the machine itself ('streamrouter lab exec'), or bring the lab up without --hosts")
+    }
     // Without a lab there is nothing to lock, and the lock's file would be all that is left.
     _ = try noted()
     let lock = try await LabLock.take(topology: topology)

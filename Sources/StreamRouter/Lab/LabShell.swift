@@ -5,10 +5,14 @@ import SystemPackage
   import Glibc
 #endif
 
-/// The gate to the programs that a lab runs: `ip`, `tc`, `nsenter`.
+/// The gate to the programs of this machine that a lab runs: `ip`, `tc`, `nsenter`.
 enum LabShell {
   /// The Debian package of each program.
-  static let packages = ["ip": "iproute2", "tc": "iproute2", "nsenter": "util-linux"]
+  static let packages = [
+    "ip": "iproute2", "tc": "iproute2", "nsenter": "util-linux", "ssh": "openssh-client",
+    "sha256sum": "coreutils",
+    "ldd": "libc-bin",
+  ]
 
   /// How a program ended, and what it said.
   struct Outcome: Sendable {

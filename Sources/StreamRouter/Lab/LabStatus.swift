@@ -9,6 +9,8 @@ public struct LabStatus: Hashable, Sendable, Codable {
     case dead
     /// It was never started, or its namespace is gone.
     case absent
+    /// Its machine does not answer.
+    case unreachable
   }
 
   public struct NodeStatus: Hashable, Sendable, Codable {
@@ -21,6 +23,10 @@ public struct LabStatus: Hashable, Sendable, Codable {
     public var ready: Bool
     /// Where it answers for metrics, `127.0.0.1:7480`; nil: nowhere.
     public var metrics: String?
+    /// The machine that it is on, as ssh is told it; nil: this one.
+    public var host: String?
+    /// What is wrong with it, where a word is not enough.
+    public var problem: String?
   }
 
   /// The lab's controller.
@@ -33,7 +39,7 @@ public struct LabStatus: Hashable, Sendable, Codable {
 
   public var topology: String
   public var file: String
-  /// `namespaces` or `loopback`.
+  /// `namespaces`, `loopback` or `hosts`.
   public var mode: String
   public var nodes: [NodeStatus]
   /// nil: the daemons read the file themselves.
@@ -44,22 +50,28 @@ public struct LabStatus: Hashable, Sendable, Codable {
   public var isUp: Bool {
     nodes.allSatisfy { $0.state == .running && $0.ready } && (controller.map { $0.revision != nil } ?? true)
   }
+  /// Whether some machine does not answer.
+  public var isUnreachable: Bool { nodes.contains { $0.state == .unreachable } }
 }
 
 extension Lab {
-  /// The names of the labs that run on this machine, or that crashed and wait for `lab down`.
-  public static func running() -> [String] { LabState.topologies() }
+  /// The names of the labs that were made from this machine, or that crashed and wait for `lab down`.
+  public static func running() -> [String] {
+    Set(LabState.topologies() + HostsNote.topologies()).sorted()
+  }
 
   /// The name of the lab that runs from this topology file; nil where none does.
   public static func running(file: FilePath) -> String? {
     let path = LabFiles.absolute(file).string
     return LabState.topologies().first { (try? LabState.load(topology: $0))?.file == path }
+      ?? HostsNote.topologies().first { (try? HostsNote.load($0))?.file == path }
   }
 
   /// The topology of a lab that runs, from the file that it runs from.
   public static func topology(of lab: String) throws -> Topology {
+    if let note = try HostsNote.load(lab) { return try Topology.load(path: note.file) }
     guard let state = try LabState.load(topology: lab) else {
-      throw LabError.notRunning(topology: lab, running: LabState.topologies())
+      throw LabError.notRunning(topology: lab, running: running())
     }
     return try Topology.load(path: state.file)
   }
@@ -68,7 +80,7 @@ extension Lab {
   ///
   /// - Throws: ``LabError/whichLab(running:)`` where none or several do.
   public static func onlyRunning() throws(LabError) -> String {
-    let running = LabState.topologies()
+    let running = running()
     guard let only = running.first, running.count == 1 else { throw .whichLab(running: running) }
     return only
   }
@@ -121,7 +133,8 @@ extension Lab {
 
   func noted() throws -> LabState {
     guard let state = try LabState.load(topology: topology) else {
-      throw LabError.notRunning(topology: topology, running: LabState.topologies())
+      try HostsNote.refuse(topology)
+      throw LabError.notRunning(topology: topology, running: Self.running())
     }
     return state
   }
