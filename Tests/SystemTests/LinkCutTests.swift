@@ -47,11 +47,12 @@ struct LinkCutTests {
   }
 
   @Test(
-    "whenever a node is cut off: one revision everywhere in the end, no packet lost, and the message names the node",
+    "whenever a node is cut off, or the controller stops: one revision everywhere in the end, no packet lost, clear words",
     .timeLimit(.minutes(3)))
   func cut() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for moment in Moment.allCases { group.addTask { try await Self.round(moment) } }
+      group.addTask { try await Self.stopped() }
       try await group.waitForAll()
     }
   }
@@ -139,6 +140,28 @@ struct LinkCutTests {
     case .confirmed:
       let confirmed = try await live.command(["confirm", "--lab", live.topology.name])
       #expect(confirmed.succeeded && confirmed.output.contains("revision 2 is kept"), "\(confirmed)")
+    }
+  }
+
+  /// The controller's process is stopped: its kernel goes on acknowledging what is sent, and nobody answers.
+  private static func stopped() async throws {
+    let remote = RemoteLab(live: try LiveLab("cut-stop", engine: .sandbox, streams: one, control: .controller))
+    let live = remote.live
+    try await remote.use {
+      let stream = try await TestStream.begin(live, perSecond: 500, for: "120s")
+      let controller = try #require(try LabState.load(topology: live.topology.name)?.controller)
+      controller.signal(SIGSTOP)
+      let began = ContinuousClock.now
+      let asked = try await live.command(["status", "--lab", live.topology.name])
+      let took = ContinuousClock.now - began
+      #expect(asked.status == "exited(69)" && asked.errors.contains("cannot be reached"), "\(asked)")
+      #expect(took < .seconds(15), "a command that nobody answers took \(took)")
+      print("a command to a stopped controller ended after \(took): \(asked.errors)")
+      try await live.until("the node knows") { remote.says("edge", "the controller at 10.79.1.2:7117") }
+      controller.signal(SIGCONT)
+      try await live.until("all are back") { try await live.controlStatus().isWhole }
+      let report = try await stream.end(interrupt: true)
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
     }
   }
 
