@@ -29,12 +29,16 @@ enum ControlTransport {
   static var streamOptions: CallOptions {
     var options = CallOptions.defaults
     options.maxResponseMessageBytes = messageBytes
+    // The transport (2.9) takes this one for the bound of answers.
+    options.maxRequestMessageBytes = messageBytes
     return options
   }
 
-  /// - Parameter security: nil: none; only for a unix socket.
+  /// - Parameters:
+  ///   - security: nil: none; only for a unix socket.
+  ///   - refusal: Told where the other side does not answer.
   static func client(
-    _ address: ControllerAddress, _ security: TLSSettings?
+    _ address: ControllerAddress, _ security: TLSSettings?, _ refusal: RefusalNote? = nil
   ) throws -> HTTP2ClientTransport.Posix {
     try HTTP2ClientTransport.Posix(
       target: address.target, transportSecurity: security == nil ? .plaintext : .customSecure,
@@ -48,7 +52,7 @@ enum ControlTransport {
             if let security {
               try channel.pipeline.syncOperations.addHandler(security.clientHandler(), position: .first)
             }
-            try SilenceHandler.add(to: channel, patience: silence)
+            try SilenceHandler.add(to: channel, patience: silence) { refusal?.noteSilence(of: silence) }
           }
         }
       })
