@@ -5,11 +5,11 @@ import Testing
 
 /// Answers that are larger than what gRPC takes by itself, 4 MiB.
 @Suite(.serialized) struct LargePlanTests {
-  @Test("the plan of 160 streams over a chain of 160 nodes is told whole")
+  @Test("the plan of 190 streams over a chain of 190 nodes is told whole")
   func plan() async throws {
     let here = try ControllerFixture()
     defer { here.remove() }
-    let count = 160
+    let count = 190
     let name = { (n: Int) in "a-node-with-a-long-name-\(n)" }
     var lines = ["version: 1", "name: large", "nodes:"]
     lines += (0..<count).map { "  \(name($0)): {addresses: [10.0.\($0).1]}" }

@@ -47,11 +47,12 @@ struct LinkCutTests {
   }
 
   @Test(
-    "whenever a node is cut off: one revision everywhere in the end, no packet lost, and the message names the node",
+    "whenever a node is cut off, or the controller stops: one revision everywhere in the end, no packet lost, clear words",
     .timeLimit(.minutes(3)))
   func cut() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for moment in Moment.allCases { group.addTask { try await Self.round(moment) } }
+      group.addTask { try await Self.stopped() }
       try await group.waitForAll()
     }
   }
@@ -142,7 +143,29 @@ struct LinkCutTests {
     }
   }
 
-  @Test("a connection that nobody ends is known to be dead within 12 s, on both sides", .timeLimit(.minutes(2)))
+  /// The controller's process is stopped: its kernel goes on acknowledging what is sent, and nobody answers.
+  private static func stopped() async throws {
+    let remote = RemoteLab(live: try LiveLab("cut-stop", engine: .sandbox, streams: one, control: .controller))
+    let live = remote.live
+    try await remote.use {
+      let stream = try await TestStream.begin(live, perSecond: 500, for: "120s")
+      let controller = try #require(try LabState.load(topology: live.topology.name)?.controller)
+      controller.signal(SIGSTOP)
+      let began = ContinuousClock.now
+      let asked = try await live.command(["status", "--lab", live.topology.name])
+      let took = ContinuousClock.now - began
+      #expect(asked.status == "exited(69)" && asked.errors.contains("it did not answer for 10 s"), "\(asked)")
+      #expect(took < .seconds(15), "a command that nobody answers took \(took)")
+      print("a command to a stopped controller ended after \(took): \(asked.errors)")
+      try await live.until("the node knows") { remote.says("edge", "did not answer for 10 s") }
+      controller.signal(SIGCONT)
+      try await live.until("all are back") { try await live.controlStatus().isWhole }
+      let report = try await stream.end(interrupt: true)
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+    }
+  }
+
+  @Test("a connection that nobody ends is known to be dead within 15 s, on both sides", .timeLimit(.minutes(2)))
   func halfOpen() async throws {
     let remote = RemoteLab(
       live: try LiveLab("cut-half", engine: .sandbox, streams: Self.one, control: .controller))
@@ -155,10 +178,12 @@ struct LinkCutTests {
         try await live.controlStatus().nodes.contains { $0.node == "edge" && $0.state == "silent" }
       }
       let controller = ContinuousClock.now - cut
-      try await live.until("the node knows") { remote.says("edge", "the controller at 10.79.1.2:7117") }
+      try await live.until("the node knows") {
+        remote.says("edge", "the controller at 10.79.1.2:7117: it did not answer for 10 s")
+      }
       let node = ContinuousClock.now - cut
       print("a dead connection was noticed after \(controller) by the controller, after \(node) by the node")
-      #expect(controller < .seconds(12) && node < .seconds(12))
+      #expect(controller < .seconds(15) && node < .seconds(15))
       try await remote.mend("edge", .route)
       let mended = ContinuousClock.now
       try await live.until("edge is back") { try await live.controlStatus().isWhole }

@@ -40,7 +40,8 @@ extension CertificateRenewal {
         let security = try current.client(expecting: controller, refusal)
         let encoded = request.encoded
         do {
-          return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
+          return try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) {
+            client in
             var options = CallOptions.defaults
             options.timeout = .seconds(15)
             return try Signed(

@@ -12,6 +12,8 @@ enum ControlTransport {
   private static let keepaliveInterval = Duration.seconds(5)
   private static let keepalivePatience = Duration.seconds(5)
   private static let silence = keepaliveInterval + keepalivePatience
+  /// gRPC's own end of a dead connection, which comes behind ``SilenceHandler``'s.
+  private static let farewell = keepalivePatience * 2
   /// How long a call may take whose answer is one message. Calls that go on (a deploy, events, snapshots) have no such
   /// bound: where the other side is gone, the connection ends by what stands above.
   static let callPatience = Duration.seconds(30)
@@ -29,18 +31,22 @@ enum ControlTransport {
   static var streamOptions: CallOptions {
     var options = CallOptions.defaults
     options.maxResponseMessageBytes = messageBytes
+    // The transport (2.9) takes this one for the bound of answers.
+    options.maxRequestMessageBytes = messageBytes
     return options
   }
 
-  /// - Parameter security: nil: none; only for a unix socket.
+  /// - Parameters:
+  ///   - security: nil: none; only for a unix socket.
+  ///   - refusal: Told where the other side does not answer.
   static func client(
-    _ address: ControllerAddress, _ security: TLSSettings?
+    _ address: ControllerAddress, _ security: TLSSettings?, _ refusal: RefusalNote? = nil
   ) throws -> HTTP2ClientTransport.Posix {
     try HTTP2ClientTransport.Posix(
       target: address.target, transportSecurity: security == nil ? .plaintext : .customSecure,
       config: .defaults { config in
         config.connection.keepalive = .init(
-          time: keepaliveInterval, timeout: keepalivePatience, allowWithoutCalls: true)
+          time: keepaliveInterval, timeout: farewell, allowWithoutCalls: true)
         config.backoff.initial = .milliseconds(100)
         config.backoff.max = .seconds(2)
         config.channelDebuggingCallbacks.onCreateTCPConnection = { channel in
@@ -48,7 +54,7 @@ enum ControlTransport {
             if let security {
               try channel.pipeline.syncOperations.addHandler(security.clientHandler(), position: .first)
             }
-            try SilenceHandler.add(to: channel, patience: silence)
+            try SilenceHandler.add(to: channel, patience: silence) { refusal?.noteSilence(of: silence) }
           }
         }
       })
@@ -71,7 +77,7 @@ enum ControlTransport {
       config: .defaults { config in
         config.rpc.maxRequestPayloadSize = admission?.messageBytes ?? messageBytes
         config.connection.keepalive = .init(
-          time: keepaliveInterval, timeout: keepalivePatience,
+          time: keepaliveInterval, timeout: farewell,
           clientBehavior: .init(minPingIntervalWithoutCalls: .seconds(1), allowWithoutCalls: true))
         if let admission {
           config.channelDebuggingCallbacks.onAcceptTCPConnection = { channel in

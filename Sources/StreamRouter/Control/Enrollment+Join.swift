@@ -37,7 +37,8 @@ extension Enrollment {
     let refusal = RefusalNote()
     let security = try TLSSettings.joinClient(token, now: { Date() }) { refusal.note($0) }
     do {
-      return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
+      return try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) {
+        client in
         var options = CallOptions.defaults
         options.timeout = .seconds(15)
         return try await APIEnrollment.Client(wrapping: client).join(

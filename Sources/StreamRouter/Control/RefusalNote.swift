@@ -2,15 +2,21 @@ import GRPCCore
 import Identity
 import Synchronization
 
-/// Why a handshake failed, which gRPC does not say.
+/// Why a connection failed, which gRPC does not say.
 final class RefusalNote: Sendable {
-  private let noted = Mutex<PeerRefusal?>(nil)
+  private let noted = Mutex<String?>(nil)
 
-  func note(_ reason: PeerRefusal) { noted.withLock { $0 = reason } }
+  func note(_ reason: PeerRefusal) { noted.withLock { $0 = "\(reason)" } }
+
+  func noteSilence(of time: Duration) {
+    let text =
+      "it did not answer for \(time.components.seconds) s; see whether it runs, and whether the network between lets through"
+    noted.withLock { $0 = $0 ?? text }
+  }
 
   /// The cause in words: what the check of the other side found, else what the transport says.
   func text(of error: any Error) -> String {
-    noted.withLock { $0 }.map { "\($0)" } ?? Self.text(of: error)
+    noted.withLock { $0 } ?? Self.text(of: error)
   }
 
   static func text(of error: any Error) -> String {

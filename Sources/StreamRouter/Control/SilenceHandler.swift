@@ -8,16 +8,25 @@ import NIOCore
 final class SilenceHandler: ChannelInboundHandler {
   typealias InboundIn = NIOAny
 
+  private let told: @Sendable () -> Void
+
+  private init(_ told: @escaping @Sendable () -> Void) { self.told = told }
+
   /// Puts it next to the socket, in front of all that is there.
-  static func add(to channel: any Channel, patience: Duration) throws {
+  ///
+  /// - Parameter told: Called before the connection is closed.
+  static func add(
+    to channel: any Channel, patience: Duration, _ told: @escaping @Sendable () -> Void = {}
+  ) throws {
     try channel.pipeline.syncOperations.addHandlers(
-      [IdleStateHandler(readTimeout: TimeAmount(patience)), SilenceHandler()], position: .first)
+      [IdleStateHandler(readTimeout: TimeAmount(patience)), SilenceHandler(told)], position: .first)
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     guard case .read? = event as? IdleStateHandler.IdleStateEvent else {
       return context.fireUserInboundEventTriggered(event)
     }
+    told()
     context.close(promise: nil)
   }
 }

@@ -48,7 +48,7 @@ struct ControllerSession: Service {
     renewal.current.takeFromDisk()
     let certificate = renewal.current.identity.certificate
     let security = try renewal.current.client(expecting: controller, refusal)
-    try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
+    try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) { client in
       let control = APINodeControl.Client(wrapping: client)
       let (messages, queue) = AsyncStream.makeStream(of: APINodeMessage.self)
       defer { queue.finish() }

@@ -158,7 +158,8 @@ public struct ControllerClient: Sendable {
     let refusal = RefusalNote()
     let security = try identity?.security(refusal)
     do {
-      return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
+      return try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) {
+        client in
         let result = try await body(APIOperator.Client(wrapping: client))
         await identity?.renewWhereOld(over: client)
         return result
