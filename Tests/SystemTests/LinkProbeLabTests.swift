@@ -33,7 +33,7 @@ struct LinkProbeLabTests {
     try await live.use {
       let program = try LabFiles.ownExecutable().removingLastComponent().appending(LiveLab.program).string
       for (node, peer) in [("camera", "edge"), ("edge", "camera"), ("edge", "studio"), ("studio", "edge")] {
-        try await wait(live, node, to: peer, "answers") { $0.answered > 20 && $0.reflected > 10 }
+        try await wait(live, node, to: peer, "answers") { $0.answered > 200 && $0.reflected > 100 }
         let whole = try await link(live, node, to: peer)
         #expect(whole.problem == nil && whole.unexpected == 0)
         // One clock for all of them.
@@ -41,7 +41,7 @@ struct LinkProbeLabTests {
         #expect(offset.magnitude <= error)
       }
 
-      // A daemon that starts first is not answered at once.
+      // A daemon that starts first is not answered at once; by now that is judged.
       let before = try await link(live, "edge", to: "studio").lost
       var request = LabImpairmentRequest(link: "camera--edge", direction: .aToB, lossPercent: 30)
       _ = try await live.lab.impair(request, enter: { [program, "lab", "impair-here"] + $0 })
