@@ -52,8 +52,8 @@ import Testing
         let late = try here.paths("late")
         try await Enrollment(state: late, log: here.log.logger("late")).join(
           .node("late"),
-          token: here.enrollment.createToken(for: .node("late"), lifetime: .seconds(900)), join: here.join,
-          controller: here.listen)
+          token: here.enrollment.createToken(for: .node("late"), lifetime: .seconds(900)), join: [here.join],
+          controllers: [here.listen])
 
         #expect(throws: IdentityError.notRenewed([.node("away")])) {
           try here.enrollment.rotate(.finish, force: false)
