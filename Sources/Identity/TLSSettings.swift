@@ -34,7 +34,8 @@ public struct TLSSettings: Sendable {
   ///   - orController: whether that of any controller of the installation will do.
   public static func client(
     _ identity: Identity, expecting expected: Role, orController: Bool = false,
-    verifier: @escaping @Sendable () -> PeerVerifier, now: @escaping @Sendable () -> Date, refused: @escaping @Sendable (PeerRefusal) -> Void
+    verifier: @escaping @Sendable () -> PeerVerifier, now: @escaping @Sendable () -> Date,
+    refused: @escaping @Sendable (PeerRefusal) -> Void
   ) throws -> TLSSettings {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.certificateChain = [.certificate(try certificate(identity.certificate.encoded))]

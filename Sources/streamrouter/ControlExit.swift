@@ -84,7 +84,8 @@ struct ControlOptions: ParsableArguments {
     get throws {
       guard lab == nil, socket == nil else { return nil }
       return try EnvironmentSetting.read("--controller", controller, "STREAMROUTER_CONTROLLER", nil) {
-        guard let addresses = ControllerAddress.list($0), addresses.count == 1 || addresses.allSatisfy({ $0.socket == nil })
+        guard let addresses = ControllerAddress.list($0),
+          addresses.count == 1 || addresses.allSatisfy({ $0.socket == nil })
         else { throw BadAddress() }
         return addresses
       }

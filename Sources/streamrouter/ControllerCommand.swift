@@ -97,8 +97,8 @@ struct ControllerCommand: AsyncParsableCommand {
         The first controller must have run with --store etcd://... before: since then its records are there.
         """)
 
-    @Option(help: "The name of this machine's node, as topologies have it; it may have joined before.") var name:
-      String
+    @Option(help: "The name of this machine's node, as topologies have it; it may have joined before.")
+    var name: String
     @Option(
       help: ArgumentHelp(
         "Where this machine's node finds controllers, with commas between.", valueName: "address:port,..."))

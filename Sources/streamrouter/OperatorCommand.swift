@@ -77,7 +77,8 @@ struct JoinOptions: ParsableArguments {
       sessions = before.count == join.count ? before : nil
     }
     guard let sessions else {
-      throw ValidationError("--controller \(controller ?? ""): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
+      throw ValidationError(
+        "--controller \(controller ?? ""): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
     }
     guard
       let token = tokenFile == "-" ? readLine() : (try? String(contentsOfFile: tokenFile, encoding: .utf8))

@@ -53,7 +53,9 @@ struct TokenCommand: AsyncParsableCommand {
     func run() async throws {
       try await ControlExit.translate {
         var rows = [["FOR", "EXPIRES", "ID"]]
-        let pending = try await EnrollmentReference.enrollment(stateDirectory).perform { try $0.pendingTokens() }
+        let pending = try await EnrollmentReference.enrollment(stateDirectory).perform {
+          try $0.pendingTokens()
+        }
         for token in pending {
           rows.append(["\(token.role)", token.expires.formatted(.iso8601), token.id])
         }

@@ -82,7 +82,7 @@ struct SharedAuthorityTests {
       for place in 0..<24 {
         let authority = (place % 2 == 0 ? first : second).authority
         group.addTask {
-          let request = IdentityKey().request()
+          guard let request = try? IdentityKey().request() else { return }
           let role = try? await authority.perform {
             try $0.admit(request, secret: token.secret, name: "edge", at: Self.start).role
           }
@@ -112,7 +112,7 @@ struct SharedAuthorityTests {
     shelf.between.withLock {
       $0 = { _ = try await second.authority.perform { try $0.revoke(.node("edge"), at: Self.start) } }
     }
-    let request = IdentityKey().request()
+    let request = try IdentityKey().request()
     await #expect(throws: PeerRefusal.self) {
       try await first.authority.perform { try await $0.renew(request, holding: held.encoded, at: Self.start) }
     }
@@ -124,7 +124,7 @@ struct SharedAuthorityTests {
   func parts() async throws {
     let (shelf, first, _) = try await Self.pair()
     for number in 0..<200 {
-      let request = IdentityKey().request()
+      let request = try IdentityKey().request()
       _ = try await first.authority.perform {
         try $0.sign(request, for: .node("n\(number)"), at: Self.start, lifetime: .seconds(3600))
       }
@@ -134,7 +134,7 @@ struct SharedAuthorityTests {
     #expect(shelf.records.values.keys.count { $0.hasPrefix("issued/") } > 20)
     // All 200 have ended by then.
     let later = Self.start.addingTimeInterval(7200)
-    let request = IdentityKey().request()
+    let request = try IdentityKey().request()
     _ = try await first.authority.perform { try $0.sign(request, for: .node("late"), at: later) }
     #expect(shelf.touched.withLock { $0.count } == 1)
     #expect(try await first.authority.perform { try $0.holders(at: later).map(\.role) } == [.node("late")])
@@ -154,7 +154,7 @@ struct SharedAuthorityTests {
       return
     }
     try await first.authority.perform { try $0.switchRotation(at: Self.start) }
-    let request = IdentityKey().request()
+    let request = try IdentityKey().request()
     await #expect(throws: IdentityError.keyElsewhere(path: path)) {
       try await second.authority.perform { try $0.sign(request, for: .node("edge"), at: Self.start) }
     }
@@ -191,7 +191,7 @@ struct SharedAuthorityTests {
   @Test("records that are damaged are named, and nothing is taken for empty")
   func damaged() async throws {
     let (shelf, first, _) = try await Self.pair()
-    let request = IdentityKey().request()
+    let request = try IdentityKey().request()
     _ = try await first.authority.perform { try $0.sign(request, for: .node("edge"), at: Self.start) }
     let part = try #require(shelf.records.values.keys.first { $0.hasPrefix("issued/") })
     let version = shelf.records.version

@@ -39,7 +39,8 @@ final class CurrentIdentity: Sendable {
   func client(expecting role: Role, _ refusal: RefusalNote) throws -> TLSSettings {
     let identity = identity
     return try .client(
-      identity, expecting: role, orController: true, verifier: { PeerVerifier(trust: identity.trust) }, now: now,
+      identity, expecting: role, orController: true, verifier: { PeerVerifier(trust: identity.trust) },
+      now: now,
       refused: { refusal.note($0) })
   }
 }

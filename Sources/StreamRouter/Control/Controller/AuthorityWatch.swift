@@ -66,7 +66,8 @@ struct AuthorityWatch: Service {
     let verifier = known.verifier
     let now = now()
     // Checking signatures of a thousand nodes each second would be dear: only where the answer can have changed.
-    for peer in connections.known where !isKnown || former?.isSettled != true || peer.certificate.notAfter < now {
+    for peer in connections.known where !isKnown || former?.isSettled != true || peer.certificate.notAfter < now
+    {
       do { _ = try await verifier.certificate(of: [peer.certificate.encoded], at: now) } catch {
         log.notice("a connection is ended: \(error)")
         if case .node(let name) = peer.certificate.role { events.add(.problem, node: name, "\(error)") }

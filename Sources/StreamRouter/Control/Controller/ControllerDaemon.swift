@@ -151,7 +151,8 @@ public struct ControllerDaemon: Sendable {
     all.append(ClockService(registry: registry))
     all.append(
       AuthorityWatch(
-        authority: authority, verifier: verifier, connections: connections, registry: registry, renewal: renewal, events: events,
+        authority: authority, verifier: verifier, connections: connections, registry: registry,
+        renewal: renewal, events: events,
         log: log))
     // Its sign of life is the registry's answer: where that hangs, nobody is answered.
     all.append(NoticeService(notice: notice, alive: { _ = await registry.isConnected("") }))

@@ -70,7 +70,9 @@ public struct MemberDaemon: Sendable {
           // Last: the first to hear that the node stops.
           .init(service: NoticeService(notice: notice, alive: { _ = await member.settledRevision })),
         ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
-    notice.send(.ready, .status("node \(name), controllers at \(note.addresses.map(\.description).joined(separator: ", "))"))
+    notice.send(
+      .ready,
+      .status("node \(name), controllers at \(note.addresses.map(\.description).joined(separator: ", "))"))
     do { try await group.run() } catch {
       await member.stop()
       throw error

@@ -54,7 +54,8 @@ public struct OperatorIdentity: Sendable {
   /// Renews a certificate that is older than a day. That it does not work is no matter: the next command tries again.
   ///
   /// - Parameter address: Which of the known controllers it is; nil: one that was named for this command.
-  func renewWhereOld(over client: GRPCClient<HTTP2ClientTransport.Posix>, at address: ControllerAddress?) async {
+  func renewWhereOld(over client: GRPCClient<HTTP2ClientTransport.Posix>, at address: ControllerAddress?) async
+  {
     let age = Date().timeIntervalSince(current.identity.certificate.notBefore)
     if case .notDue = current.identity.renewal(at: Date()), age < Self.oldSeconds { return }
     let renewal = CertificateRenewal(
