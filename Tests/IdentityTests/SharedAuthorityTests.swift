@@ -77,20 +77,20 @@ struct SharedAuthorityTests {
     let token = try await first.authority.perform {
       try $0.tokens.create(for: .node("edge"), lifetime: .seconds(900), at: Self.start)
     }
-    let admitted = Mutex(0)
-    await withDiscardingTaskGroup { group in
+    let admitted = await withTaskGroup(of: Bool.self) { group in
       for place in 0..<24 {
         let authority = (place % 2 == 0 ? first : second).authority
         group.addTask {
-          guard let request = try? IdentityKey().request() else { return }
+          guard let request = try? IdentityKey().request() else { return false }
           let role = try? await authority.perform {
             try $0.admit(request, secret: token.secret, name: "edge", at: Self.start).role
           }
-          if role == .node("edge") { admitted.withLock { $0 += 1 } }
+          return role == .node("edge")
         }
       }
+      return await group.reduce(0) { $0 + ($1 ? 1 : 0) }
     }
-    #expect(admitted.withLock { $0 } == 1)
+    #expect(admitted == 1)
     for machine in [first, second] {
       let holders = try await machine.authority.perform { try $0.holders(at: Self.start) }
       #expect(holders.map(\.role) == [.node("edge")])
