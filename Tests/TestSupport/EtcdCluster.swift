@@ -14,6 +14,7 @@ public final class EtcdCluster: Sendable {
 
   public struct Failure: Error, CustomStringConvertible {
     public var description: String
+    public init(description: String) { self.description = description }
   }
 
   public struct Member: Sendable {
