@@ -723,6 +723,9 @@ public nonisolated struct APIStatusReply: Sendable {
 
   public var nodes: [APINodeState] = []
 
+  /// Where controllers of this installation can be reached, if several run.
+  public var controllers: [String] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2121,7 +2124,7 @@ nonisolated extension APIStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".StatusReply"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topology\0\u{1}revision\0\u{3}confirm_until_ns\0\u{3}locked_by\0\u{1}nodes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topology\0\u{1}revision\0\u{3}confirm_until_ns\0\u{3}locked_by\0\u{1}nodes\0\u{1}controllers\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2134,6 +2137,7 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.confirmUntilNs) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.lockedBy) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.controllers) }()
       default: break
       }
     }
@@ -2155,6 +2159,9 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.nodes.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 5)
     }
+    if !self.controllers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.controllers, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2164,6 +2171,7 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.confirmUntilNs != rhs.confirmUntilNs {return false}
     if lhs.lockedBy != rhs.lockedBy {return false}
     if lhs.nodes != rhs.nodes {return false}
+    if lhs.controllers != rhs.controllers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -83,6 +83,11 @@ final class ControllerPair: Sendable {
       "operator", "join", "127.0.0.1:\(ports["first"]?.join ?? 0)", "--name", "ada", "--token-file", file.path,
       "--identity", place("ada").path)
     try await until("all nodes are connected") { try await connected() == Set(Self.nodes) }
+    // He was told of one, and hears of the other.
+    try await until("the operator knows both controllers") {
+      _ = try await status()
+      return try OperatorIdentity(folder: FilePath(place("ada").path)).places.addresses.count == 2
+    }
   }
 
   private func end() async {
@@ -195,7 +200,7 @@ final class ControllerPair: Sendable {
       \(nodes.joined(separator: "\n"))
       links: [camera -- edge, edge -- studio]
       streams:
-        video: {protocol: rtp, from: "camera:5004", to: [\(sinks.map { "\"\($0)\"" }.joined(separator: ", "))]}
+        video: {protocol: rtp, from: "camera:5004", sources: [127.0.0.0/8], to: [\(sinks.map { "\"\($0)\"" }.joined(separator: ", "))]}
 
       """
     try text.write(to: file, atomically: true, encoding: .utf8)
@@ -234,7 +239,11 @@ final class ControllerPair: Sendable {
   func until(_ what: String, _ holds: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + .seconds(30)
     while (try? await holds()) != true {
-      try #require(ContinuousClock.now < end, "still waiting after 30 s: \(what)")
+      if ContinuousClock.now > end {
+        let status: String
+        do { status = "\(try await self.status())" } catch { status = "\(error)" }
+        try #require(Bool(false), "still waiting after 30 s: \(what)\n\(status)")
+      }
       try await Task.sleep(for: .milliseconds(50))
     }
   }
@@ -254,6 +263,10 @@ final class ControllerPair: Sendable {
     let sender = try LabProcess.startDetached(
       [program, "send", "--to", "127.90.\(net).1:5004", "--rate", "500", "--for", "280s"],
       log: FilePath(place("send.log").path), mark: mark)
+    try await until("packets arrive") {
+      let last = await ControlSnapshotSource(topology: name, nodes: ["studio"]).read().first?.snapshot
+      return last?.relays.first?.counters["packets_in"] ?? 0 > 100
+    }
     return Flow(sender: sender, receiver: receiver, report: report)
   }
 

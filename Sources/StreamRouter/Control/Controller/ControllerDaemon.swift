@@ -111,7 +111,8 @@ public struct ControllerDaemon: Sendable {
           registry: registry, deployer: deployer, extensions: extensions, caller: caller,
           controllers: controllers),
         OperatorService(
-          deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller),
+          deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller,
+          controllers: controllers),
         CertificateService(signing: signing, caller: caller),
       ]
     }

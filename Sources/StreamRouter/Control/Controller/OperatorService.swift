@@ -10,6 +10,8 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
   let extensions: ControllerExtensions
   let events: EventLog
   let caller: Caller
+  /// Where all controllers are, which operators are told; empty: there is one.
+  var controllers: @Sendable () -> [String] = { [] }
 
   // MARK: Extensions
 
@@ -100,6 +102,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
     let entries = await registry.all()
     let named = try revision?.parts().keys.map { $0 } ?? []
     return APIStatusReply.with { reply in
+      reply.controllers = controllers()
       reply.topology = revision?.topology ?? ""
       reply.revision = number
       reply.confirmUntilNs = deployment?.confirmUntilNs ?? 0

@@ -152,7 +152,8 @@ public struct ControllerClient: Sendable {
     _ body: @Sendable (APIOperator.Client<HTTP2ClientTransport.Posix>) async throws -> Result
   ) async throws -> Result {
     var queue = addresses
-    guard queue.count > 1 else { return try await call(first, probe: false, body).get() }
+    // Also where one is known: it says where the others are.
+    guard queue.count > 1 || named.isEmpty else { return try await call(first, probe: false, body).get() }
     var tried: Set<ControllerAddress> = []
     var failures: [any Error] = []
     while let address = queue.first {
@@ -209,14 +210,19 @@ public struct ControllerClient: Sendable {
         if probe {
           var options = CallOptions.defaults
           options.timeout = Self.probePatience
-          do { _ = try await service.status(.init(), options: options) } catch let error as RPCError {
+          do {
+            let status = try await service.status(.init(), options: options)
+            if named.isEmpty {
+              identity?.places.answered(address)
+              identity?.places.learn(status.controllers, from: address)
+            }
+          } catch let error as RPCError {
             switch error.code {
             case .unavailable, .deadlineExceeded, .cancelled, .aborted:
               return .elsewhere(Self.translated(error, address, refusal), ControlError.atWork(error))
             default: throw error
             }
           }
-          if named.isEmpty { identity?.places.answered(address) }
         }
         let result = try await body(service)
         await identity?.renewWhereOld(over: client, at: named.isEmpty ? address : nil)
