@@ -136,6 +136,13 @@ final class ControllerPair: Sendable {
     return try JSONDecoder().decode(ControllerAtWork.self, from: Data(text.utf8)).controller
   }
 
+  /// Waits until etcd has a deploy as under way.
+  func deployBegins() async throws {
+    try await until("the deploy begins") {
+      try await !cluster.control("get", "--print-value-only", "/streamrouter/v1/default/deployment").isEmpty
+    }
+  }
+
   func other(than controller: String) -> String { controller == "first" ? "second" : "first" }
 
   private var tails: [String] {
