@@ -45,8 +45,11 @@ import Testing
         }
         let alone = try TrustBundle(certificates: [second])
         for folder in [edge, here.state] {
-          let certificate = try Identity.load(from: folder.identity.string).certificate.encoded
-          _ = try await PeerVerifier(trust: alone).certificate(of: [certificate], at: Date())
+          // It is noted as signed before its holder has it.
+          try await eventually("\(folder.root) has it") {
+            let certificate = try Identity.load(from: folder.identity.string).certificate.encoded
+            return (try? await PeerVerifier(trust: alone).certificate(of: [certificate], at: Date())) != nil
+          }
         }
         // Who joins meets the new one.
         let late = try here.paths("late")
