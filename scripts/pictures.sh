@@ -87,8 +87,12 @@ terminal resize-window -x 130 -y 40
 terminal send-keys j Enter
 sleep 2
 picture node "streamrouter monitor, one node: its load over the last minute, its engines and relays"
+terminal resize-window -x 130 -y 22
+terminal send-keys Escape Escape l
+sleep 2
+picture links "streamrouter monitor, links: loss by direction, round trip, delay variation, clocks"
 terminal resize-window -x 100 -y 30
-terminal send-keys Escape Escape c
+terminal send-keys Escape c
 sleep 1
 picture columns "streamrouter monitor, columns: which are shown and in which order"
 
@@ -106,4 +110,4 @@ picture events "streamrouter monitor, events: what happened since it was started
 for pid in "${pids[@]}"; do
   kill -0 "$pid" 2>/dev/null || { cat "$work"/*.log >&2; echo "pictures.sh: a stream ended early" >&2; exit 1; }
 done
-echo "wrote docs/img/{monitor,detail,nodes,node,columns,events}.svg and docs/img/report.png"
+echo "wrote docs/img/{monitor,detail,nodes,node,links,columns,events}.svg and docs/img/report.png"

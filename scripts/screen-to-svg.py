@@ -16,6 +16,7 @@ CELL_WIDTH, CELL_HEIGHT, BASELINE, MARGIN = 8.4, 18, 13.5, 12
 BACKGROUND, FOREGROUND = "#0d1117", "#d0d7de"
 COLOURS = ["#484f58", "#ff7b72", "#3fb950", "#d29922", "#58a6ff", "#bc8cff", "#39c5cf", "#d0d7de"]
 SGR = re.compile("\x1b\\[([0-9;]*)m")
+WORDS = re.compile(r"[^ ]+(?: [^ ]+)*")
 BLOCKS = re.compile("([\u2581-\u2588]+)")
 
 
@@ -64,11 +65,11 @@ def draw(text, column, row, pen):
                 left, top = x + place * CELL_WIDTH, y + CELL_HEIGHT - 1.5 - height
                 yield (f'<rect x="{left:.1f}" y="{top:.1f}" width="{CELL_WIDTH - 1:.1f}" height="{height:.1f}"'
                        f' fill="{fill}"/>')
-        elif part.strip():
-            indent = len(part) - len(part.lstrip(" "))
-            shown = part.strip(" ")
-            yield (f'<text x="{x + indent * CELL_WIDTH:.1f}" y="{y + BASELINE:.1f}"'
-                   f' textLength="{len(shown) * CELL_WIDTH:.1f}" fill="{fill}"{look}>{escape(shown)}</text>')
+        else:
+            # Not every viewer keeps blanks that follow each other.
+            for words in WORDS.finditer(part):
+                yield (f'<text x="{x + words.start() * CELL_WIDTH:.1f}" y="{y + BASELINE:.1f}"'
+                       f' textLength="{len(words[0]) * CELL_WIDTH:.1f}" fill="{fill}"{look}>{escape(words[0])}</text>')
         x += width
 
 

@@ -96,10 +96,10 @@ int sr_udp_set_dscp(int fd, const struct sr_udp_address *local, unsigned int dsc
 }
 
 int sr_udp_tell_hop_limit(int fd, const struct sr_udp_address *local) {
-    int failed = is_ipv4(local->address)
-                     ? set(fd, IPPROTO_IP, IP_TTL, 255) || set(fd, IPPROTO_IP, IP_RECVTTL, 1)
-                     : set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) ||
-                           set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+    int failed =
+        is_ipv4(local->address)
+            ? set(fd, IPPROTO_IP, IP_TTL, 255) || set(fd, IPPROTO_IP, IP_RECVTTL, 1)
+            : set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) || set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
     return failed ? -errno : 0;
 }
 

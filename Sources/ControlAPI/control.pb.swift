@@ -471,6 +471,9 @@ public nonisolated struct APINodePlan: Sendable {
   /// Whether the node has a session.
   public var reachable: Bool = false
 
+  /// What the deploy changes that counts only later, in words; empty: nothing.
+  public var note: String = String()
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1770,7 +1773,7 @@ nonisolated extension APIPlanReply: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension APINodePlan: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".NodePlan"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}changes\0\u{1}reachable\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}changes\0\u{1}reachable\0\u{1}note\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1781,6 +1784,7 @@ nonisolated extension APINodePlan: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.changes) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.reachable) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.note) }()
       default: break
       }
     }
@@ -1796,6 +1800,9 @@ nonisolated extension APINodePlan: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.reachable != false {
       try visitor.visitSingularBoolField(value: self.reachable, fieldNumber: 3)
     }
+    if !self.note.isEmpty {
+      try visitor.visitSingularStringField(value: self.note, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1803,6 +1810,7 @@ nonisolated extension APINodePlan: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.node != rhs.node {return false}
     if lhs.changes != rhs.changes {return false}
     if lhs.reachable != rhs.reachable {return false}
+    if lhs.note != rhs.note {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -32,7 +32,7 @@ extension PeerRefusal: CustomStringConvertible {
     case .unreadable: "the peer's certificate cannot be read"
     case .notSignedByUs: "the peer's certificate is not signed by our authority; it must join this installation"
     case .expired(let role, let date):
-      "the certificate of \(role) expired at \(date.inWords); it must join again with a new token"
+      "the certificate of \(role) expired at \(date.inWords); compare the clocks of both machines, else it must join again with a new token"
     case .notYetValid(let role, let early):
       "the certificate of \(role) becomes valid in \(early.inWords); compare the clocks of both machines"
     case .authorityOutOfTime(let from, let to):

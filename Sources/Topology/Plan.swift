@@ -52,6 +52,7 @@ extension Change: CustomStringConvertible {
       ("hop", "\(old.hop)", "\(new.hop)"),
       ("protocol", old.transport.rawValue, new.transport.rawValue),
       ("ingress", "\(old.ingress)", "\(new.ingress)"),
+      ("former ingress", optional(old.formerIngress), optional(new.formerIngress)),
       ("sources", "\(old.sources)", "\(new.sources)"),
       ("sinks", old.sinks.map(\.route).joined(separator: ", "), new.sinks.map(\.route).joined(separator: ", ")),
       ("dscp", optional(old.dscp), optional(new.dscp)),
@@ -187,9 +188,7 @@ private struct Planner {
   }
 
   private func sockets(_ relay: Relay) -> [Socket] {
-    relay.transport.ports(from: relay.ingress.port).map {
-      Socket(node: relay.node, endpoint: Endpoint(address: relay.ingress.address, port: $0))
-    }
+    relay.sockets.map { Socket(node: relay.node, endpoint: $0) }
   }
 
   private mutating func silence(_ relay: Relay) {

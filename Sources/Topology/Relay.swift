@@ -12,6 +12,8 @@ public struct Relay: Hashable, Sendable, Codable {
   /// Where this hop listens. For protocol rtp it listens on the next higher port for RTCP too
   /// (RFC 3550 section 11).
   public var ingress: Endpoint
+  /// Where it listens as well, during a deploy: where it listened before. No relay of a topology has it.
+  public var formerIngress: Endpoint?
   /// Whom this hop accepts packets from; never empty.
   public var sources: [AddressPrefix]
   /// Where copies go; never empty.
@@ -56,6 +58,23 @@ extension Relay {
       dscp: try container.decodeIfPresent(UInt8.self, forKey: .dscp),
       clockRate: try container.decodeIfPresent(UInt32.self, forKey: .clockRate),
       extensions: try container.decodeIfPresent([RelayExtensionUse].self, forKey: .extensions) ?? [])
+    formerIngress = try container.decodeIfPresent(Endpoint.self, forKey: .formerIngress)
+  }
+
+  /// A socket of a relay.
+  public struct Listener: Hashable, Sendable {
+    public var endpoint: Endpoint
+    /// Whether it is the one above a port of RTP, for RTCP (RFC 3550 section 11).
+    public var isCompanion: Bool
+  }
+
+  /// All that it listens on: the ingress and the port above it, then the same of the former one.
+  public var listeners: [Listener] {
+    ([ingress] + (formerIngress.map { [$0] } ?? [])).flatMap { ingress in
+      transport.ports(from: ingress.port).enumerated().map { place, port in
+        Listener(endpoint: Endpoint(address: ingress.address, port: port), isCompanion: place == 1)
+      }
+    }
   }
 }
 

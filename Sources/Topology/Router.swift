@@ -11,6 +11,8 @@ struct Router {
   private var paths: PathFinder
   /// Ports that something listens on, for each node.
   private var taken: [Set<UInt16>]
+  /// Ports that hops of a stream keep, by stream and node.
+  private var kept: [String: [Int: UInt16]] = [:]
   /// Where earlier searches for a free port ended: ports never become free again, so later ones go on there.
   private var searched: [Search: Int] = [:]
 
@@ -20,7 +22,8 @@ struct Router {
     var transport: StreamProtocol
   }
 
-  init(_ topology: Topology) {
+  /// - Parameter ports: Where hops behind the first listen if they can, by stream and node.
+  init(_ topology: Topology, keeping ports: [String: [String: UInt16]] = [:]) {
     self.topology = topology
     paths = PathFinder(topology)
     let probed = topology.probedNodes
@@ -30,6 +33,15 @@ struct Router {
       for case .node(let port) in stream.to { fixed.append(port) }
       for port in fixed {
         if let node = paths.index[port.node] { taken[node].formUnion(stream.transport.ports(from: port.port)) }
+      }
+    }
+    for stream in topology.streams {
+      for (name, port) in (ports[stream.name] ?? [:]).sorted(by: { $0.key < $1.key }) {
+        guard let node = paths.index[name], port % 2 == stream.from.port % 2 else { continue }
+        let ports = stream.transport.ports(from: port)
+        guard taken[node].isDisjoint(with: ports) else { continue }
+        taken[node].formUnion(ports)
+        kept[stream.name, default: [:]][node] = port
       }
     }
   }
@@ -232,8 +244,9 @@ struct Router {
     return usable
   }
 
-  /// The stream's own port, or the next free one in steps of two.
+  /// The port that it keeps, or the stream's own, or the next free one in steps of two.
   private mutating func freePort(_ stream: Stream, _ index: Int, at node: Int) -> UInt16? {
+    if let port = kept[stream.name]?[node] { return port }
     let search = Search(node: node, start: stream.from.port, transport: stream.transport)
     for port in stride(from: searched[search] ?? Int(stream.from.port), through: Int(UInt16.max), by: 2) {
       let ports = stream.transport.ports(from: UInt16(port))
@@ -256,9 +269,11 @@ extension Topology {
   ///
   /// A topology that was decoded is valid, and every stream has relays. In one made by hand, streams that cannot
   /// be routed have none.
-  public func relays() -> [Relay] {
+  public func relays() -> [Relay] { routed(keeping: [:]).relays }
+
+  private func routed(keeping ports: [String: [String: UInt16]]) -> Router {
     let nodes = Set(nodes.map(\.name))
-    var router = Router(self)
+    var router = Router(self, keeping: ports)
     router.route(
       streams: streams.indices.filter { index in
         let stream = streams[index]
@@ -266,7 +281,36 @@ extension Topology {
         for case .node(let port) in stream.to { named.append(port.node) }
         return nodes.isSuperset(of: named)
       })
-    return router.relays
+    return router
+  }
+
+  /// The same, where hops behind the first listen at the ports that `ports` gives them, by stream and node, as far as
+  /// these are free: so that what is new in a file moves nothing that runs.
+  public func relays(keeping ports: [String: [String: UInt16]]) -> [Relay] {
+    if ports.isEmpty { return relays() }
+    let kept = routed(keeping: ports)
+    if kept.findings.isEmpty { return kept.relays }
+    // With ports kept there may be too few others.
+    let plain = routed(keeping: [:])
+    return plain.findings.count < kept.findings.count ? plain.relays : kept.relays
+  }
+
+  /// Ports of hops behind the first that differ from what ``relays()`` gives them, by stream and node: with them,
+  /// ``relays(keeping:)`` makes the same relays again.
+  ///
+  /// - Parameter former: What runs.
+  public func ports(keeping former: [Relay]) -> [String: [String: UInt16]] {
+    func ports(_ relays: [Relay]) -> [String: [String: UInt16]] {
+      relays.filter { $0.hop > 0 }.reduce(into: [:]) { $0[$1.stream, default: [:]][$1.node] = $1.ingress.port }
+    }
+    let wanted = ports(relays(keeping: ports(former)))
+    if wanted == ports(relays()) { return [:] }
+    // Those that have the port at which their stream enters find it again by themselves.
+    let own = Dictionary(streams.map { ($0.name, $0.from.port) }, uniquingKeysWith: { first, _ in first })
+    return wanted.reduce(into: [:]) { found, entry in
+      let moved = entry.value.filter { $0.value != own[entry.key] }
+      if !moved.isEmpty { found[entry.key] = moved }
+    }
   }
 
   /// The relays of one node, in the order of ``relays()``.

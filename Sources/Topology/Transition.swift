@@ -3,7 +3,8 @@
 ///
 /// A relay begins or changes before the hop that sends to it does: all nodes first take on what is farthest from the
 /// sources, then the hops before it, at last the hops at which streams enter. Until the last of them has changed, relays
-/// that are not wanted any more go on, and a relay accepts packets from its former source as well as from its new one.
+/// that are not wanted any more go on, and a relay accepts packets from its former source as well as from its new one, and
+/// at its former ingress as well as at its new one.
 public struct Transition: Hashable, Sendable {
   /// What runs.
   public let old: [Relay]
@@ -11,12 +12,14 @@ public struct Transition: Hashable, Sendable {
   public let new: [Relay]
 
   private let formers: [String: Relay]
+  private let wantedSockets: Set<Endpoint>
 
   /// - Parameters: the relays of one node; neither holds two of one stream.
   public init(from old: [Relay], to new: [Relay]) {
     self.old = old
     self.new = new
     formers = Dictionary(old.map { ($0.stream, $0) }, uniquingKeysWith: { first, _ in first })
+    wantedSockets = Set(new.flatMap(\.sockets))
   }
 
   /// The hops at which a relay begins or changes, in the order of the steps: the farthest first.
@@ -39,21 +42,29 @@ public struct Transition: Hashable, Sendable {
     return running
   }
 
-  /// A wanted relay as it runs until the last step: the hop before it may still be the former one.
+  /// A wanted relay as it runs until the last step: the hop before it may still be the former one, and send where that
+  /// relay listened.
   private func between(_ relay: Relay) -> Relay {
-    guard let former = formers[relay.stream], former.ingress == relay.ingress else { return relay }
+    guard let former = formers[relay.stream] else { return relay }
+    var between = relay
+    if former.ingress != relay.ingress {
+      guard relay.canListenLike(former), wantedSockets.isDisjoint(with: former.sockets) else { return relay }
+      between.formerIngress = former.ingress
+    }
     let sources = relay.sources + former.sources.filter { !relay.sources.contains($0) }
     guard sources.count <= Limits.sourcesPerRelay else { return relay }
-    var relay = relay
-    relay.sources = sources
-    return relay
+    between.sources = sources
+    return between
   }
 }
 
 extension Relay {
-  /// What it listens on, its RTCP port included.
-  var sockets: [Endpoint] {
-    transport.ports(from: ingress.port).map { Endpoint(address: ingress.address, port: $0) }
+  /// What it listens on, RTCP ports included.
+  var sockets: [Endpoint] { listeners.map(\.endpoint) }
+
+  /// Whether packets to another relay's ingress could be its own too.
+  fileprivate func canListenLike(_ other: Relay) -> Bool {
+    transport == other.transport && ingress.address.family == other.ingress.address.family
   }
 }
 
@@ -71,19 +82,26 @@ extension Plan {
     let starts = Dictionary(begun.map { (Place(node: $0.1.node, endpoint: $0.0), $0.1.stream) }) { first, _ in
       first
     }
+    /// What listens in a relay's place afterwards.
+    func taker(of relay: Relay) -> String? {
+      relay.sockets.lazy.compactMap { starts[Place(node: relay.node, endpoint: $0)] }.first {
+        $0 != relay.stream
+      }
+    }
     for (index, change) in changes.enumerated() {
       switch change {
       case .add: break
       case .replace(let old, let new):
-        if old.ingress != new.ingress || old.transport != new.transport {
-          found[index] =
-            old.hop == 0
-            ? "it listens elsewhere: packets to \(old.ingress) are passed by"
-            : "it listens elsewhere: packets on their way to \(old.ingress) are lost"
+        guard old.ingress != new.ingress || old.transport != new.transport else { continue }
+        if old.hop == 0 {
+          found[index] = "it listens elsewhere: packets to \(old.ingress) are passed by"
+        } else if let other = taker(of: old) {
+          found[index] = "stream \(other) takes its port: packets on their way are lost"
+        } else if !new.canListenLike(old) {
+          found[index] = "it listens elsewhere: packets on their way to \(old.ingress) are lost"
         }
       case .remove(let relay):
-        let other = relay.sockets.lazy.compactMap { starts[Place(node: relay.node, endpoint: $0)] }.first
-        if let other {
+        if let other = taker(of: relay) {
           found[index] = "stream \(other) takes its port: packets on their way are lost"
         }
       }

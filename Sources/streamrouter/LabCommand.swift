@@ -78,6 +78,10 @@ struct LabUpCommand: AsyncParsableCommand {
         (restarted.isEmpty ? [] : ["restarted the daemon of \(restarted.joined(separator: ", "))"])
         + (reloaded.isEmpty ? [] : ["made \(reloaded.joined(separator: ", ")) read \(file) again"])
       return "lab \(topology.name): " + parts.joined(separator: "; ")
+    case .deployed(let done, let restarted):
+      let before =
+        restarted.isEmpty ? "" : "restarted the daemon of \(restarted.joined(separator: ", ")); "
+      return "lab \(topology.name): \(before)deployed \(file)\n\(done.text)"
     case .started:
       let node = topology.nodes.last?.name ?? "NODE"
       return """
@@ -160,8 +164,22 @@ struct LabStatusCommand: AsyncParsableCommand {
         ] + (hasMetrics ? [node.metrics ?? "-"] : [])
       }
     return
-      (["lab \(status.topology), from \(status.file)"] + AlignedColumns.lines(rows)
+      (["lab \(status.topology), from \(status.file)"] + (status.controller.map { [controller($0)] } ?? [])
+      + AlignedColumns.lines(rows)
       + status.impairments.map { "impaired: \($0.text)" }).joined(separator: "\n")
+  }
+}
+
+extension LabStatusCommand {
+  private static func controller(_ controller: LabStatus.Controller) -> String {
+    guard controller.state == .running, let pid = controller.pid else {
+      return "controller: \(controller.state.rawValue); 'streamrouter lab up' starts it again"
+    }
+    switch controller.revision {
+    case nil: return "controller: runs (pid \(pid)) and does not answer"
+    case 0: return "controller: runs (pid \(pid)), nothing is deployed"
+    case let revision?: return "controller: runs (pid \(pid)), revision \(revision) is in force"
+    }
   }
 }
 

@@ -1,4 +1,6 @@
+import ControlAPI
 import Foundation
+import GRPCCore
 import Testing
 
 @testable import Identity
@@ -25,6 +27,45 @@ import Testing
       // With a new certificate it may.
       try here.issue(.node("edge"), to: paths)
       try await here.member("edge", paths: paths) { _ in }
+    }
+  }
+
+  @Test("an operator who is revoked hears no further event")
+  func revokedOperator() async throws {
+    let here = try ControllerFixture()
+    defer { here.remove() }
+    let alice = try here.identity(.operator("alice"))
+    try await here.run {
+      let heard = LogLines()
+      let log = heard.logger("event")
+      try await beside({
+        try await here.call(as: alice) { client in
+          try await APIOperator.Client(wrapping: client).events(.with { $0.past = 10 }) { response in
+            for try await event in response.messages { log.info("\(event.text)") }
+          }
+        }
+        log.info("the call ended")
+      }) {
+        let paths = try here.paths("edge")
+        try here.issue(.node("edge"), to: paths)
+        try await here.member("edge", paths: paths) { _ in
+          try await eventually("an event is heard") { heard.contains("version") }
+        }
+        let before = here.log.all.count
+        #expect(try here.enrollment.revoke(.operator("alice")) == 1)
+        try await eventually("the connection ends", within: .seconds(3)) {
+          here.log.all.dropFirst(before).contains { $0.contains("a connection is ended: the certificate") }
+        }
+        try await Task.sleep(for: .milliseconds(200))
+        let count = heard.all.count
+        // Somebody comes, of which she would hear.
+        let other = try here.paths("core")
+        try here.issue(.node("core"), to: other)
+        try await here.member("core", paths: other) { _ in
+          try await Task.sleep(for: .milliseconds(500))
+        }
+        #expect(heard.all.dropFirst(count).allSatisfy { $0.contains("the call ended") }, "\(heard.all)")
+      }
     }
   }
 

@@ -78,7 +78,11 @@ extension LiveLab {
   /// A command of a user who stands on the machine.
   func command(_ arguments: String...) async throws -> LabShell.Outcome {
     let about = ["deploy", "plan"].contains(arguments.first ?? "") ? [] : ["--lab", topology.name]
-    return try await LabShell.attempt("env", [try LabFiles.ownProgram().string] + arguments + about)
+    return try await command(arguments + about)
+  }
+
+  func command(_ arguments: [String]) async throws -> LabShell.Outcome {
+    try await LabShell.attempt("env", [try LabFiles.ownProgram().string] + arguments)
   }
 
   func controlStatus() async throws -> StatusDocument {

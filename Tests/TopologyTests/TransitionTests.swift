@@ -31,6 +31,31 @@ import Testing
     #expect(between.first?.sources == moved.sources + relay.sources)
   }
 
+  @Test func aRelayListensWhereItDidUntilTheEnd() throws {
+    let topology = try Topology.example("three-hop.yaml")
+    let relays = topology.relays(on: "edge")
+    var moved = relays[0]
+    moved.ingress.port = 7000
+    let way = Transition(from: relays, to: [moved, relays[1]])
+    let between = try #require(way.relays(downTo: moved.hop).first { $0.stream == moved.stream })
+    #expect(between.ingress.port == 7000 && between.formerIngress == relays[0].ingress)
+    #expect(between.listeners.map(\.endpoint.port) == [7000, 7001, 5004, 5005])
+    #expect(between.listeners.map(\.isCompanion) == [false, true, false, true])
+    #expect(Plan(from: relays, to: [moved, relays[1]]).interruptions().isEmpty)
+    #expect(Plan(from: [between], to: [moved]).changes.count == 1)
+    // Not where another relay will listen, nor for another protocol.
+    var taker = relays[1]
+    taker.ingress = relays[0].ingress
+    let taken = Transition(from: relays, to: [moved, taker])
+    #expect(taken.relays(downTo: 0).first { $0.stream == moved.stream }?.formerIngress == nil)
+    #expect(
+      Plan(from: relays, to: [moved, taker]).interruptions().values.contains {
+        $0.contains("stream \(taker.stream) takes its port")
+      })
+    moved.transport = .udp
+    #expect(Transition(from: relays, to: [moved]).relays(downTo: 0)[0].formerIngress == nil)
+  }
+
   @Test func whatIsNotWantedGoesOnUnlessItIsInTheWay() throws {
     let relays = try Topology.example("three-hop.yaml").relays().filter { $0.node == "edge" }
     let (video, audio) = (relays[0], relays[1])
@@ -95,7 +120,7 @@ import Testing
           for sink in relay.sinks where sink.kind == .node {
             let next = running.first { $0.node == sink.name && $0.stream == relay.stream }
             #expect(
-              next?.ingress == sink.destination && next?.accepts(sink.source.address) == true,
+              next?.listens(at: sink.destination) == true && next?.accepts(sink.source.address) == true,
               "seed \(seed): \(relay.stream) from \(relay.node) to \(sink.name), \(node) at hop \(hop)")
             checked += 1
           }
@@ -112,5 +137,7 @@ import Testing
 }
 
 extension Relay {
+  fileprivate func listens(at endpoint: Endpoint) -> Bool { ingress == endpoint || formerIngress == endpoint }
+
   fileprivate func accepts(_ address: IPAddress) -> Bool { sources.contains { $0.contains(address) } }
 }

@@ -38,7 +38,8 @@ int sr_udp_set_dscp(int fd, const struct sr_udp_address *local, unsigned int dsc
 // Packets leave with the hop limit 255, and sr_receive() tells with which they came. 0, or a negative errno.
 int sr_udp_tell_hop_limit(int fd, const struct sr_udp_address *local);
 
-// The socket's only peer from here on; ICMP errors about it are reported by its next call. 0, or a negative errno.
+// The socket's only peer from here on; ICMP errors about it are reported by its next call. 0, or a negative
+// errno.
 int sr_udp_connect(int fd, const struct sr_udp_address *peer);
 
 // Sends one datagram, to the socket's peer where `to` is NULL, and never waits. 0, or a negative errno.

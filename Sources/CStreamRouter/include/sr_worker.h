@@ -58,7 +58,8 @@ struct sr_worker_shared {
     __u32 stage; // 0: the relay's own code; 1 + i: extension i
     __u64 calls; // runs of extensions that were started
     __u32 flow_is_kept;
-    __u32 queue_drops[2]; // of the sockets, as far as they are counted
+    // Of the sockets, as far as they are counted: the ingress and RTCP, then those of the former ingress.
+    __u32 queue_drops[4];
     __u32 has_ssrc;
     __u32 ssrc;
     __u64 jitter_q4_ns;

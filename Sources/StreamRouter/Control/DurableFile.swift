@@ -34,13 +34,22 @@ enum DurableFile {
       try flush(directoryOf: path)
     } catch let error as Errno {
       unlink(beside.string)
-      throw ControlError.unwritable(path: path.string, reason: "\(error)")
+      throw ControlError.unwritable(path: path.string, reason: reason(error))
+    }
+  }
+
+  /// With what to do, where it is known.
+  private static func reason(_ error: Errno) -> String {
+    switch error {
+    case .noSpace, .diskQuotaExceeded: "\(error); make room there"
+    case .readOnlyFileSystem: "\(error); make it writable again"
+    default: "\(error)"
     }
   }
 
   static func remove(_ path: FilePath) throws {
     guard unlink(path.string) == 0 || errno == ENOENT else {
-      throw ControlError.unwritable(path: path.string, reason: "\(Errno(rawValue: errno))")
+      throw ControlError.unwritable(path: path.string, reason: reason(Errno(rawValue: errno)))
     }
     try? flush(directoryOf: path)
   }

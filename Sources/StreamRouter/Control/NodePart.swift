@@ -33,11 +33,15 @@ struct NodePart: Hashable, Sendable, Codable {
 extension Topology {
   /// The parts of all nodes that relay something, by name.
   ///
-  /// - Parameter contents: The content hashes of the extensions that streams name.
+  /// - Parameters:
+  ///   - contents: The content hashes of the extensions that streams name.
+  ///   - ports: As of ``Topology/relays(keeping:)``.
   /// - Throws: ``ControlError/missingExtension(name:)``.
-  func parts(revision: UInt64, contents: [String: String]) throws -> [String: NodePart] {
+  func parts(
+    revision: UInt64, contents: [String: String], ports: [String: [String: UInt16]]
+  ) throws -> [String: NodePart] {
     var relays: [String: [Relay]] = [:]
-    for var relay in self.relays() {
+    for var relay in self.relays(keeping: ports) {
       for place in relay.extensions.indices {
         let name = relay.extensions[place].name
         guard let content = contents[name] else { throw ControlError.missingExtension(name: name) }

@@ -78,22 +78,18 @@ public actor ProcessEngine: Engine {
   public func replace(_ old: Relay, with new: Relay) throws {
     guard let former = running[old.stream] else { return try add(new) }
     try check(new, replacing: old.stream)
-    let keepsIngress = former.relay.ingress == new.ingress
-    let keepsCompanion = keepsIngress && former.relay.transport == .rtp && new.transport == .rtp
     var next = former.memory
     var opened = ProcessSockets()
     var runs: ProcessRunning
     do {
-      if !keepsIngress {
-        next.media = try ProcessRelayMemory.open(new, companion: false, next.relay)
-        opened.all.append(next.media)
-      }
-      if !keepsCompanion {
-        next.companion = nil
-        if new.transport == .rtp {
-          let companion = try ProcessRelayMemory.open(new, companion: true, next.relay)
-          next.companion = companion
-          opened.all.append(companion)
+      next.listening = []
+      for listener in new.listeners {
+        if let same = former.memory.listening.first(where: { $0.listener == listener }) {
+          next.listening.append(same)
+        } else {
+          let listening = try ProcessRelayMemory.open(listener, of: new, next.relay)
+          next.listening.append(listening)
+          opened.all.append(listening.socket)
         }
       }
       runs = ProcessRunning(relay: new, memory: next)

@@ -23,6 +23,8 @@ public actor Lab {
     case unchanged
     /// The lab ran. These daemons were dead and are running again; these were told to read the file again.
     case updated(restarted: [String], reloaded: [String])
+    /// The lab ran. These daemons were dead and are running again, and its controller deployed the changed file.
+    case deployed(DeployDocument, restarted: [String])
   }
 
   /// How long a daemon may take until its control socket accepts.
@@ -173,10 +175,10 @@ public actor Lab {
     if control == .controller { try await startController(&state) }
     if dead.isEmpty && !changed { return .unchanged }
     if control == .controller {
-      try await start(dead, &state, deploying: changed)
+      let done = try await start(dead, &state, deploying: changed)
       state.fileHash = wanted.fileHash
       try state.save()
-      return .updated(restarted: dead, reloaded: alive)
+      return done.map { .deployed($0, restarted: dead) } ?? .updated(restarted: dead, reloaded: [])
     }
     let logs = alive.map { (node: $0, read: LabFiles.read(log(of: $0))?.utf8.count ?? 0) }
     for node in alive { state.daemons[node]?.signal(SIGHUP) }
@@ -225,7 +227,12 @@ public actor Lab {
   // MARK: Daemons
 
   /// Starts daemons and waits until each control socket accepts.
-  private func start(_ nodes: [String], _ state: inout LabState, deploying: Bool) async throws {
+  ///
+  /// - Returns: What was deployed meanwhile.
+  @discardableResult
+  private func start(_ nodes: [String], _ state: inout LabState, deploying: Bool) async throws
+    -> DeployDocument?
+  {
     for node in nodes {
       progress("starting the daemon of \(node)")
       let paths = NodePaths(topology: topology, node: node)
@@ -241,8 +248,9 @@ public actor Lab {
     }
     try LabMetrics.writeTargets(state)
     // A daemon that never had a part opens its control socket with the first.
-    if deploying { try await deploy(state) }
+    let done = deploying ? try await deploy(state) : nil
     try await waitUntilReady(nodes, state.daemons)
+    return done
   }
 
   private func startDaemon(_ command: [String], of node: String, _ state: LabState) throws -> LabProcess {

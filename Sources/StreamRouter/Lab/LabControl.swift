@@ -26,7 +26,8 @@ enum LabController {
   static func log(_ topology: String) -> FilePath { folder(topology).appending("controller.log") }
   private static func nodes(_ topology: String) -> FilePath { folder(topology).appending("nodes.sock") }
 
-  private static func state(_ topology: String) -> StatePaths {
+  /// What the controller keeps.
+  static func state(_ topology: String) -> StatePaths {
     StatePaths(folder(topology).appending("state"))
   }
 
@@ -111,9 +112,10 @@ extension Lab {
   /// Has the controller deploy the file, once all nodes are connected.
   ///
   /// - Throws: ``LabError`` with what the controller says.
-  func deploy(_ state: LabState) async throws {
+  @discardableResult
+  func deploy(_ state: LabState) async throws -> DeployDocument {
     let client = ControllerClient(socket: LabController.operators(topology))
-    progress("waiting for \(state.nodes.count) nodes")
+    progress("waiting for \(Figure.plural(state.nodes.count, "node"))")
     let end = ContinuousClock.now + Self.readyTimeout
     while true {
       let connected = try await client.status().nodes.count { $0.state == "connected" }
@@ -126,7 +128,7 @@ extension Lab {
     }
     do {
       let file = try ControllerClient.File(path: state.file)
-      _ = try await client.deploy(.file(file), .init(), progress: progress)
+      return try await client.deploy(.file(file), .init(), progress: progress)
     } catch let error as DeployFailure {
       throw LabError.failed(operation: "deploying", subject: state.file, reason: error.description)
     }

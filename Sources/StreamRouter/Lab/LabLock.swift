@@ -7,11 +7,11 @@ import SystemPackage
 /// The lock that one `lab up`, `lab down` or `lab impair` of a topology holds: a file beside the runtime folder,
 /// released by the kernel whatever becomes of the process.
 struct LabLock: ~Copyable {
-  private let descriptor: FileDescriptor
+  private let lock: ProcessLock
   private let path: FilePath
 
-  private init(descriptor: FileDescriptor, path: FilePath) {
-    self.descriptor = descriptor
+  private init(lock: ProcessLock, path: FilePath) {
+    self.lock = lock
     self.path = path
   }
 
@@ -23,20 +23,14 @@ struct LabLock: ~Copyable {
     let end = ContinuousClock.now + patience
     while true {
       try LabFiles.makeFolder(NodePaths.runtimeRoot)
-      let file: FileDescriptor
       do {
-        file = try FileDescriptor.open(
-          path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+        if let lock = try ProcessLock(attempting: path) { return LabLock(lock: lock, path: path) }
       } catch Errno.noSuchFileOrDirectory where ContinuousClock.now < end {
         // Another `lab down` removed the empty folder just now.
         continue
       } catch let error as Errno {
         throw LabError.failed(operation: "opening the lock", subject: path.string, reason: "\(error)")
       }
-      if flock(file.rawValue, LOCK_EX | LOCK_NB) == 0, isSame(file, path) {
-        return LabLock(descriptor: file, path: path)
-      }
-      try? file.close()
       guard ContinuousClock.now < end else { throw LabError.busy(topology: topology, lock: path.string) }
       try await Task.sleep(for: .milliseconds(20))
     }
@@ -49,12 +43,5 @@ struct LabLock: ~Copyable {
     rmdir(NodePaths.runtimeRoot.string)
   }
 
-  deinit { try? descriptor.close() }
-
-  private static func isSame(_ file: FileDescriptor, _ path: FilePath) -> Bool {
-    var held = stat()
-    var named = stat()
-    return fstat(file.rawValue, &held) == 0 && stat(path.string, &named) == 0
-      && held.st_ino == named.st_ino && held.st_dev == named.st_dev
-  }
+  deinit { lock.release() }
 }

@@ -23,15 +23,27 @@ public struct LabStatus: Hashable, Sendable, Codable {
     public var metrics: String?
   }
 
+  /// The lab's controller.
+  public struct Controller: Hashable, Sendable, Codable {
+    public var pid: Int32?
+    public var state: DaemonState
+    /// The revision in force, 0 for none; nil: it does not answer.
+    public var revision: UInt64?
+  }
+
   public var topology: String
   public var file: String
   /// `namespaces` or `loopback`.
   public var mode: String
   public var nodes: [NodeStatus]
+  /// nil: the daemons read the file themselves.
+  public var controller: Controller?
   public var impairments: [LabImpairment]
 
-  /// Whether every daemon runs and is ready.
-  public var isUp: Bool { nodes.allSatisfy { $0.state == .running && $0.ready } }
+  /// Whether every daemon runs and is ready, and the controller answers where there is one.
+  public var isUp: Bool {
+    nodes.allSatisfy { $0.state == .running && $0.ready } && (controller.map { $0.revision != nil } ?? true)
+  }
 }
 
 extension Lab {
@@ -81,7 +93,16 @@ extension Lab {
       impairments.append(impairment)
     }
     return LabStatus(
-      topology: topology, file: state.file, mode: state.mode.rawValue, nodes: nodes, impairments: impairments)
+      topology: topology, file: state.file, mode: state.mode.rawValue, nodes: nodes,
+      controller: await controllerStatus(state), impairments: impairments)
+  }
+
+  private func controllerStatus(_ state: LabState) async -> LabStatus.Controller? {
+    guard let controller = state.controller else { return nil }
+    guard controller.isRunning else { return LabStatus.Controller(state: .dead) }
+    let client = ControllerClient(socket: LabController.operators(topology))
+    return LabStatus.Controller(
+      pid: controller.pid, state: .running, revision: try? await client.status().revision)
   }
 
   /// The command line that runs `command` as a process of a node: inside its namespace, or as it is in loopback

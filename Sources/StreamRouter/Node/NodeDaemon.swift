@@ -180,7 +180,7 @@ private struct ReloadService: Service {
         let changes = try await reconciler.apply(relays, options: options)
         prober.follow(read.probes(on: configuration.node))
         health.followed()
-        log.info("read \(configuration.file) again: \(changes.count) changes")
+        log.info("read \(configuration.file) again: \(Figure.plural(changes.count, "change"))")
       } catch {
         health.refused("\(error)")
         log.error("reading \(configuration.file) again changed nothing: \(error)")

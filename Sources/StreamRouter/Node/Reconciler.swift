@@ -129,13 +129,21 @@ public actor Reconciler {
 
   // MARK: Steps
 
+  /// A former ingress is listened at where this machine still has its address.
+  private func possible(_ relay: Relay) -> Relay {
+    var relay = relay
+    if let former = relay.formerIngress, !Route.isLocal(former.address) { relay.formerIngress = nil }
+    return relay
+  }
+
   private func perform(_ change: Change) async throws {
     switch change {
     case .add(let relay):
-      running[relay.stream] = try await start(relay)
+      running[relay.stream] = try await start(possible(relay))
+      running[relay.stream]?.relay = relay
     case .replace(let old, let new):
       guard let former = running[old.stream] else { preconditionFailure("the plan was made from what runs") }
-      try await engine(former.engine).replace(old, with: new)
+      try await engine(former.engine).replace(old, with: possible(new))
       running[old.stream] = nil
       running[new.stream] = Running(relay: new, engine: former.engine, reason: former.reason)
     case .remove(let relay):

@@ -56,7 +56,13 @@ struct DeployPlan: Sendable {
     formerParts = try former?.parts() ?? [:]
     let topology =
       wanted.isEmpty ? nil : try Topology.decode(yaml: wanted.yaml, file: wanted.file)
-    var parts = try topology?.parts(revision: wanted.number, contents: wanted.extensions) ?? [:]
+    if wanted.ports == nil, let topology, !formerParts.isEmpty {
+      let kept = topology.ports(keeping: formerParts.values.flatMap(\.relays))
+      wanted.ports = kept.isEmpty ? nil : kept
+    }
+    var parts =
+      try topology?.parts(
+        revision: wanted.number, contents: wanted.extensions, ports: wanted.ports ?? [:]) ?? [:]
     var nodes = topology?.nodes.map(\.name) ?? []
     for (node, part) in formerParts.sorted(by: { $0.key < $1.key }) where parts[node] == nil {
       var emptied = part.emptied()
@@ -78,6 +84,18 @@ struct DeployPlan: Sendable {
   /// The changes on one node, in their order, each with why packets can be lost by it.
   func changes(on node: String) -> [(change: Change, interrupts: String?)] {
     (places[node] ?? []).map { (plan.changes[$0], interruptions[$0]) }
+  }
+
+  /// What it changes on a node that counts only later; nil: nothing.
+  func note(on node: String) -> String? {
+    guard let former = formerParts[node], let part = parts[node], former.engine != part.engine else {
+      return nil
+    }
+    let streams = Set(part.relays.map(\.stream))
+    let staying = former.relays.count { streams.contains($0.stream) }
+    guard staying > 0 else { return nil }
+    return
+      "engine \(former.engine.rawValue) becomes \(part.engine.rawValue): for \(Figure.plural(staying, "relay")) that \(staying == 1 ? "runs" : "run") it counts once the node's daemon is started again"
   }
 
   /// The steps: hops at which some node begins or changes a relay, the farthest first, with those nodes.

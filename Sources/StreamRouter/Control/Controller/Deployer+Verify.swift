@@ -11,6 +11,8 @@ extension Deployer {
     }
 
     func at(_ relay: Relay) -> UInt64 { counts[relay.stream]?[relay.node] ?? 0 }
+    /// Whether its node told.
+    func isKnown(_ relay: Relay) -> Bool { counts[relay.stream]?[relay.node] != nil }
   }
 
   /// What arrived until now at the relays of these nodes.
@@ -48,20 +50,28 @@ extension Deployer {
       .filter { changed.contains($0.stream) && taking.contains($0.node) }
     let hops = Dictionary(grouping: relays, by: \.stream)
     guard !hops.isEmpty else { return ([], []) }
-    progress("verifying \(hops.count) streams")
+    progress("verifying \(Figure.plural(hops.count, "stream"))")
     let start = await arrivals(plan, taking)
     let limit = ContinuousClock.now + times.verification
     var silent: [String: [Relay]] = hops
     var broken: [String] = []
+    var now = start
     repeat {
       try? await Task.sleep(for: .milliseconds(100))
-      let now = await arrivals(plan, taking)
-      silent = hops.mapValues { relays in relays.filter { now.at($0) <= start.at($0) } }
+      now = await arrivals(plan, taking)
+      silent = hops.mapValues { [now] relays in relays.filter { now.at($0) <= start.at($0) } }
       // A stream that nobody sends is no reason to wait.
       broken = hops.keys.filter { before.contains($0) && silent[$0]?.isEmpty == false }.sorted()
     } while ContinuousClock.now < limit && !broken.isEmpty
     if let stream = broken.first, let relays = silent[stream] {
       let nodes = relays.sorted { $0.hop < $1.hop }.map(\.node)
+      let mute = relays.filter { !now.isKnown($0) }.sorted { $0.hop < $1.hop }.map(\.node)
+      guard mute.isEmpty else {
+        throw DeployRefusal(
+          .failed,
+          "whether stream \(stream) still arrives is not known: \(Self.list(mute, "does", "do")) not answer after the change"
+        )
+      }
       throw DeployRefusal(
         .failed,
         "stream \(stream) came in before the change and does not arrive at \(Self.names(nodes)) after it")

@@ -17,6 +17,13 @@ actor Deployer {
   private var confirmation: Task<Void, Never>?
   /// A deploy is between its opening and its end within this controller.
   private var isDeploying = false
+  /// A deploy that is over, of which the store could not be told.
+  private var unclosed: Unclosed?
+  /// Nodes that do not follow: each with the latest call that sees to it, and what wakes it before its time.
+  var following: [String: Following] = [:]
+  private var lastFollowing: UInt64 = 0
+  /// What is in force, routed.
+  private var routed: InForce?
 
   /// How long things may take.
   struct Times: Sendable {
@@ -30,6 +37,15 @@ actor Deployer {
     var drain = Duration.milliseconds(300)
     /// For nodes to come back after the controller was started.
     var gathering = Duration.seconds(15)
+    /// Between two tries of what has to be done at last: doubled from one to the next, within these.
+    var again = Duration.seconds(1)...Duration.seconds(30)
+  }
+
+  private struct Unclosed {
+    var deployment: Deployment
+    var outcome: Recorded.Outcome
+    /// Tries again and again.
+    var trying: Task<Void, Never>
   }
 
   init(
@@ -116,6 +132,7 @@ actor Deployer {
   /// - Throws: ``DeployRefusal``; then everything is as it was, but where it names nodes that are unclear.
   func deploy(_ order: DeployOrder, progress: @Sendable (String) -> Void) async throws -> Done {
     try await store.claim()
+    try await closeAtLast()
     if let other = try await store.deployment() {
       guard other.phase != .unconfirmed || isDeploying else {
         throw DeployRefusal(
@@ -130,6 +147,8 @@ actor Deployer {
       return Done(
         topology: plan.wanted.topology, revision: plan.former?.number ?? 0, nodes: plan.nodes.count, changes: 0)
     }
+    // Whatever comes of it: who does not follow is asked again now, and not when his time comes.
+    defer { askAgainNow() }
     var present: [String] = []
     for node in plan.nodes where await registry.isConnected(node) { present.append(node) }
     let absent = plan.nodes.filter { !present.contains($0) }
@@ -137,7 +156,7 @@ actor Deployer {
     guard needed.isEmpty || order.partial else {
       throw DeployRefusal(
         .unreachable,
-        "\(Self.list(needed)) not connected; start \(needed.count == 1 ? "it" : "them"), or go on without with --partial"
+        "\(Self.list(needed, "is", "are")) not connected; start \(needed.count == 1 ? "it" : "them"), or go on without with --partial"
       )
     }
     var deployment = Deployment(
@@ -149,7 +168,8 @@ actor Deployer {
     isDeploying = true
     defer { isDeploying = false }
     events.add(
-      .deploying, "\(order.who) deploys revision \(plan.wanted.number): \(plan.plan.changes.count) changes")
+      .deploying,
+      "\(order.who) deploys revision \(plan.wanted.number): \(Figure.plural(plan.wanted.changes, "change"))")
     do {
       try await prepare(plan, deployment, progress)
       deployment.phase = .committing
@@ -163,7 +183,7 @@ actor Deployer {
   private func prepare(
     _ plan: DeployPlan, _ deployment: Deployment, _ progress: @Sendable (String) -> Void
   ) async throws {
-    progress("preparing \(deployment.nodes.count) nodes")
+    progress("preparing \(Figure.plural(deployment.nodes.count, "node"))")
     let failed = await registry.askAll(deployment.nodes, within: times.prepare) { node in
       .prepare(plan.parts[node]!, revertAfterSeconds: deployment.confirmSeconds)
     }
@@ -186,7 +206,7 @@ actor Deployer {
     let seen = try await verify(plan, taking, before, progress)
     var done = Done(
       topology: plan.wanted.topology, revision: revision, nodes: deployment.nodes.count,
-      changes: plan.plan.changes.count,
+      changes: plan.wanted.changes,
       absent: deployment.absent.filter { plan.busyNodes.contains($0) }, verified: seen.verified, idle: seen.idle
     )
     if deployment.confirmSeconds > 0 {
@@ -199,12 +219,15 @@ actor Deployer {
       awaitConfirmation(plan, deployment)
       return done
     }
-    try await settle(plan, deployment)
+    done.absent += try await settle(plan, deployment)
     return done
   }
 
   /// The point of no return is behind: a node that fails here converges when it is back.
-  private func settle(_ plan: DeployPlan, _ deployment: Deployment) async throws {
+  ///
+  /// - Returns: Those nodes.
+  @discardableResult
+  private func settle(_ plan: DeployPlan, _ deployment: Deployment) async throws -> [String] {
     try? await Task.sleep(for: times.drain)
     try await store.close(deployment, outcome: .kept)
     let failed = await registry.askAll(deployment.nodes, within: times.step) { _ in
@@ -214,12 +237,14 @@ actor Deployer {
       events.add(.problem, node: node, "follows later: \(error)")
       // One that went back by itself a moment before has forgotten the revision.
       if await registry.isConnected(node) {
-        await converge(Hello(node: node, version: "", revision: 0, prepared: 0))
+        Task { await self.converge(Hello(node: node, version: "", revision: 0, prepared: 0)) }
       }
     }
-    let word = deployment.revision.isEmpty ? "everything is removed" : "\(plan.plan.changes.count) changes"
+    let word =
+      deployment.revision.isEmpty ? "everything is removed" : Figure.plural(plan.wanted.changes, "change")
     events.add(.deployed, "revision \(deployment.revision.number) is in force: \(word)")
     await keepOnlyUsedExtensions()
+    return failed.keys.sorted()
   }
 
   /// A node that is started again within the time of a step is asked again.
@@ -273,18 +298,60 @@ actor Deployer {
     }
     let failed = await registry.askAll(deployment.nodes, within: times.step) { _ in .abandon(revision: revision)
     }
-    do { try await store.close(deployment, outcome: outcome) } catch { log.error("\(error)") }
+    await close(deployment, outcome)
     await keepOnlyUsedExtensions()
     return failed.keys.sorted()
+  }
+
+  /// Notes that a deploy which was given up is over; where that cannot be written down, again and again until it can.
+  private func close(_ deployment: Deployment, _ outcome: Recorded.Outcome) async {
+    do { try await store.close(deployment, outcome: outcome) } catch let error as ControlError
+      where error.isOthersTurn
+    { log.error("\(error)") } catch {
+      log.error("\(error)")
+      events.add(
+        .problem,
+        "revision \(deployment.revision.number) is given up on all nodes, and nothing is deployed until that is written down: \(error)"
+      )
+      let trying = Task {
+        var pause = times.again.lowerBound
+        while (try? await Task.sleep(for: pause)) != nil, (try? await closeAtLast()) == nil {
+          pause = min(pause * 2, times.again.upperBound)
+        }
+      }
+      unclosed = Unclosed(deployment: deployment, outcome: outcome, trying: trying)
+    }
+  }
+
+  /// Closes what is over, where it is still open.
+  private func closeAtLast() async throws {
+    guard let left = unclosed else { return }
+    let number = left.deployment.revision.number
+    do { try await store.close(left.deployment, outcome: left.outcome) } catch let error as ControlError
+      where error.isOthersTurn
+    {
+      // It is closed: by a try beside this one, or by who deploys now.
+    } catch {
+      throw DeployRefusal(
+        .failed,
+        "revision \(number) was given up, and the next one has to wait until that is written down: \(error)")
+    }
+    guard unclosed?.deployment.revision.number == number else { return }
+    left.trying.cancel()
+    unclosed = nil
+    events.add(.refused, "revision \(number) is noted as given up")
   }
 
   // MARK: Confirm
 
   private func awaitConfirmation(_ plan: DeployPlan, _ deployment: Deployment) {
-    let left = Int64(deployment.confirmUntilNs ?? 0) - Int64(realtimeNs())
+    // The wall clock counts only from one life of a controller to the next, and a clock that was set must not make the
+    // time longer than was asked for. From here on it is the time that passes.
+    let left = Duration.nanoseconds(Int64(clamping: deployment.confirmUntilNs ?? 0) - Int64(realtimeNs()))
+    let within = min(max(.zero, left), .seconds(deployment.confirmSeconds))
     confirmation?.cancel()
     confirmation = Task {
-      do { try await Task.sleep(for: .nanoseconds(max(0, left))) } catch { return }
+      do { try await Task.sleep(for: within) } catch { return }
       await self.lapse(plan, deployment)
     }
   }
@@ -328,7 +395,7 @@ actor Deployer {
     switch deployment.phase {
     case .preparing:
       // Nodes give it up when they say hello.
-      try await store.close(deployment, outcome: .refused)
+      await close(deployment, .refused)
       events.add(.refused, "revision \(number) was given up: the controller ended while nodes prepared")
       // Those that said hello before it was closed; the others give it up as they come.
       for entry in await registry.all().values where entry.hello.prepared != 0 { await converge(entry.hello) }
@@ -350,6 +417,8 @@ actor Deployer {
   /// store nor a node hears of this controller any more.
   func standDown() async {
     confirmation?.cancel()
+    unclosed?.trying.cancel()
+    unclosed = nil
     while isDeploying, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
   }
 
@@ -358,40 +427,33 @@ actor Deployer {
     return try DeployPlan(from: former, to: deployment.revision)
   }
 
-  // MARK: Nodes that come
+  // MARK: What is in force
 
-  /// Brings a node that said hello to what is in force, unless a deploy under way sees to it.
-  func converge(_ hello: Hello) async {
-    do {
-      if let deployment = try await store.deployment() {
-        // A deploy that prepares has asked everybody who was there; whoever comes back later refuses by his absence.
-        if deployment.nodes.contains(hello.node), hello.prepared == deployment.revision.number { return }
-        if deployment.nodes.contains(hello.node), deployment.phase == .preparing { return }
-      }
-      let current = try await store.current()
-      guard hello.revision != current || hello.prepared != 0 else { return }
-      if hello.prepared != 0, hello.prepared != current {
-        _ = try await registry.ask(hello.node, .abandon(revision: hello.prepared), within: times.step)
-      }
-      guard hello.revision != current else { return }
-      if hello.prepared != current {
-        guard let part = try await part(of: hello.node, current) else { return }
-        _ = try await registry.ask(hello.node, .prepare(part, revertAfterSeconds: 0), within: times.prepare)
-      }
-      _ = try await registry.ask(hello.node, .settle(revision: current), within: times.step)
-      events.add(.converged, node: hello.node, "follows revision \(current)")
-    } catch {
-      await registry.noted(hello.node, problem: "does not follow: \(error)")
-    }
+  /// A revision and what each node runs by it.
+  struct InForce: Sendable {
+    var number: UInt64
+    var topology: String
+    var parts: [String: NodePart]
   }
 
-  /// A node that the revision does not name has nothing to relay.
-  private func part(of node: String, _ number: UInt64) async throws -> NodePart? {
+  /// The revision in force, routed once: nodes that come back and those who look ask for it all the time.
+  ///
+  /// - Returns: nil: there is none yet.
+  func inForce() async throws -> InForce? {
+    let number = try await store.current()
+    if let routed, routed.number == number { return routed }
     guard number != 0, let revision = try await store.revision(number) else { return nil }
-    if let part = try revision.parts()[node] { return part }
-    return NodePart(
-      topology: revision.topology, node: node, revision: number, engine: .auto, scheduling: .other, relays: [],
-      limits: [:])
+    let found = InForce(number: number, topology: revision.topology, parts: try revision.parts())
+    routed = found
+    return found
+  }
+
+  /// A number for a call of ``converge(_:)``, which ends the former one of this node.
+  func takeOverFollowing(of node: String) -> UInt64 {
+    lastFollowing += 1
+    following[node]?.wake?.cancel()
+    following[node] = Following(call: lastFollowing)
+    return lastFollowing
   }
 
   private func keepOnlyUsedExtensions() async {
@@ -406,8 +468,9 @@ actor Deployer {
       ? "\(nodes.prefix(5).joined(separator: ", ")) and \(nodes.count - 5) more" : nodes.joined(separator: ", ")
   }
 
-  private static func list(_ nodes: [String]) -> String {
-    nodes.count == 1 ? "node \(nodes[0]) is" : "nodes \(names(nodes)) are"
+  /// `node edge is`, `nodes edge, studio are`.
+  static func list(_ nodes: [String], _ one: String, _ several: String) -> String {
+    nodes.count == 1 ? "node \(nodes[0]) \(one)" : "nodes \(names(nodes)) \(several)"
   }
 
   private static func explain(_ failed: [String: any Error]) -> String {

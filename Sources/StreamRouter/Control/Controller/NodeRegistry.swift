@@ -90,10 +90,12 @@ actor NodeRegistry {
     sessions[node]?.waiting.removeValue(forKey: question)?.resume(with: answer)
   }
 
+  /// A node's trouble, by its own word or by what it answered; nil: it is over.
   func noted(_ node: String, problem: String?) {
-    entries[node]?.heardNs = realtimeNs()
+    let former = entries[node]?.problem
     entries[node]?.problem = problem
-    if let problem { events.add(.problem, node: node, problem) }
+    // The same trouble again and again is one event.
+    if let problem, problem != former { events.add(.problem, node: node, problem) }
   }
 
   // MARK: Clocks

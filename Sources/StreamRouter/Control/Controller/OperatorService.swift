@@ -50,6 +50,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
         APINodePlan.with {
           $0.node = node
           $0.reachable = entries[node]?.isConnected ?? false
+          $0.note = plan.note(on: node) ?? ""
           $0.changes = plan.changes(on: node).map { APIPlannedChange($0.change, interrupts: $0.interrupts) }
         }
       }
@@ -96,19 +97,18 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
   func status(request: APIStatusRequest, context: ServerContext) async throws -> APIStatusReply {
     _ = try caller.mayOperate(context)
     try await registry.checkTurn()
-    let number = try await deployer.store.current()
-    let revision = number == 0 ? nil : try await deployer.store.revision(number)
+    let inForce = try await deployer.inForce()
     let deployment = try await deployer.store.deployment()
     let entries = await registry.all()
-    let named = try revision?.parts().keys.map { $0 } ?? []
+    let named = inForce.map { Set($0.parts.keys) } ?? []
     return APIStatusReply.with { reply in
       reply.controllers = controllers()
-      reply.topology = revision?.topology ?? ""
-      reply.revision = number
+      reply.topology = inForce?.topology ?? ""
+      reply.revision = inForce?.number ?? 0
       reply.confirmUntilNs = deployment?.confirmUntilNs ?? 0
       reply.lockedBy =
         deployment.map { "\($0.revision.who), revision \($0.revision.number), \($0.phase.rawValue)" } ?? ""
-      reply.nodes = Set(named).union(entries.keys).sorted().map { node in
+      reply.nodes = named.union(entries.keys).sorted().map { node in
         APINodeState.with {
           $0.node = node
           $0.connected = entries[node]?.isConnected ?? false
@@ -133,8 +133,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
     var next = ContinuousClock.now
     while true {
       try await registry.checkTurn()
-      let number = try await deployer.store.current()
-      let named = number == 0 ? [] : try await deployer.store.revision(number)?.parts().keys.sorted() ?? []
+      let named = try await deployer.inForce()?.parts.keys.sorted() ?? []
       let found = await registry.snapshots(of: named)
       let encoder = JSONEncoder()
       try await response.write(

@@ -18,13 +18,17 @@ struct Revision: Hashable, Sendable, Codable {
   var extensions: [String: String]
   /// Changes over the revision before.
   var changes: Int
+  /// Ports at which hops listen otherwise than the file alone would have it, by stream and node: those at which they
+  /// listened before. nil: none.
+  var ports: [String: [String: UInt16]]?
 
   var isEmpty: Bool { yaml.isEmpty }
 
   /// The parts of all nodes; none where everything was destroyed.
   func parts() throws -> [String: NodePart] {
     guard !isEmpty else { return [:] }
-    return try Topology.decode(yaml: yaml, file: file).parts(revision: number, contents: extensions)
+    return try Topology.decode(yaml: yaml, file: file).parts(
+      revision: number, contents: extensions, ports: ports ?? [:])
   }
 }
 

@@ -123,6 +123,7 @@ struct ControllerSession: Service {
       let log = self.log
       let frames = SnapshotFrames()
       try await control.session(
+        options: ControlTransport.streamOptions,
         requestProducer: { writer in
           try await withThrowingTaskGroup(of: Bool.self) { group in
             group.addTask {
@@ -179,7 +180,8 @@ struct ControllerSession: Service {
       switch try message.asked() {
       case .prepare(let part, let seconds):
         for content in await member.missingExtensions(of: part) {
-          let reply = try await control.fetchExtension(.with { $0.content = content })
+          let reply = try await control.fetchExtension(
+            .with { $0.content = content }, options: ControlTransport.callOptions)
           try await member.put(extension: [UInt8](reply.object))
         }
         try await member.prepare(part, revertAfterSeconds: seconds)

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import SystemPackage
 import Topology
@@ -49,9 +50,11 @@ actor Member {
   func start() async throws {
     guard let part = state.prepared?.hop != nil ? state.prepared?.part : state.settled else { return }
     let relays = now
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     try await reconciler.apply(relays, options: options(part))
-    log.info("node \(node) of \(part.topology) runs \(relays.count) relays of revision \(part.revision)")
+    log.info(
+      "node \(node) of \(part.topology) runs \(Figure.plural(relays.count, "relay")) of revision \(part.revision)"
+    )
     prober.follow((state.settled ?? part).probes)
     if let prepared = state.prepared, prepared.hop != nil { awaitSettling(prepared) }
   }
@@ -80,6 +83,12 @@ actor Member {
   /// - Throws: Why the node refuses.
   func prepare(_ part: NodePart, revertAfterSeconds: UInt32 = 0) async throws {
     guard part.node == node else { throw ControlError.otherNode(asked: part.node, here: node) }
+    // Asked twice: what it took on of it since goes on running.
+    if state.prepared?.part == part {
+      // In force by now, so there is no going back.
+      if revertAfterSeconds == 0 { lapse?.cancel() }
+      return
+    }
     if state.prepared != nil { try await abandon() }
     if let former = state.settled, former.topology != part.topology, !former.relays.isEmpty {
       throw ControlError.refused(
@@ -96,7 +105,7 @@ actor Member {
   /// given up goes the same way back. Twice is harmless.
   func advance(revision: UInt64, hop: Int) async throws {
     let part = try prepared(revision)
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     let isFirst = state.prepared?.hop == nil
     try state.advance(to: hop)
     try await reconciler.apply(now, options: options(part))
@@ -120,12 +129,12 @@ actor Member {
     if state.prepared == nil, state.settled?.revision == revision { return }
     let part = try prepared(revision)
     lapse?.cancel()
-    let reconciler = reconciler(for: part)
+    let reconciler = await reconciler(for: part)
     try await reconciler.apply(part.relays, options: options(part))
     try state.settle()
     prober.follow(part.probes)
     store.keepOnly(state.extensionContents)
-    log.info("revision \(revision) is settled: \(part.relays.count) relays")
+    log.info("revision \(revision) is settled: \(Figure.plural(part.relays.count, "relay"))")
   }
 
   /// Back to the revision that was settled last. Twice is harmless.
@@ -164,8 +173,16 @@ actor Member {
     return Transition(from: settled, to: prepared.part.relays).relays(downTo: hop)
   }
 
-  private func reconciler(for part: NodePart) -> Reconciler {
+  private func reconciler(for part: NodePart) async -> Reconciler {
     if let reconciler, runningTopology == part.topology { return reconciler }
+    if let former = runningTopology {
+      // It has no relay any more, or this part would have been refused. Its datapath would keep the next one from devices.
+      await reconciler?.stop()
+      let paths = NodePaths(topology: former, node: node)
+      SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+      rmdir(NodePaths.pinDirectory(topology: former).string)
+      log.info("nothing of topology \(former) is left here")
+    }
     let made = Reconciler(options: options(part), log: log)
     reconciler = made
     runningTopology = part.topology

@@ -13,7 +13,8 @@ struct PartCheck: Sendable {
   func run() throws {
     guard part.relays.count <= capacity else {
       throw refusal(
-        "\(part.relays.count) relays, and its tables hold \(capacity); start it with --relay-capacity")
+        "\(Figure.plural(part.relays.count, "relay")), and its tables hold \(capacity); start it with --relay-capacity"
+      )
     }
     if let stranger = part.relays.first(where: { $0.node != part.node }) {
       throw refusal("relay of stream \(stranger.stream) belongs to node \(stranger.node)")

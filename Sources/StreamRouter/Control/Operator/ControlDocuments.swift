@@ -15,6 +15,8 @@ public struct PlanDocument: Hashable, Sendable, Codable {
     public var node: String
     public var isConnected: Bool
     public var changes: [Change]
+    /// What the deploy changes that counts only later; nil: nothing.
+    public var note: String?
   }
 
   public var topology: String
@@ -34,20 +36,21 @@ public struct PlanDocument: Hashable, Sendable, Codable {
           Change(
             kind: "\($0.kind)", stream: $0.stream, text: $0.text,
             interrupts: $0.interrupts.isEmpty ? nil : $0.interrupts)
-        })
+        }, note: node.note.isEmpty ? nil : node.note)
     }
   }
 
   public var text: String {
     guard hasChanges else { return "nothing changes: revision \(revision) is in force" }
     var lines: [String] = []
-    for node in nodes where !node.changes.isEmpty || !node.isConnected {
+    for node in nodes where !node.changes.isEmpty || !node.isConnected || node.note != nil {
       lines.append("node \(node.node)" + (node.isConnected ? "" : " (not connected)"))
       for change in node.changes {
         let sign = ["add": "+", "replace": "~", "remove": "-"][change.kind] ?? "?"
         lines.append("  \(sign) \(change.text)")
         if let interrupts = change.interrupts { lines.append("    interrupts: \(interrupts)") }
       }
+      if let note = node.note { lines.append("  later: \(note)") }
     }
     let changes = nodes.flatMap(\.changes)
     if changes.isEmpty { lines.append("no relay changes; limits, probes or ways of running do") }
@@ -58,7 +61,7 @@ public struct PlanDocument: Hashable, Sendable, Codable {
     }
     let interrupted = changes.count { $0.interrupts != nil }
     lines.append(
-      "plan: \(counts.isEmpty ? "no relay" : counts.joined(separator: ", ")) on \(nodes.count { !$0.changes.isEmpty }) of \(nodes.count) nodes"
+      "plan: \(counts.isEmpty ? "no relay" : counts.joined(separator: ", ")) on \(nodes.count { !$0.changes.isEmpty }) of \(Figure.plural(nodes.count, "node"))"
         + (interrupted == 0 ? "; no packet is lost by it" : "; \(interrupted) can lose packets"))
     return lines.joined(separator: "\n")
   }
@@ -94,12 +97,13 @@ public struct DeployDocument: Hashable, Sendable, Codable {
     let now = realtimeNs()
     guard changes > 0 || !absent.isEmpty || confirmUntilNs != nil else {
       return revision == 0
-        ? "nothing to do" : "revision \(revision) is in force on \(nodes) nodes; no relay changed"
+        ? "nothing to do"
+        : "revision \(revision) is in force on \(Figure.plural(nodes, "node")); no relay changed"
     }
-    var lines = ["revision \(revision): \(changes) changes on \(nodes) nodes"]
+    var lines = ["revision \(revision): \(Figure.plural(changes, "change")) on \(Figure.plural(nodes, "node"))"]
     if !verified.isEmpty { lines.append("packets arrive at every hop of: \(Deployer.names(verified))") }
     if !idle.isEmpty { lines.append("nobody sends yet: \(Deployer.names(idle))") }
-    if !absent.isEmpty { lines.append("not connected, follow when they are back: \(Deployer.names(absent))") }
+    if !absent.isEmpty { lines.append("not there, and follow when they are back: \(Deployer.names(absent))") }
     if let until = confirmUntilNs {
       let left = until > now ? (until - now) / 1_000_000_000 : 0
       lines.append("it is given up in \(left) s unless you confirm it:\n  streamrouter confirm")

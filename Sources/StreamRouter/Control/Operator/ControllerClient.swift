@@ -88,7 +88,7 @@ public struct ControllerClient: Sendable {
   public func plan(_ wanted: Wanted) async throws -> PlanDocument {
     try await call { service in
       let request = try await Self.request(wanted, Options(), service)
-      return PlanDocument(try await service.plan(request))
+      return PlanDocument(try await service.plan(request, options: ControlTransport.callOptions))
     }
   }
 
@@ -100,13 +100,23 @@ public struct ControllerClient: Sendable {
     try await call { service in
       let request = try await Self.request(wanted, options, service)
       let asked = addresses.map(\.description).joined(separator: ", ")
-      return try await service.deploy(request) { response in
-        for try await event in response.messages {
-          switch event.ending {
-          case .done(let done): return DeployDocument(done)
-          case .refused(let refused): throw DeployFailure(refused)
-          case nil: progress(event.text)
+      return try await service.deploy(request, options: ControlTransport.streamOptions) { response in
+        var hasBegun = false
+        do {
+          for try await event in response.messages {
+            switch event.ending {
+            case .done(let done): return DeployDocument(done)
+            case .refused(let refused): throw DeployFailure(refused)
+            case nil: progress(event.text)
+            }
+            hasBegun = true
           }
+        } catch let error as RPCError where hasBegun && error.code == .unavailable {
+          throw ControlError.unreachable(
+            controller: asked,
+            reason:
+              "the connection was lost while the deploy was under way (\(RefusalNote.text(of: error))), and it goes on there; 'streamrouter status' tells what became of it"
+          )
         }
         throw ControlError.unreachable(
           controller: asked,
@@ -117,15 +127,17 @@ public struct ControllerClient: Sendable {
 
   /// - Returns: The number of the revision that is kept.
   public func confirm() async throws -> UInt64 {
-    try await call { try await $0.confirm(.with { $0.who = Self.who }).revision }
+    try await call {
+      try await $0.confirm(.with { $0.who = Self.who }, options: ControlTransport.callOptions).revision
+    }
   }
 
   public func status() async throws -> StatusDocument {
-    try await call { StatusDocument(try await $0.status(.init())) }
+    try await call { StatusDocument(try await $0.status(.init(), options: ControlTransport.callOptions)) }
   }
 
   public func history() async throws -> HistoryDocument {
-    try await call { HistoryDocument(try await $0.history(.init())) }
+    try await call { HistoryDocument(try await $0.history(.init(), options: ControlTransport.callOptions)) }
   }
 
   /// The latest so many events, then those that come, to the end of time or of the connection.
@@ -208,7 +220,7 @@ public struct ControllerClient: Sendable {
       return try await withGRPCClient(transport: ControlTransport.client(address, security)) { client in
         let service = APIOperator.Client(wrapping: client)
         if probe {
-          var options = CallOptions.defaults
+          var options = ControlTransport.callOptions
           options.timeout = Self.probePatience
           do {
             let status = try await service.status(.init(), options: options)
@@ -218,7 +230,15 @@ public struct ControllerClient: Sendable {
             }
           } catch let error as RPCError {
             switch error.code {
-            case .unavailable, .deadlineExceeded, .cancelled, .aborted:
+            case .deadlineExceeded:
+              return .elsewhere(
+                .unreachable(
+                  controller: address.description,
+                  reason:
+                    "it did not answer within \(Self.probePatience.components.seconds) s; nothing was asked of it"
+                ),
+                nil)
+            case .unavailable, .cancelled, .aborted:
               return .elsewhere(Self.translated(error, address, refusal), ControlError.atWork(error))
             default: throw error
             }
@@ -235,7 +255,13 @@ public struct ControllerClient: Sendable {
     _ error: RPCError, _ address: ControllerAddress, _ refusal: RefusalNote
   ) -> ControlError {
     switch error.code {
-    case .unavailable, .deadlineExceeded:
+    case .deadlineExceeded:
+      .unreachable(
+        controller: address.description,
+        reason:
+          "it did not answer within \(ControlTransport.callPatience.components.seconds) s; what was asked may have been done ('streamrouter status')"
+      )
+    case .unavailable:
       .unreachable(controller: address.description, reason: refusal.text(of: error))
     case .aborted: .notNow(error.message)
     case .permissionDenied, .unauthenticated: .forbidden(error.message)
@@ -259,9 +285,11 @@ public struct ControllerClient: Sendable {
       request.file = file.path
       request.extensions = Dictionary(
         file.objects.map { ($0.manifest.name, $0.content) }, uniquingKeysWith: { first, _ in first })
-      let missing = try await service.missingExtensions(.with { $0.content = file.objects.map(\.content) })
+      let calls = ControlTransport.callOptions
+      let missing = try await service.missingExtensions(
+        .with { $0.content = file.objects.map(\.content) }, options: calls)
       for object in file.objects where missing.content.contains(object.content) {
-        _ = try await service.putExtension(.with { $0.object = Data(object.image) })
+        _ = try await service.putExtension(.with { $0.object = Data(object.image) }, options: calls)
       }
     }
     return request

@@ -22,7 +22,7 @@ public actor ControllerSnapshotSource: SnapshotSource {
   deinit { client.beginGracefulShutdown() }
 
   public func read() async -> [NodeReading] {
-    var options = CallOptions.defaults
+    var options = ControlTransport.streamOptions
     options.timeout = .seconds(4)
     let service = APIOperator.Client(wrapping: client)
     do {

@@ -45,11 +45,14 @@ struct ProcessSocket {
   /// Whether it is the socket on the next higher port, for RTCP (RFC 3550 section 11).
   let isCompanion: Bool
   let relay: UnsafeMutablePointer<ProcessRelay>
+  /// In a worker: its place among the relay's ``Topology/Relay/listeners``.
+  private let place: Int
   /// The latest count of datagrams that the receive queue refused (SO_RXQ_OVFL).
   private(set) var queueDrops: UInt32 = 0
 
-  init(descriptor: Int32, isCompanion: Bool, relay: UnsafeMutablePointer<ProcessRelay>) {
+  init(descriptor: Int32, isCompanion: Bool, relay: UnsafeMutablePointer<ProcessRelay>, place: Int = 0) {
     self.descriptor = descriptor
+    self.place = place
     self.isCompanion = isCompanion
     self.relay = relay
   }
@@ -61,7 +64,7 @@ struct ProcessSocket {
     guard more > 0 else { return }
     relay.pointee.account.add(SR_DROP_QUEUE, Int(more))
     queueDrops = total
-    relay.pointee.chain?.counted(queueDrops: total, companion: isCompanion)
+    relay.pointee.chain?.counted(queueDrops: total, at: place)
   }
 
   /// Takes over how many another one has counted.

@@ -11,11 +11,15 @@ import Topology
 /// replies order the accesses; in between only that thread looks behind them.
 struct ProcessRelayMemory: @unchecked Sendable {
   let relay: UnsafeMutablePointer<ProcessRelay>
-  var media: UnsafeMutablePointer<ProcessSocket>
-  /// For RTCP; protocol rtp only.
-  var companion: UnsafeMutablePointer<ProcessSocket>?
+  /// In the order of ``Topology/Relay/listeners``.
+  var listening: [Listening] = []
 
-  var sockets: ProcessSockets { ProcessSockets(all: [media] + (companion.map { [$0] } ?? [])) }
+  struct Listening {
+    var listener: Relay.Listener
+    var socket: UnsafeMutablePointer<ProcessSocket>
+  }
+
+  var sockets: ProcessSockets { ProcessSockets(all: listening.map(\.socket)) }
 
   /// Allocates, and opens the sockets; nothing is left where one cannot be opened.
   init(_ relay: Relay) throws(EngineError) {
@@ -28,32 +32,23 @@ struct ProcessRelayMemory: @unchecked Sendable {
       to: ProcessRelay(
         settings: ProcessRelaySettings(relay), account: ProcessAccount(), flow: flow, variations: variations,
         reports: Self.makeReports()))
-    do throws(EngineError) {
-      media = try Self.open(relay, companion: false, memory)
-    } catch {
-      Self.deallocate(memory)
-      throw error
-    }
     self.relay = memory
-    guard relay.transport == .rtp else { return }
     do throws(EngineError) {
-      companion = try Self.open(relay, companion: true, memory)
+      for listener in relay.listeners { listening.append(try Self.open(listener, of: relay, memory)) }
     } catch {
       release()
       throw error
     }
   }
 
-  /// Opens the socket on the ingress, or on the port above it.
   static func open(
-    _ relay: Relay, companion: Bool, _ memory: UnsafeMutablePointer<ProcessRelay>
-  ) throws(EngineError) -> UnsafeMutablePointer<ProcessSocket> {
-    let endpoint =
-      companion ? Endpoint(address: relay.ingress.address, port: relay.ingress.port + 1) : relay.ingress
-    let descriptor = try ProcessUDPSocket.open(endpoint, dscp: relay.socketDSCP)
+    _ listener: Relay.Listener, of relay: Relay, _ memory: UnsafeMutablePointer<ProcessRelay>
+  ) throws(EngineError) -> Listening {
+    let descriptor = try ProcessUDPSocket.open(listener.endpoint, dscp: relay.socketDSCP)
     let socket = UnsafeMutablePointer<ProcessSocket>.allocate(capacity: 1)
-    socket.initialize(to: ProcessSocket(descriptor: descriptor, isCompanion: companion, relay: memory))
-    return socket
+    socket.initialize(
+      to: ProcessSocket(descriptor: descriptor, isCompanion: listener.isCompanion, relay: memory))
+    return Listening(listener: listener, socket: socket)
   }
 
   /// Closes and frees everything. The sockets are no longer watched.

@@ -2,8 +2,8 @@ import CStreamRouter
 import Foundation
 import Topology
 
-/// A relay as entries of the datapath's table: one, or two where an RTP relay listens for RTCP on the next higher
-/// port (RFC 3550 section 11). Both share an index and so one account.
+/// A relay as entries of the datapath's table, one for each ``Topology/Relay/listeners``: an RTP relay listens for RTCP on
+/// the next higher port. All share an index and so one account.
 struct RelayEntry {
   let key: sr_relay_key
   let value: sr_relay
@@ -14,20 +14,19 @@ struct RelayEntry {
   static func entries(
     for relay: Relay, index: UInt32, extensions: [sr_extension_use] = [], isLocal: (IPAddress) -> Bool
   ) -> [RelayEntry] {
-    let media = RelayEntry(relay, index: index, portOffset: 0, extensions, isLocal: isLocal)
-    guard relay.transport == .rtp else { return [media] }
-    return [media, RelayEntry(relay, index: index, portOffset: 1, extensions, isLocal: isLocal)]
+    relay.listeners.map { RelayEntry(relay, index: index, $0, extensions, isLocal: isLocal) }
   }
 
   private init(
-    _ relay: Relay, index: UInt32, portOffset: UInt16, _ extensions: [sr_extension_use],
+    _ relay: Relay, index: UInt32, _ listener: Relay.Listener, _ extensions: [sr_extension_use],
     isLocal: (IPAddress) -> Bool
   ) {
+    let portOffset: UInt16 = listener.isCompanion ? 1 : 0
     precondition(
       extensions.count <= Int(SR_MAX_EXTENSIONS.rawValue), "Topology lets no more extensions through")
     precondition(relay.sources.count <= Int(SR_MAX_SOURCES.rawValue), "Topology lets no more sources through")
     precondition(relay.sinks.count <= Int(SR_MAX_SINKS.rawValue), "Topology lets no more sinks through")
-    key = sr_relay_key(endpoint: relay.ingress, portOffset: portOffset)
+    key = sr_relay_key(endpoint: listener.endpoint)
 
     var value = sr_relay()
     value.index = index

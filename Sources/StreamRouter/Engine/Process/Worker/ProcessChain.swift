@@ -43,13 +43,7 @@ struct ProcessChain {
 
   // And this is what the daemon and the next worker go on with.
 
-  func counted(queueDrops: UInt32, companion: Bool) {
-    if companion {
-      shared.pointee.queue_drops.1 = queueDrops
-    } else {
-      shared.pointee.queue_drops.0 = queueDrops
-    }
-  }
+  func counted(queueDrops: UInt32, at place: Int) { shared[queueDrops: place] = queueDrops }
 
   func publish(_ relay: UnsafeMutablePointer<ProcessRelay>) {
     let jitter = relay.pointee.jitter

@@ -30,18 +30,20 @@ struct ProcessRunning: Sendable {
 
   /// Goes on with the account of another, which is served no longer. The state of an extension goes on where the same
   /// build of it stands in both; what the code of a former worker kept is never read here.
-  func resume(_ former: ProcessRunning, opened: ProcessSockets) {
+  func resume(_ former: ProcessRunning) {
     let keepsFlow = former.relay.transport == relay.transport
     guard let extended else {
       guard let shared = former.extended?.worker.memory.shared else { return }
       memory.relay.pointee.account.resume(shared.pointee.counters)
       memory.relay.pointee.reports.update(from: shared.reports, count: 1)
       if keepsFlow { memory.relay.pointee.variations.pointee = shared.pointee.variations }
-      for socket in memory.sockets.without(opened).all {
-        let counted = shared.pointee.queue_drops
-        socket.pointee.resume(queueDrops: socket.pointee.isCompanion ? counted.1 : counted.0)
+      for socket in memory.sockets.all {
+        if let counted = former.queueDrops(of: socket) { socket.pointee.resume(queueDrops: counted) }
       }
       return
+    }
+    for (place, socket) in self.memory.sockets.all.enumerated() {
+      extended.worker.memory.shared[queueDrops: place] = former.queueDrops(of: socket) ?? 0
     }
     let memory = extended.worker.memory
     if let source = former.extended {
@@ -54,7 +56,12 @@ struct ProcessRunning: Sendable {
     } else {
       memory.resume(former.memory, keepsFlow: keepsFlow)
     }
-    for socket in opened.all { memory.begin(queueOf: socket.pointee) }
+  }
+
+  /// What its queue had refused, as far as it was counted; nil for a socket that it does not have.
+  private func queueDrops(of socket: UnsafeMutablePointer<ProcessSocket>) -> UInt32? {
+    guard let place = memory.sockets.all.firstIndex(of: socket) else { return nil }
+    return extended.map { $0.worker.memory.shared[queueDrops: place] } ?? socket.pointee.queueDrops
   }
 }
 
@@ -120,7 +127,7 @@ extension ProcessEngine {
     }
     var result = kept.setDSCP(next.relay.socketDSCP, next.relay.ingress)
     if result == 0 {
-      next.resume(former, opened: opened)
+      next.resume(former)
       if let extended = next.extended {
         extended.worker.go()
       } else {

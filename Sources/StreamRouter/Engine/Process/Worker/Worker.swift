@@ -15,9 +15,8 @@ extension WorkerKeeper {
       relay.pointee.flow.initialize(to: ProcessFlow())
       shared.pointee.flow_is_kept = 1
     }
-    let counted = shared.pointee.queue_drops
-    for socket in sockets.all {
-      socket.pointee.resume(queueDrops: socket.pointee.isCompanion ? counted.1 : counted.0)
+    for (place, socket) in sockets.all.enumerated() {
+      socket.pointee.resume(queueDrops: shared[queueDrops: place])
     }
     shared.pointee.ready = 1
     loop.serveUntilWoken()

@@ -105,11 +105,13 @@ public struct WorkerKeeper {
         reports: shared.reports,
         chain: ProcessChain(extensions: chain, shared: shared)))
     var sockets = ProcessSockets()
-    for isCompanion in plan.relay.transport == .rtp ? [false, true] : [false] {
+    for (place, listener) in plan.relay.listeners.enumerated() {
       let socket = UnsafeMutablePointer<ProcessSocket>.allocate(capacity: 1)
-      let descriptor = isCompanion ? WorkerPlan.Descriptor.companion : .media
       socket.initialize(
-        to: ProcessSocket(descriptor: descriptor.rawValue, isCompanion: isCompanion, relay: relay))
+        to: ProcessSocket(
+          descriptor: WorkerPlan.Descriptor.firstSocket.rawValue + Int32(place),
+          isCompanion: listener.isCompanion,
+          relay: relay, place: place))
       sockets.all.append(socket)
     }
     self.sockets = sockets
@@ -303,6 +305,14 @@ extension UnsafeMutablePointer where Pointee == sr_worker_shared {
   var reports: UnsafeMutablePointer<sr_reports> {
     let offset = MemoryLayout<sr_worker_shared>.offset(of: \.reports)!
     return (UnsafeMutableRawPointer(self) + offset).assumingMemoryBound(to: sr_reports.self)
+  }
+
+  /// By the place of the socket among the relay's ``Topology/Relay/listeners``. Allocates nothing.
+  subscript(queueDrops place: Int) -> UInt32 {
+    get { withUnsafeBytes(of: &pointee.queue_drops) { $0.bindMemory(to: UInt32.self)[place] } }
+    nonmutating set {
+      withUnsafeMutableBytes(of: &pointee.queue_drops) { $0.bindMemory(to: UInt32.self)[place] = newValue }
+    }
   }
 
   func account(_ place: Int) -> UnsafeMutablePointer<sr_extension_account> {

@@ -47,10 +47,9 @@ final class WorkerMemory: @unchecked Sendable {
   /// The account as it stands. A queue that overflowed tells it with the next packet, which may not have come.
   func reading(_ sockets: ProcessSockets, clockRate: UInt32?) -> ProcessReading {
     var counters = shared.pointee.counters
-    let counted = shared.pointee.queue_drops
-    for socket in sockets.all {
+    for (place, socket) in sockets.all.enumerated() {
       let total = sr_udp_queue_drops(socket.pointee.descriptor)
-      let more = Int32(bitPattern: total &- (socket.pointee.isCompanion ? counted.1 : counted.0))
+      let more = Int32(bitPattern: total &- shared[queueDrops: place])
       if more > 0 { counters[SR_DROP_QUEUE] &+= UInt64(more) }
     }
     let ssrc = shared.pointee.has_ssrc == 0 ? nil : shared.pointee.ssrc
@@ -79,16 +78,10 @@ final class WorkerMemory: @unchecked Sendable {
       sr_worker_state(shared, UInt32(place)), state, min(state.count, Int(SR_WORKER_STATE_BYTES.rawValue)))
   }
 
-  /// The socket is a new one, whose queue has refused nothing yet.
-  func begin(queueOf socket: ProcessSocket) {
-    if socket.isCompanion { shared.pointee.queue_drops.1 = 0 } else { shared.pointee.queue_drops.0 = 0 }
-  }
-
   /// Goes on with the counters of another worker, which has ended. What its own code kept is copied, never read.
   func resume(_ other: WorkerMemory, keepsFlow: Bool) {
     shared.pointee.counters = other.shared.pointee.counters
     shared.reports.update(from: other.shared.reports, count: 1)
-    shared.pointee.queue_drops = other.shared.pointee.queue_drops
     guard keepsFlow else { return }
     shared.pointee.variations = other.shared.pointee.variations
     shared.pointee.flow_is_kept = other.shared.pointee.flow_is_kept
@@ -112,13 +105,6 @@ final class WorkerMemory: @unchecked Sendable {
     let relay = memory.relay
     shared.pointee.counters = relay.pointee.account.copy
     shared.reports.update(from: relay.pointee.reports, count: 1)
-    for socket in memory.sockets.all {
-      if socket.pointee.isCompanion {
-        shared.pointee.queue_drops.1 = socket.pointee.queueDrops
-      } else {
-        shared.pointee.queue_drops.0 = socket.pointee.queueDrops
-      }
-    }
     guard keepsFlow else { return }
     shared.pointee.variations = relay.pointee.variations.pointee
     sr_worker_flow(shared).assumingMemoryBound(to: ProcessFlow.self).initialize(to: relay.pointee.flow.pointee)

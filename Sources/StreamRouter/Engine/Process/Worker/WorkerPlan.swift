@@ -21,8 +21,8 @@ struct WorkerPlan: Codable, Sendable {
 
   enum Descriptor: Int32 {
     case control = 3
-    case plan, memory, media
-    /// Of a relay of protocol rtp only; the code of the extensions follows.
-    case companion
+    case plan, memory
+    /// In the order of ``Topology/Relay/listeners``; the code of the extensions follows.
+    case firstSocket
   }
 }
