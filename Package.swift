@@ -125,7 +125,13 @@ let package = Package(
     .plugin(name: "BPFObjects", capability: .buildTool(), dependencies: ["bpfembed"]),
 
     // What several test targets need.
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: ours),
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        .product(name: "Subprocess", package: "swift-subprocess"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      path: "Tests/TestSupport", swiftSettings: ours),
     .testTarget(
       name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
@@ -183,7 +189,10 @@ let package = Package(
       swiftSettings: ours),
     .testTarget(
       name: "SystemTests",
-      dependencies: ["StreamRouter", "CStreamRouter", "TestSupport", "Topology", "streamrouter"],
+      dependencies: [
+        "StreamRouter", "CStreamRouter", "TestSupport", "Topology", "streamrouter",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
       swiftSettings: ours),
   ]
 )

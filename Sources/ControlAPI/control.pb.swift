@@ -202,6 +202,9 @@ public nonisolated struct APIControllerMessage: Sendable {
     set {question = .renew(newValue)}
   }
 
+  /// Where controllers of this installation can be reached, if several run; with any question.
+  public var controllers: [String] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Question: Equatable, Sendable {
@@ -380,6 +383,9 @@ public nonisolated struct APICertificateReply: Sendable {
 
   /// The node on whose machine the controller runs: whose certificate it shows.
   public var controller: String = String()
+
+  /// Where controllers of this installation can be reached, if several run.
+  public var controllers: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -719,6 +725,9 @@ public nonisolated struct APIStatusReply: Sendable {
   public var lockedBy: String = String()
 
   public var nodes: [APINodeState] = []
+
+  /// Where controllers of this installation can be reached, if several run.
+  public var controllers: [String] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1095,7 +1104,7 @@ nonisolated extension APINodeStatus: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ControllerMessage"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0\u{1}clock\0\u{1}renew\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}prepare\0\u{1}advance\0\u{1}settle\0\u{1}abandon\0\u{1}snapshot\0\u{1}clock\0\u{1}renew\0\u{1}controllers\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1195,6 +1204,7 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
           self.question = .renew(v)
         }
       }()
+      case 9: try { try decoder.decodeRepeatedStringField(value: &self.controllers) }()
       default: break
       }
     }
@@ -1239,12 +1249,16 @@ nonisolated extension APIControllerMessage: SwiftProtobuf.Message, SwiftProtobuf
     }()
     case nil: break
     }
+    if !self.controllers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.controllers, fieldNumber: 9)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: APIControllerMessage, rhs: APIControllerMessage) -> Bool {
     if lhs.id != rhs.id {return false}
     if lhs.question != rhs.question {return false}
+    if lhs.controllers != rhs.controllers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1574,7 +1588,7 @@ nonisolated extension APIJoinRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension APICertificateReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CertificateReply"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}certificate\0\u{1}trust\0\u{1}controller\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}certificate\0\u{1}trust\0\u{1}controller\0\u{1}controllers\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1585,6 +1599,7 @@ nonisolated extension APICertificateReply: SwiftProtobuf.Message, SwiftProtobuf.
       case 1: try { try decoder.decodeSingularBytesField(value: &self.certificate) }()
       case 2: try { try decoder.decodeRepeatedBytesField(value: &self.trust) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.controller) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.controllers) }()
       default: break
       }
     }
@@ -1600,6 +1615,9 @@ nonisolated extension APICertificateReply: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.controller.isEmpty {
       try visitor.visitSingularStringField(value: self.controller, fieldNumber: 3)
     }
+    if !self.controllers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.controllers, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1607,6 +1625,7 @@ nonisolated extension APICertificateReply: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.certificate != rhs.certificate {return false}
     if lhs.trust != rhs.trust {return false}
     if lhs.controller != rhs.controller {return false}
+    if lhs.controllers != rhs.controllers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2113,7 +2132,7 @@ nonisolated extension APIStatusRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".StatusReply"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topology\0\u{1}revision\0\u{3}confirm_until_ns\0\u{3}locked_by\0\u{1}nodes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}topology\0\u{1}revision\0\u{3}confirm_until_ns\0\u{3}locked_by\0\u{1}nodes\0\u{1}controllers\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2126,6 +2145,7 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.confirmUntilNs) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.lockedBy) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      case 6: try { try decoder.decodeRepeatedStringField(value: &self.controllers) }()
       default: break
       }
     }
@@ -2147,6 +2167,9 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.nodes.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 5)
     }
+    if !self.controllers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.controllers, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2156,6 +2179,7 @@ nonisolated extension APIStatusReply: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.confirmUntilNs != rhs.confirmUntilNs {return false}
     if lhs.lockedBy != rhs.lockedBy {return false}
     if lhs.nodes != rhs.nodes {return false}
+    if lhs.controllers != rhs.controllers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

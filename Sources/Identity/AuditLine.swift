@@ -36,7 +36,7 @@ public struct AuditLine: Hashable, Sendable, CustomStringConvertible {
 
 /// Where audit lines go.
 public struct Audit: Sendable {
-  private let write: @Sendable (AuditLine) -> Void
+  let write: @Sendable (AuditLine) -> Void
 
   /// - Parameter write: called for each line, by who acts, while the directory may be locked: it must not use the store.
   public init(_ write: @escaping @Sendable (AuditLine) -> Void) { self.write = write }

@@ -24,6 +24,8 @@ extension AuthorityStore {
         if state.former != nil { return false }
         throw IdentityError.noRotation
       }
+      // Where another machine made it, its key may not be here: then nothing could be signed any more.
+      _ = try Authority.key(next, Authority.certificate(next, directory), directory)
       state.former = state.signing
       state.signing = next
       state.next = nil

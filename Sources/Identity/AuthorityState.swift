@@ -46,7 +46,7 @@ public enum RotationPhase: String, Hashable, Sendable {
 /// The authority of an installation as it was when it was read.
 public struct Authority: Sendable {
   let state: AuthorityState
-  let signing: CertificateAuthority
+  private let key: Result<CertificateAuthority, IdentityError>
   /// What every node and operator trusts, the one that signs first.
   public let trust: TrustBundle
 
@@ -59,28 +59,46 @@ public struct Authority: Sendable {
   public var since: Date { state.since }
 
   /// The certificate of the authority that signs, DER: a controller shows it to joiners after its own.
-  public var certificate: [UInt8] { signing.encoded }
+  public let certificate: [UInt8]
+
+  /// The authority that signs.
+  /// - Throws: ``IdentityError/keyElsewhere(path:)``, where another machine made it and its key was not brought here.
+  var signing: CertificateAuthority { get throws(IdentityError) { try key.get() } }
 
   static func read(_ directory: StateDirectory) throws(IdentityError) -> Authority {
     let state = try AuthorityState.read(directory)
     var certificates: [[UInt8]] = []
     for digest in state.trusted { certificates.append(try certificate(digest, directory)) }
-    let keyFile = AuthorityState.keyFile(state.signing)
-    let keyPath = directory.path(of: keyFile)
-    guard let pem = try directory.read(keyFile, secret: true) else {
-      throw .damaged(path: keyPath, reason: "it is missing")
+    let key: Result<CertificateAuthority, IdentityError>
+    do throws(IdentityError) {
+      key = .success(try self.key(state.signing, certificates[0], directory))
+    } catch {
+      // Who shares the records follows them without it, and cannot sign.
+      guard directory.draft != nil else { throw error }
+      key = .failure(error)
+    }
+    return Authority(
+      state: state, key: key, trust: try TrustBundle(certificates: certificates), certificate: certificates[0])
+  }
+
+  /// The authority with this certificate, by its key.
+  static func key(
+    _ digest: CertificateDigest, _ certificate: [UInt8], _ directory: StateDirectory
+  ) throws(IdentityError) -> CertificateAuthority {
+    let file = AuthorityState.keyFile(digest)
+    let path = directory.path(of: file)
+    guard let pem = try directory.read(file, secret: true) else {
+      throw directory.draft == nil ? .damaged(path: path, reason: "it is missing") : .keyElsewhere(path: path)
     }
     do {
       let key = try IdentityKey(pem: String(decoding: pem, as: UTF8.self))
-      return Authority(
-        state: state, signing: try CertificateAuthority(key: key, encoded: certificates[0]),
-        trust: try TrustBundle(certificates: certificates))
+      return try CertificateAuthority(key: key, encoded: certificate)
     } catch {
-      throw .damaged(path: keyPath, reason: "it is not the key of the authority")
+      throw .damaged(path: path, reason: "it is not the key of the authority")
     }
   }
 
-  private static func certificate(
+  static func certificate(
     _ digest: CertificateDigest, _ directory: StateDirectory
   ) throws(IdentityError) -> [UInt8] {
     let file = AuthorityState.certificateFile(digest)

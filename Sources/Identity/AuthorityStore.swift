@@ -20,6 +20,12 @@ public struct AuthorityStore: Sendable {
     self.audit = audit
   }
 
+  /// Whether a file of the directory is one of the records, which several machines can share.
+  static func isRecord(_ name: String) -> Bool {
+    [AuthorityState.file, issuedFile, revokedFile, TokenStore.file, trustFile].contains(name)
+      || name.hasPrefix("ca-") && name.hasSuffix(".pem") && !AuthorityDraft.isKey(name)
+  }
+
   /// The tokens of this authority.
   public var tokens: TokenStore { TokenStore(directory: directory, audit: audit) }
 

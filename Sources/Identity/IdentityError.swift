@@ -11,6 +11,12 @@ public enum IdentityError: Error, Hashable, Sendable {
   /// An authority is to be made where there is one.
   case authorityExists(path: String)
   case noAuthority(path: String)
+  /// Records are shared, and the key of the authority that signs is not on this machine.
+  case keyElsewhere(path: String)
+  /// Records are to be shared where there are none.
+  case noRecords(path: String)
+  /// Others changed the shared records all the time.
+  case contended
   /// The authority ends before a certificate of the shortest life would.
   case authorityEnds(Date)
   /// This machine has no certificate yet.
@@ -54,6 +60,17 @@ extension IdentityError: CustomStringConvertible {
       "\(path) has mode \(String(mode, radix: 8)), so others may read the key; chmod 600 it, and think about a new key"
     case .authorityExists(let path): "\(path) holds an authority already; nothing was changed"
     case .noAuthority(let path): "\(path) holds no authority; make one with `streamrouter node init`"
+    case .keyElsewhere(let path):
+      """
+      \(path) is missing: it is the key of the authority that the shared records name, and nothing can be signed here \
+      without it; copy the file from the machine that made it ('node init', 'authority rotate begin'), mode 600
+      """
+    case .noRecords(let path):
+      """
+      the records of the authority in \(path) were shared in another place, and are not in this one; name the former \
+      place, or restore it from a backup
+      """
+    case .contended: "others change the authority's records all the time; try again"
     case .authorityEnds(let date):
       "the authority ends at \(date.inWords), too soon for a new certificate; rotate it"
     case .noIdentity(let path): "\(path) holds no certificate; get one with `streamrouter node join`"

@@ -6,6 +6,8 @@ struct StateDirectory: Sendable {
   let path: String
   /// Called after each change that a crash would leave behind. Tests look at every state there.
   var afterChange: @Sendable () -> Void = {}
+  /// Where the records of an authority are shared: takes the place of their files.
+  var draft: AuthorityDraft?
 
   private static let lockName = "lock"
 
@@ -19,6 +21,11 @@ struct StateDirectory: Sendable {
 
   /// The names of all files.
   func names() throws(IdentityError) -> [String] {
+    if let draft { return try filesNames().filter(AuthorityDraft.isKey) + draft.files.keys }
+    return try filesNames()
+  }
+
+  private func filesNames() throws(IdentityError) -> [String] {
     guard let stream = opendir(path) else { throw failure("list", path) }
     defer { closedir(stream) }
     var names: [String] = []
@@ -34,6 +41,7 @@ struct StateDirectory: Sendable {
   /// The whole file; nil where there is none.
   /// - Parameter secret: whether to refuse a file that others may read.
   func read(_ name: String, secret: Bool = false) throws(IdentityError) -> [UInt8]? {
+    if let draft, !AuthorityDraft.isKey(name) { return draft[name] }
     let path = path(of: name)
     // O_NONBLOCK: a pipe in place of a file must not hold us.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
@@ -89,6 +97,10 @@ struct StateDirectory: Sendable {
 
     /// Replaces the file: after a crash the old one is there or the new one, whole.
     func write(_ bytes: some Collection<UInt8>, to name: String) throws(IdentityError) {
+      if let draft = directory.draft, !AuthorityDraft.isKey(name) {
+        draft[name] = Array(bytes)
+        return
+      }
       let target = directory.path(of: name)
       let temporary = directory.path(of: ".\(name).new")
       // What a crash may have left.
@@ -119,6 +131,10 @@ struct StateDirectory: Sendable {
 
     /// Removes the file, if it is there.
     func remove(_ name: String) throws(IdentityError) {
+      if let draft = directory.draft {
+        if AuthorityDraft.isKey(name) { draft.spend(key: name) } else { draft[name] = nil }
+        return
+      }
       guard unlink(directory.path(of: name)) == 0 else {
         if errno == ENOENT { return }
         throw directory.failure("remove", directory.path(of: name))

@@ -29,16 +29,23 @@ public struct TLSSettings: Sendable {
   }
 
   /// Who calls a node, and tells who it is by its own certificate.
-  /// - Parameter expected: whose certificate the other side must show.
+  /// - Parameters:
+  ///   - expected: whose certificate the other side must show.
+  ///   - orController: whether that of any controller of the installation will do.
   public static func client(
-    _ identity: Identity, expecting expected: Role, verifier: @escaping @Sendable () -> PeerVerifier,
-    now: @escaping @Sendable () -> Date, refused: @escaping @Sendable (PeerRefusal) -> Void
+    _ identity: Identity, expecting expected: Role, orController: Bool = false,
+    verifier: @escaping @Sendable () -> PeerVerifier, now: @escaping @Sendable () -> Date,
+    refused: @escaping @Sendable (PeerRefusal) -> Void
   ) throws -> TLSSettings {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.certificateChain = [.certificate(try certificate(identity.certificate.encoded))]
     configuration.privateKey = .privateKey(try key(identity))
     return TLSSettings(configuration, refused) { presented throws(PeerRefusal) in
-      try await verifier().certificate(of: presented, expecting: expected, at: now())
+      let certificate = try await verifier().certificate(of: presented, at: now())
+      guard certificate.role == expected || orController && certificate.admits else {
+        throw .wrongRole(expected: expected, presented: certificate.role)
+      }
+      return certificate
     }
   }
 

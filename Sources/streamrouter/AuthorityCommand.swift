@@ -68,7 +68,8 @@ extension AuthorityCommand.Rotate {
 
     func run() async throws {
       try await ControlExit.translate {
-        let document = RotationDocument(try EnrollmentReference.enrollment(stateDirectory).rotation())
+        let document = RotationDocument(
+          try await EnrollmentReference.enrollment(stateDirectory).perform { try $0.rotation() })
         if json { try LabExit.printJSON(document) } else { print(document.text) }
       }
     }
@@ -78,7 +79,7 @@ extension AuthorityCommand.Rotate {
 enum RotationReference {
   static func step(_ step: Enrollment.RotationStep, force: Bool, _ stateDirectory: String?) async throws {
     try await ControlExit.translate {
-      try EnrollmentReference.enrollment(stateDirectory).rotate(step, force: force)
+      try await EnrollmentReference.enrollment(stateDirectory).perform { try $0.rotate(step, force: force) }
     }
   }
 }

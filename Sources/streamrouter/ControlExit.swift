@@ -68,9 +68,9 @@ struct ControlOptions: ParsableArguments {
   var socket: String?
   @Option(
     help: ArgumentHelp(
-      "The controller's address, where it is on another machine; STREAMROUTER_CONTROLLER says it for all commands.",
+      "The controller's address, where it is on another machine; several with commas between, of which the one at work is asked; STREAMROUTER_CONTROLLER says it for all commands.",
       discussion: "Takes the certificate of 'streamrouter operator join', which says the address too.",
-      valueName: "address:port"))
+      valueName: "address:port,..."))
   var controller: String?
   @Option(help: "Where the operator's certificate is kept.", completion: .directory) var identity: String?
 
@@ -78,31 +78,33 @@ struct ControlOptions: ParsableArguments {
     guard [lab, socket, controller ?? identity].count(where: { $0 != nil }) < 2 else {
       throw ValidationError("--lab, --socket and --controller name several controllers; say one")
     }
-    _ = try address
+    _ = try addresses
   }
 
   /// What --controller, or the environment, says.
-  private var address: ControllerAddress? {
+  private var addresses: [ControllerAddress]? {
     get throws {
       guard lab == nil, socket == nil else { return nil }
       return try EnvironmentSetting.read("--controller", controller, "STREAMROUTER_CONTROLLER", nil) {
-        guard let address = ControllerAddress($0) else { throw BadAddress() }
-        return address
+        guard let addresses = ControllerAddress.list($0),
+          addresses.count == 1 || addresses.allSatisfy({ $0.socket == nil })
+        else { throw BadAddress() }
+        return addresses
       }
     }
   }
 
   private struct BadAddress: Error, CustomStringConvertible {
-    var description: String { "write ADDRESS:PORT, or unix:PATH" }
+    var description: String { "write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH" }
   }
 
   /// - Parameter topology: What the command is about, where a file says it.
   func client(_ topology: String? = nil) async throws -> ControllerClient {
     if let socket { return ControllerClient(socket: .init(socket)) }
     if let lab { return ControllerClient(socket: try await Lab.reachableControllerSocket(lab)) }
-    if let address = try address {
-      if let socket = address.socket { return ControllerClient(socket: socket) }
-      return ControllerClient(try OperatorIdentity(folder: folder), at: address)
+    if let addresses = try addresses {
+      if let socket = addresses.first?.socket { return ControllerClient(socket: socket) }
+      return ControllerClient(try OperatorIdentity(folder: folder), at: addresses)
     }
     if identity != nil { return ControllerClient(try OperatorIdentity(folder: folder)) }
     if let topology, let socket = try await Lab.controllerSocketIfAny(topology) {

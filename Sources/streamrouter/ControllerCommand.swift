@@ -9,7 +9,7 @@ struct ControllerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "controller",
     abstract: "Run the controller, which nodes join and 'deploy' speaks to.",
-    subcommands: [Run.self], defaultSubcommand: Run.self)
+    subcommands: [Run.self, Init.self], defaultSubcommand: Run.self)
 
   /// `streamrouter controller run`.
   struct Run: AsyncParsableCommand {
@@ -18,8 +18,9 @@ struct ControllerCommand: AsyncParsableCommand {
       discussion: """
         It relays nothing itself. Killed or stopped, every stream goes on, and the next one takes up what it left.
 
-        With --store etcd://HOST:PORT,... what is wanted is kept in etcd, and several controllers may run: one is at \
-        work, and where it ends another takes over within some six seconds.
+        With --store etcd://HOST:PORT,... what is wanted is kept in etcd, with tokens, certificates and revocations, and \
+        several controllers may run: one is at work, and where it ends another takes over within some six seconds, and \
+        nodes come to it. 'streamrouter controller init' prepares the machine of a further one.
         """)
 
     @Option(
@@ -34,6 +35,12 @@ struct ControllerCommand: AsyncParsableCommand {
     var stateDirectory: String?
     @Option(help: ArgumentHelp("The unix socket of this machine's operators.", valueName: "path"))
     var socket: String?
+    @Option(
+      help: ArgumentHelp(
+        "Where nodes and operators reach this controller; by default where it listens, if that is one address.",
+        discussion: "With --store etcd://... all of them hear of it, and come to it where another one ends.",
+        valueName: "address:port"))
+    var advertise: String?
     @OptionGroup(title: "Where what is wanted is kept") var store: StoreOptions
     @Option(
       help: ArgumentHelp(
@@ -55,7 +62,9 @@ struct ControllerCommand: AsyncParsableCommand {
 
     func validate() throws {
       _ = try lifetime
-      for (option, text) in [("--listen", listen), ("--join", join == "none" ? listen : join)]
+      for (option, text) in [
+        ("--listen", listen), ("--join", join == "none" ? listen : join), ("--advertise", advertise ?? listen),
+      ]
       where ControllerAddress(text) == nil {
         throw ValidationError("\(option) \(text): write ADDRESS:PORT, or unix:PATH")
       }
@@ -71,8 +80,40 @@ struct ControllerCommand: AsyncParsableCommand {
             state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, listen: address,
             join: join == "none" ? nil : ControllerAddress(join),
             operators: socket.map { .init($0) } ?? ControllerDaemon.operatorSocket, store: store.choice,
-            certificateLifetime: lifetime), log: log
+            certificateLifetime: lifetime, advertise: advertise.flatMap { ControllerAddress($0) }), log: log
         ).run()
+      }
+    }
+  }
+  /// `streamrouter controller init`.
+  struct Init: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make this machine one on which a further controller can run, with --store etcd://...",
+      discussion: """
+        Bring the authority's folder here first, over a way that is as safe as its key must be; then:
+          scp -rp root@FIRST:/var/lib/streamrouter/authority /var/lib/streamrouter/
+          streamrouter controller init --name NODE --controller HERE:7117,FIRST:7117
+          streamrouter controller run --store etcd://... --advertise HERE:7117
+        The first controller must have run with --store etcd://... before: since then its records are there.
+        """)
+
+    @Option(help: "The name of this machine's node, as topologies have it; it may have joined before.")
+    var name: String
+    @Option(
+      help: ArgumentHelp(
+        "Where this machine's node finds controllers, with commas between.", valueName: "address:port,..."))
+    var controller = "127.0.0.1:\(ControllerAddress.defaultPort)"
+    @Option(help: "Where identity and authority are kept.", completion: .directory) var stateDirectory: String?
+
+    func run() async throws {
+      guard let addresses = ControllerAddress.list(controller) else {
+        throw ValidationError("--controller \(controller): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
+      }
+      try await ControlExit.translate {
+        try await EnrollmentReference.enrollment(stateDirectory).addController(node: name, addresses: addresses)
+        print(
+          "a controller can run here, as node \(name)\nnext:\n  streamrouter controller run --store etcd://... --advertise ADDRESS:PORT"
+        )
       }
     }
   }

@@ -19,16 +19,18 @@ extension NodeCommand {
 
     @Option(help: "This node's name, as topologies have it.") var name: String
     @Option(
-      help: ArgumentHelp("Where this machine's node finds the controller.", valueName: "address:port"))
+      help: ArgumentHelp(
+        "Where this machine's node finds the controller; several with commas between.",
+        valueName: "address:port,..."))
     var controller = "127.0.0.1:\(ControllerAddress.defaultPort)"
     @Option(help: "Where identity and authority are kept.", completion: .directory) var stateDirectory: String?
 
     func run() async throws {
-      guard let address = ControllerAddress(controller) else {
-        throw ValidationError("--controller \(controller): write ADDRESS:PORT, or unix:PATH")
+      guard let addresses = ControllerAddress.list(controller) else {
+        throw ValidationError("--controller \(controller): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
       }
       try await ControlExit.translate {
-        try EnrollmentReference.enrollment(stateDirectory).initialize(node: name, address: address)
+        try EnrollmentReference.enrollment(stateDirectory).initialize(node: name, addresses: addresses)
         print(
           "node \(name) has the authority\nnext:\n  streamrouter controller run\n  streamrouter node run\n  streamrouter token create --node NAME"
         )
@@ -88,7 +90,8 @@ extension NodeCommand {
 
     func run() async throws {
       try await ControlExit.translate {
-        let document = HolderDocument(try EnrollmentReference.enrollment(stateDirectory).holders())
+        let document = HolderDocument(
+          try await EnrollmentReference.enrollment(stateDirectory).perform { try $0.holders() })
         if json { try LabExit.printJSON(document) } else { print(document.text) }
       }
     }

@@ -49,23 +49,36 @@ struct OperatorCommand: AsyncParsableCommand {
 
 /// Where and with what to join.
 struct JoinOptions: ParsableArguments {
-  @Argument(help: ArgumentHelp("Where the controller lets in who has a token.", valueName: "address"))
+  @Argument(
+    help: ArgumentHelp(
+      "Where the controller lets in who has a token; where several run, any of them: ADDRESS,ADDRESS...",
+      valueName: "address"))
   var address: String
   @Option(help: "The token's file; - is standard input.", completion: .file()) var tokenFile: String
   @Option(
     help: ArgumentHelp(
       "Where the controller listens for those that have joined; by default the port before the one to join at.",
-      valueName: "address:port"))
+      discussion: "Where several run, those that 'controller run --advertise' names are heard of too.",
+      valueName: "address:port,..."))
   var controller: String?
 
   func join(_ role: Role, _ enrollment: Enrollment) async throws {
-    let text = address.contains(":") ? address : "\(address):\(ControllerAddress.defaultPort + 1)"
-    guard let join = ControllerAddress(text) else {
-      throw ValidationError("\(address): write ADDRESS:PORT, or unix:PATH")
+    let texts = address.split(separator: ",", omittingEmptySubsequences: false).map {
+      $0.contains(":") ? String($0) : "\($0):\(ControllerAddress.defaultPort + 1)"
     }
-    let session: ControllerAddress? = if let controller { ControllerAddress(controller) } else { join.before }
-    guard let session else {
-      throw ValidationError("--controller \(controller ?? ""): write ADDRESS:PORT, or unix:PATH")
+    guard let join = ControllerAddress.list(texts.joined(separator: ",")) else {
+      throw ValidationError("\(address): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
+    }
+    let sessions: [ControllerAddress]?
+    if let controller {
+      sessions = ControllerAddress.list(controller)
+    } else {
+      let before = join.compactMap(\.before)
+      sessions = before.count == join.count ? before : nil
+    }
+    guard let sessions else {
+      throw ValidationError(
+        "--controller \(controller ?? ""): write ADDRESS:PORT[,ADDRESS:PORT...], or unix:PATH")
     }
     guard
       let token = tokenFile == "-" ? readLine() : (try? String(contentsOfFile: tokenFile, encoding: .utf8))
@@ -74,7 +87,7 @@ struct JoinOptions: ParsableArguments {
       throw ControlExit.usage
     }
     try await ControlExit.translate {
-      try await enrollment.join(role, token: token, join: join, controller: session)
+      try await enrollment.join(role, token: token, join: join, controllers: sessions)
     }
   }
 }

@@ -38,8 +38,9 @@ struct TokenCommand: AsyncParsableCommand {
       }
       try await ControlExit.translate {
         print(
-          try EnrollmentReference.enrollment(stateDirectory).createToken(
-            for: role, lifetime: .seconds(lifetime)))
+          try await EnrollmentReference.enrollment(stateDirectory).perform {
+            try $0.createToken(for: role, lifetime: .seconds(lifetime))
+          })
       }
     }
   }
@@ -52,7 +53,10 @@ struct TokenCommand: AsyncParsableCommand {
     func run() async throws {
       try await ControlExit.translate {
         var rows = [["FOR", "EXPIRES", "ID"]]
-        for token in try EnrollmentReference.enrollment(stateDirectory).pendingTokens() {
+        let pending = try await EnrollmentReference.enrollment(stateDirectory).perform {
+          try $0.pendingTokens()
+        }
+        for token in pending {
           rows.append(["\(token.role)", token.expires.formatted(.iso8601), token.id])
         }
         print(rows.count == 1 ? "no token waits" : AlignedColumns.lines(rows).joined(separator: "\n"))
@@ -68,7 +72,10 @@ struct TokenCommand: AsyncParsableCommand {
 
     func run() async throws {
       try await ControlExit.translate {
-        guard try EnrollmentReference.enrollment(stateDirectory).removeToken(id: id) else {
+        let id = id
+        guard
+          try await EnrollmentReference.enrollment(stateDirectory).perform({ try $0.removeToken(id: id) })
+        else {
           Report.error("no token \(id) waits; 'streamrouter token list' shows those that do")
           throw ControlExit.usage
         }
@@ -90,7 +97,7 @@ enum EnrollmentReference {
 
   static func revoke(_ role: Role, _ stateDirectory: String?) async throws {
     try await ControlExit.translate {
-      let count = try enrollment(stateDirectory).revoke(role)
+      let count = try await enrollment(stateDirectory).perform { try $0.revoke(role) }
       print("\(role): \(count == 1 ? "1 certificate" : "\(count) certificates") revoked")
     }
   }

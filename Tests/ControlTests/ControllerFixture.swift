@@ -102,18 +102,21 @@ struct ControllerFixture: Sendable {
   func member<Result: Sendable>(
     _ name: String, paths: StatePaths, times: RenewalService.Times = .init(),
     now: @escaping @Sendable () -> Date = { Date() }, awaits: Bool = true, renews: Bool = true,
-    _ body: @Sendable (CurrentIdentity) async throws -> Result
+    places given: ControllerPlaces? = nil, _ body: @Sendable (CurrentIdentity) async throws -> Result
   ) async throws -> Result {
     let current = CurrentIdentity(
       try Identity.load(from: paths.identity.string), path: paths.identity, now: now)
     let member = try Member(
       node: name, folder: paths.member, relayCapacity: 64, log: log.logger("member \(name)"))
-    var renewal = CertificateRenewal.over(
-      current, listen, controller: .node(Self.name), log: log.logger("member \(name)"))
+    let places =
+      given
+      ?? ControllerPlaces(
+        ControllerNote(address: listen, node: Self.name), path: nil, log: log.logger("member \(name)"))
+    var renewal = CertificateRenewal.over(current, places, log: log.logger("member \(name)"))
     renewal.now = now
     let made = renewal
     let session = ControllerSession(
-      member: member, address: listen, controller: .node(Self.name), renewal: made, snapshot: { nil },
+      member: member, places: places, renewal: made, snapshot: { nil },
       log: log.logger("member \(name)"))
     let service = RenewalService(renewal: made, times: times, log: log.logger("member \(name)"))
     return try await beside({

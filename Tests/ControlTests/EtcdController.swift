@@ -3,6 +3,8 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 import SystemPackage
+import TestSupport
+import Testing
 
 @testable import StreamRouter
 
@@ -145,5 +147,11 @@ extension DeployOrder {
 
   static func sample() -> DeployOrder {
     DeployOrder(wanted: .topology(yaml: threeNodes, extensions: [:]), file: "three.yaml", who: "alice")
+  }
+}
+
+extension EtcdCluster {
+  func place(_ installation: String = "test") throws -> EtcdPlace {
+    try #require(EtcdPlace(store, installation: installation))
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import SystemPackage
+import TestSupport
 import Testing
 import Topology
 
@@ -50,7 +51,7 @@ struct LeadershipTests {
     #expect(
       refusal?.reason == .busy && refusal?.description.contains("a at 127.0.0.1:1") == true,
       "\(String(describing: refusal))")
-    await #expect(throws: ControlError.notAtWork(other: "a at 127.0.0.1:1")) {
+    await #expect(throws: ControlError.notAtWork(other: .init(controller: "a", address: "127.0.0.1:1"))) {
       _ = try await second.registry.open(.init(node: "n", version: "1", revision: 0, prepared: 0)) { _, _ in }
     }
     await first.end()

@@ -45,15 +45,18 @@ import Testing
         }
         let alone = try TrustBundle(certificates: [second])
         for folder in [edge, here.state] {
-          let certificate = try Identity.load(from: folder.identity.string).certificate.encoded
-          _ = try await PeerVerifier(trust: alone).certificate(of: [certificate], at: Date())
+          // It is noted as signed before its holder has it.
+          try await eventually("\(folder.root) has it") {
+            let certificate = try Identity.load(from: folder.identity.string).certificate.encoded
+            return (try? await PeerVerifier(trust: alone).certificate(of: [certificate], at: Date())) != nil
+          }
         }
         // Who joins meets the new one.
         let late = try here.paths("late")
         try await Enrollment(state: late, log: here.log.logger("late")).join(
           .node("late"),
-          token: here.enrollment.createToken(for: .node("late"), lifetime: .seconds(900)), join: here.join,
-          controller: here.listen)
+          token: here.enrollment.createToken(for: .node("late"), lifetime: .seconds(900)), join: [here.join],
+          controllers: [here.listen])
 
         #expect(throws: IdentityError.notRenewed([.node("away")])) {
           try here.enrollment.rotate(.finish, force: false)

@@ -11,7 +11,7 @@ import Testing
   ) async throws -> StatePaths {
     let paths = try here.paths(folder)
     try await Enrollment(state: paths, log: here.log.logger("joiner")).join(
-      role, token: token, join: here.join, controller: here.listen)
+      role, token: token, join: [here.join], controllers: [here.listen])
     return paths
   }
 

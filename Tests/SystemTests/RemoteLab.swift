@@ -81,7 +81,7 @@ struct RemoteLab: Sendable {
     let enrollment = Enrollment(state: own, log: Logger(label: "lab") { _ in SwiftLogNoOpLogHandler() })
     for (place, node) in nodes.enumerated() {
       let address = try #require(ControllerAddress("10.79.\(place).2:7117"))
-      if place == 0 { try enrollment.initialize(node: node, address: address) }
+      if place == 0 { try enrollment.initialize(node: node, addresses: [address]) }
       try enrollment.issue(
         node: node, controller: ControllerNote(address: address, node: nodes[0]),
         to: LabController.state(name, node: node))

@@ -22,9 +22,11 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The next step of an exchange of the authority would shut these out.
   case notReady([String])
   /// Several controllers run, and another one deploys; nil: none does at this moment.
-  case notAtWork(other: String?)
+  case notAtWork(other: ControllerAtWork?)
   /// What this controller knows of a deploy counts no more.
   case superseded(revision: UInt64)
+  /// The authority's records are in etcd, and a controller is to run without.
+  case recordsElsewhere(note: String, store: String)
   case storeUnreachable(members: String, reason: String)
   case storeRefused(reason: String)
   case damaged(key: String, reason: String)
@@ -62,6 +64,8 @@ public enum ControlError: Error, Hashable, Sendable, CustomStringConvertible {
     case .notAtWork(let other):
       other.map { "the controller at work is \($0), and this one waits; ask that one" }
         ?? "this controller is not at work, as it does not hold its lease in etcd; try again in some seconds"
+    case .recordsElsewhere(let note, let store):
+      "the authority's tokens and certificates are in \(store), as \(note) says; run the controller with --store \(store)"
     case .superseded(let revision): "the deploy of revision \(revision) was ended by another controller"
     case .storeUnreachable(let members, let reason):
       "etcd at \(members) does not answer (\(reason)); streams go on, and nothing can be deployed until it does"

@@ -58,6 +58,21 @@ public struct ControllerAddress: Hashable, Sendable, Codable, CustomStringConver
     return "\(machine):\(port)"
   }
 
+  /// Whether others can reach it by this: it stands for one address, and not for all of a machine.
+  var isOne: Bool {
+    if case .host(let host, _) = kind { !["0.0.0.0", "::"].contains(host) } else { true }
+  }
+
+  /// Reads `ADDRESS[,ADDRESS...]`; nil where one is none, or is there twice.
+  public static func list(_ text: String) -> [ControllerAddress]? {
+    var found: [ControllerAddress] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      guard let address = ControllerAddress(String(part)), !found.contains(address) else { return nil }
+      found.append(address)
+    }
+    return found
+  }
+
   /// The path of a unix socket.
   public var socket: FilePath? { path.map { FilePath($0) } }
   var path: String? { if case .path(let path) = kind { path } else { nil } }

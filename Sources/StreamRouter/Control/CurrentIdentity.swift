@@ -33,13 +33,14 @@ final class CurrentIdentity: Sendable {
     }
   }
 
-  /// TLS towards a controller.
+  /// TLS towards a controller: the one that was joined, or another one of the installation.
   ///
   /// - Parameter refusal: Keeps why it was not taken for the one that it should be.
   func client(expecting role: Role, _ refusal: RefusalNote) throws -> TLSSettings {
     let identity = identity
     return try .client(
-      identity, expecting: role, verifier: { PeerVerifier(trust: identity.trust) }, now: now,
+      identity, expecting: role, orController: true, verifier: { PeerVerifier(trust: identity.trust) },
+      now: now,
       refused: { refusal.note($0) })
   }
 }

@@ -11,16 +11,16 @@ extension Enrollment {
   ///
   /// - Parameters:
   ///   - role: Whom the token was made for.
-  ///   - join: Where the controller lets in who has a token.
-  ///   - controller: Where it listens for those that have joined.
+  ///   - places: Where controllers let in who has a token; the next where one cannot be reached.
+  ///   - controllers: Where they listen for those that have joined.
   /// - Throws: ``IdentityError``, ``ControlError``.
   public func join(
-    _ role: Role, token text: String, join: ControllerAddress, controller: ControllerAddress
+    _ role: Role, token text: String, join places: [ControllerAddress], controllers: [ControllerAddress]
   ) async throws {
     let token = try JoinToken(text: text)
     try DurableFile.makeFolder(state.root)
     let key = IdentityKey()
-    let reply = try await Self.ask(join, token, role.name, key.request().encoded)
+    let reply = try await Self.ask(places, token, role.name, key.request().encoded)
     let signed = try CertificateRenewal.Signed(reply)
     // The controller knows by the secret alone whom the token was made for.
     guard signed.certificate.role == role else {
@@ -28,11 +28,30 @@ extension Enrollment {
         "the token is for \(signed.certificate.role), not for \(role), and is used up: ask for another one")
     }
     try Identity(key: key, certificate: signed.certificate, trust: signed.trust).save(to: state.identity.string)
-    try DurableFile.write(ControllerNote(address: controller, node: reply.controller), to: state.controllerNote)
+    // What was said here first: it is known to be right where this machine stands.
+    let told = reply.controllers.compactMap { ControllerAddress($0) }.filter { !controllers.contains($0) }
+    try DurableFile.write(
+      ControllerNote(addresses: controllers + told, node: reply.controller), to: state.controllerNote)
   }
 
   private static func ask(
-    _ address: ControllerAddress, _ token: JoinToken, _ name: String, _ encoded: [UInt8]
+    _ addresses: [ControllerAddress], _ token: JoinToken, _ name: String, _ encoded: [UInt8]
+  ) async throws -> APICertificateReply {
+    var failure: any Error = ControlError.nothingDeployed
+    for address in addresses {
+      do {
+        return try await ask(
+          address, token, name, encoded, patience: .seconds(addresses.count > 1 ? 8 : 15))
+      } catch let error as ControlError {
+        guard case .unreachable = error else { throw error }
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  private static func ask(
+    _ address: ControllerAddress, _ token: JoinToken, _ name: String, _ encoded: [UInt8], patience: Duration
   ) async throws -> APICertificateReply {
     let refusal = RefusalNote()
     let security = try TLSSettings.joinClient(token, now: { Date() }) { refusal.note($0) }
@@ -40,7 +59,7 @@ extension Enrollment {
       return try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) {
         client in
         var options = CallOptions.defaults
-        options.timeout = .seconds(15)
+        options.timeout = patience
         return try await APIEnrollment.Client(wrapping: client).join(
           .with {
             $0.secret = Data(token.secret)
@@ -50,6 +69,7 @@ extension Enrollment {
       }
     } catch let error as RPCError {
       guard error.code != .permissionDenied else { throw ControlError.forbidden(error.message) }
+      guard error.code != .aborted else { throw ControlError.notNow(error.message) }
       throw ControlError.unreachable(controller: address.description, reason: refusal.text(of: error))
     }
   }

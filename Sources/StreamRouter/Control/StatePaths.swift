@@ -4,7 +4,7 @@ import SystemPackage
 /// Where a machine keeps what its node, and the controller if it has one, must find again.
 ///
 /// - `identity/`: key, certificate, whom it trusts.
-/// - `controller.json`: where the controller is, and which node it is.
+/// - `controller.json`: where the controllers are, and which node it is.
 /// - `member/`: the node's part.
 /// - `authority/`, `controller/`: on the controller's machine only.
 public struct StatePaths: Hashable, Sendable {
@@ -30,12 +30,6 @@ public struct StatePaths: Hashable, Sendable {
   var controllerNote: FilePath { root.appending("controller.json") }
   var member: FilePath { root.appending("member") }
   var authority: FilePath { root.appending("authority") }
+  var recordsNote: FilePath { authority.appending("records.json") }
   var controller: FilePath { root.appending("controller") }
-}
-
-/// Where a node finds its controller.
-struct ControllerNote: Hashable, Sendable, Codable {
-  var address: ControllerAddress
-  /// The node on whose machine it runs: whose certificate it shows.
-  var node: String
 }

@@ -57,7 +57,7 @@ enum LabController {
     let own = state(topology)
     let enrollment = Enrollment(state: own, log: Logger(label: "lab") { _ in SwiftLogNoOpLogHandler() })
     let address = ControllerAddress(path: nodes(topology).string)
-    if !LabFiles.exists(own.controllerNote) { try enrollment.initialize(node: first, address: address) }
+    if !LabFiles.exists(own.controllerNote) { try enrollment.initialize(node: first, addresses: [address]) }
     for name in names {
       let node = state(topology, node: name)
       guard !LabFiles.exists(node.controllerNote) else { continue }

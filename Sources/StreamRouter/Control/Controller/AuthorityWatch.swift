@@ -3,10 +3,12 @@ import Identity
 import Logging
 import ServiceLifecycle
 
-/// Follows the authority's files, which commands change beside the controller: ends the connections of whose certificate
+/// Follows the authority's records, which commands and other controllers change beside this one: ends the connections of whose certificate
 /// counts no more, and has everyone renew who is not ready for the next step of an exchange of the authority.
 struct AuthorityWatch: Service {
-  let authority: AuthorityStore
+  let authority: SharedAuthority
+  /// Told what was found.
+  let verifier: LiveVerifier
   let connections: ConnectionRegister
   let registry: NodeRegistry
   /// The controller's own.
@@ -19,10 +21,11 @@ struct AuthorityWatch: Service {
   var askAgain = Duration.seconds(5)
   let log: Logger
 
-  /// What the files said at the latest look.
-  private struct Seen: Equatable {
-    var trust: TrustBundle
-    var revocations: Revocations
+  /// What the records said at the latest look.
+  private struct Seen {
+    var known: LiveVerifier.Known
+    /// Whether it was so at the look before: a handshake that was under way at that one may have gone by the former records.
+    var isSettled: Bool
   }
 
   func run() async throws {
@@ -57,18 +60,21 @@ struct AuthorityWatch: Service {
   }
 
   private func look(_ former: Seen?) async throws -> Seen {
-    let seen = Seen(trust: try authority.load().trust, revocations: try authority.revocations())
-    let verifier = PeerVerifier(trust: seen.trust, revocations: seen.revocations)
+    let known = try await authority.perform { try LiveVerifier.Known($0) }
+    self.verifier.take(known)
+    let isKnown = former?.known == known
+    let verifier = known.verifier
     let now = now()
     // Checking signatures of a thousand nodes each second would be dear: only where the answer can have changed.
-    for peer in connections.known where seen != former || peer.certificate.notAfter < now {
+    for peer in connections.known where !isKnown || former?.isSettled != true || peer.certificate.notAfter < now
+    {
       do { _ = try await verifier.certificate(of: [peer.certificate.encoded], at: now) } catch {
         log.notice("a connection is ended: \(error)")
         if case .node(let name) = peer.certificate.role { events.add(.problem, node: name, "\(error)") }
         peer.channel.close(promise: nil)
       }
     }
-    return seen
+    return Seen(known: known, isSettled: isKnown)
   }
 
   /// Who was asked to renew, and when.
@@ -79,14 +85,14 @@ struct AuthorityWatch: Service {
 
   private func haveRenewed(_ asked: inout Asked) async throws {
     let own = renewal.current.identity
-    let authority = try authority.load()
+    let time = now()
+    let (authority, behind) = try await self.authority.perform { (try $0.load(), try $0.behind(at: time)) }
     guard authority.phase != .settled || own.trust != authority.trust else {
       asked = Asked()
       return
     }
     // Files have whole seconds: who renews in the one in which the phase began would not seem to have.
     guard now() >= authority.since.addingTimeInterval(1) else { return }
-    let behind = try self.authority.behind(at: now())
     let due = behind.filter { role in asked.times[role].map { $0.duration(to: .now) >= askAgain } ?? true }
     if own.trust != authority.trust || due.contains(own.role) {
       asked.times[own.role] = .now

@@ -5,18 +5,32 @@ import Identity
 
 /// What both services need of the controller to sign.
 struct Signing: Sendable {
-  let authority: AuthorityStore
+  let authority: SharedAuthority
   /// The node on whose machine the controller runs.
   let controller: String
   /// Of the certificates that it gives.
   let lifetime: Duration
+  /// Where all controllers are; empty: there is one.
+  var controllers: @Sendable () -> [String] = { [] }
 
-  fileprivate func reply(_ certificate: RoleCertificate) throws -> APICertificateReply {
-    let trust = try authority.load().trust.certificates
+  /// A certificate, and whom to trust with it.
+  fileprivate func reply(
+    _ sign: @Sendable (AuthorityStore) async throws -> RoleCertificate
+  ) async throws -> APICertificateReply {
+    let (signed, controllers) = (try await signed(sign), controllers())
     return APICertificateReply.with {
-      $0.certificate = Data(certificate.encoded)
-      $0.trust = trust.map { Data($0) }
+      $0.certificate = Data(signed.certificate.encoded)
+      $0.trust = signed.trust.certificates.map { Data($0) }
       $0.controller = controller
+      $0.controllers = controllers
+    }
+  }
+
+  func signed(
+    _ sign: @Sendable (AuthorityStore) async throws -> RoleCertificate
+  ) async throws -> CertificateRenewal.Signed {
+    try await authority.perform { authority in
+      CertificateRenewal.Signed(certificate: try await sign(authority), trust: try authority.load().trust)
     }
   }
 }
@@ -29,11 +43,13 @@ struct CertificateService: APICertificates.SimpleServiceProtocol {
   func renew(request: APIRenewRequest, context: ServerContext) async throws -> APICertificateReply {
     let held = try caller.certificate(context)
     do {
-      return try signing.reply(
-        await signing.authority.renew(
-          CertificateRequest(encoded: [UInt8](request.request)), holding: held, at: Date(),
-          lifetime: signing.lifetime))
-    } catch { throw RPCError(code: .permissionDenied, message: "\(error)") }
+      let asked = try CertificateRequest(encoded: [UInt8](request.request))
+      return try await signing.reply {
+        try await $0.renew(asked, holding: held, at: Date(), lifetime: signing.lifetime)
+      }
+    } catch let error as ControlError { throw error } catch {
+      throw RPCError(code: .permissionDenied, message: "\(error)")
+    }
   }
 }
 
@@ -43,10 +59,13 @@ struct EnrollmentService: APIEnrollment.SimpleServiceProtocol {
 
   func join(request: APIJoinRequest, context: ServerContext) async throws -> APICertificateReply {
     do {
-      return try signing.reply(
-        signing.authority.admit(
-          CertificateRequest(encoded: [UInt8](request.request)), secret: [UInt8](request.secret),
-          name: request.name, at: Date(), lifetime: signing.lifetime))
-    } catch { throw RPCError(code: .permissionDenied, message: "\(error)") }
+      let asked = try CertificateRequest(encoded: [UInt8](request.request))
+      return try await signing.reply {
+        try $0.admit(
+          asked, secret: [UInt8](request.secret), name: request.name, at: Date(), lifetime: signing.lifetime)
+      }
+    } catch let error as ControlError { throw error } catch {
+      throw RPCError(code: .permissionDenied, message: "\(error)")
+    }
   }
 }

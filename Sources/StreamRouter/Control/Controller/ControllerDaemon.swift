@@ -22,11 +22,13 @@ public struct ControllerDaemon: Sendable {
     /// How long the certificates that it gives are good.
     public var certificateLifetime: Duration
     public var store: StoreChoice
+    /// Where nodes and operators reach it, if not at `listen`; what several controllers say of each other.
+    public var advertise: ControllerAddress?
 
     public init(
       state: StatePaths, listen: ControllerAddress, join: ControllerAddress?,
       operators: FilePath = ControllerDaemon.operatorSocket, store: StoreChoice = .file,
-      certificateLifetime: Duration = IdentityLimits.defaultLifetime
+      certificateLifetime: Duration = IdentityLimits.defaultLifetime, advertise: ControllerAddress? = nil
     ) {
       self.state = state
       self.listen = listen
@@ -34,6 +36,7 @@ public struct ControllerDaemon: Sendable {
       self.operators = operators
       self.certificateLifetime = certificateLifetime
       self.store = store
+      self.advertise = advertise
     }
   }
 
@@ -57,23 +60,38 @@ public struct ControllerDaemon: Sendable {
     let paths = configuration.state
     let identity = try Identity.load(from: paths.identity.string)
     let log = self.log
-    let authority = AuthorityStore(
-      directory: paths.authority.string, audit: Audit { log.notice("\($0)") })
     try DurableFile.makeFolder(paths.controller)
     let lock = try ProcessLock(paths.controller.appending("lock"), what: "a controller")
     defer { lock.release() }
 
+    let audit = Audit { log.notice("\($0)") }
+    let records = ControllerRecords(state: paths, audit: audit, log: log)
     let events = EventLog()
     let etcd: EtcdSide?
+    let authority: SharedAuthority
+    let verifier: LiveVerifier
     switch configuration.store {
-    case .file: etcd = nil
+    case .file:
+      (authority, verifier) = try records.inFiles()
+      etcd = nil
     case .etcd(let place):
-      etcd = try EtcdSide(
+      verifier = try await records.share(at: place)
+      let side = try EtcdSide(
         place,
         own: .init(
           controller: identity.role.name,
-          address: configuration.listen.text(on: ProcessInfo.processInfo.hostName)), log: log)
+          address: configuration.advertise?.description
+            ?? configuration.listen.text(on: ProcessInfo.processInfo.hostName)), log: log)
+      authority = SharedAuthority(
+        directory: paths.authority.string, records: EtcdRecords(side.client), audit: audit)
+      etcd = side
     }
+    let list = etcd.map {
+      ControllerList(
+        $0.client, controller: identity.role.name,
+        address: configuration.advertise ?? (configuration.listen.isOne ? configuration.listen : nil), log: log)
+    }
+    let controllers: @Sendable () -> [String] = { list?.addresses ?? [] }
     let registry = NodeRegistry(events: events, leadership: etcd?.leadership)
     let extensions = ControllerExtensions(
       try ExtensionStore(paths.controller.appending("extensions")), copies: etcd?.extensions)
@@ -82,19 +100,22 @@ public struct ControllerDaemon: Sendable {
       extensions: extensions, events: events, log: log)
     let current = CurrentIdentity(identity, path: paths.identity)
     let signing = Signing(
-      authority: authority, controller: identity.role.name, lifetime: configuration.certificateLifetime)
+      authority: authority, controller: identity.role.name, lifetime: configuration.certificateLifetime,
+      controllers: controllers)
     let renewal = CertificateRenewal.ofController(current, signing, log: log)
     let connections = ConnectionRegister()
     func services(_ listener: Caller.Listener) -> [any RegistrableRPCService] {
       let caller = Caller(listener: listener)
       return [
-        NodeControlService(registry: registry, deployer: deployer, extensions: extensions, caller: caller),
+        NodeControlService(
+          registry: registry, deployer: deployer, extensions: extensions, caller: caller,
+          controllers: controllers),
         OperatorService(
-          deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller),
+          deployer: deployer, registry: registry, extensions: extensions, events: events, caller: caller,
+          controllers: controllers),
         CertificateService(signing: signing, caller: caller),
       ]
     }
-    let verifier = try LiveVerifier(authority, log: log)
     let members = ControlTransport.Admission(
       security: {
         try .server(
@@ -111,11 +132,12 @@ public struct ControllerDaemon: Sendable {
       // What the others need ends last.
       all.insert(etcd.client, at: 0)
     }
+    if let list { all.append(list) }
     all.append(
       try server(ControllerAddress(path: configuration.operators.string), services(.operators), nil))
     if let join = configuration.join {
       let strangers = ControlTransport.Admission(
-        security: { try .joinServer(current.identity, authority: authority.load().certificate) },
+        security: { try .joinServer(current.identity, authority: verifier.certificate) },
         register: ConnectionRegister(
           limits: .init(patience: .seconds(30), handshakeMakesKnown: false)),
         // A request for a certificate, a secret, a name.
@@ -130,7 +152,8 @@ public struct ControllerDaemon: Sendable {
     all.append(ClockService(registry: registry))
     all.append(
       AuthorityWatch(
-        authority: authority, connections: connections, registry: registry, renewal: renewal, events: events,
+        authority: authority, verifier: verifier, connections: connections, registry: registry,
+        renewal: renewal, events: events,
         log: log))
     // Its sign of life is the registry's answer: where that hangs, nobody is answered.
     all.append(NoticeService(notice: notice, alive: { _ = await registry.isConnected("") }))

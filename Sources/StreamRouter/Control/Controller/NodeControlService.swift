@@ -9,6 +9,8 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
   let deployer: Deployer
   let extensions: ControllerExtensions
   let caller: Caller
+  /// Where all controllers are, which nodes are told; empty: there is one.
+  var controllers: @Sendable () -> [String] = { [] }
 
   private static let versionBytes = 64
   /// Of what a node says in words; the rest is cut off.
@@ -54,8 +56,14 @@ struct NodeControlService: APINodeControl.SimpleServiceProtocol {
     await withDiscardingTaskGroup { group in
       group.addTask {
         // Where writing fails, reading ends too.
-        for await question in questions { try? await response.write(question) }
+        for await question in questions {
+          var question = question
+          question.controllers = controllers()
+          try? await response.write(question)
+        }
       }
+      // So that the node hears at once that it is heard: it need not try another controller.
+      group.addTask { await registry.readClock(node) }
       // Beside the reading: what is asked here is answered there.
       group.addTask { await deployer.converge(hello) }
       do {

@@ -107,7 +107,7 @@ actor NodeRegistry {
     }
   }
 
-  private func readClock(_ node: String) async {
+  func readClock(_ node: String) async {
     let sent = realtimeNs()
     guard let answer = try? await ask(node, .clock, within: .seconds(5)), answer.timeNs > 0 else { return }
     entries[node]?.clock.take(sentNs: sent, theirsNs: answer.timeNs, receivedNs: realtimeNs())

@@ -10,6 +10,8 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
   let extensions: ControllerExtensions
   let events: EventLog
   let caller: Caller
+  /// Where all controllers are, which operators are told; empty: there is one.
+  var controllers: @Sendable () -> [String] = { [] }
 
   // MARK: Extensions
 
@@ -100,6 +102,7 @@ struct OperatorService: APIOperator.SimpleServiceProtocol {
     let entries = await registry.all()
     let named = inForce.map { Set($0.parts.keys) } ?? []
     return APIStatusReply.with { reply in
+      reply.controllers = controllers()
       reply.topology = inForce?.topology ?? ""
       reply.revision = inForce?.number ?? 0
       reply.confirmUntilNs = deployment?.confirmUntilNs ?? 0

@@ -175,4 +175,19 @@ final class EtcdClient: Service {
 extension EtcdPlace {
   /// For messages.
   var text: String { members.map(\.description).joined(separator: ", ") }
+
+  /// Runs something with a client of its own.
+  func withClient<Result: Sendable>(
+    _ body: @Sendable (EtcdClient) async throws -> Result
+  ) async throws -> Result {
+    let client = try EtcdClient(self)
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await client.run() }
+      let outcome: Swift.Result<Result, any Error>
+      do { outcome = .success(try await body(client)) } catch { outcome = .failure(error) }
+      client.shutDown()
+      try await group.waitForAll()
+      return try outcome.get()
+    }
+  }
 }

@@ -22,10 +22,18 @@ struct EtcdKeys: Hashable, Sendable {
   /// Nodes that have a session with the controller at work.
   var nodes: String { prefix + "nodes/" }
 
+  /// The records of the authority.
+  var authority: String { prefix + "authority/" }
+  /// Its revision is their version.
+  var authorityVersion: String { authority + "version" }
+  /// Where controllers can be reached.
+  var controllers: String { prefix + "controllers/" }
+
   func revision(_ number: UInt64) -> String { revisions + "\(number)" }
   func topology(_ content: String) -> String { topologies + content }
   func `extension`(_ content: String) -> String { extensions + content }
   func node(_ name: String) -> String { nodes + name }
+  func controller(_ address: String) -> String { controllers + address }
 
   /// The first key behind all that begin with this one, which ends in a slash.
   static func end(of folder: String) -> Data { Data(folder.utf8.dropLast()) + [0x30] }

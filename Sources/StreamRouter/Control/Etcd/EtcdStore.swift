@@ -163,7 +163,7 @@ struct EtcdStore: DesiredStore {
       // The store may know of the end of a term before this controller does.
       let leader = answer.responses.first?.responseRange.kvs.first
       if let lease, leader?.lease != lease {
-        throw ControlError.notAtWork(other: leader.flatMap { Leadership.Leader($0)?.description })
+        throw ControlError.notAtWork(other: leader.flatMap { Leadership.Leader($0) })
       }
     }
     throw ControlError.storeRefused(reason: "others change the same keys all the time, or took them away")

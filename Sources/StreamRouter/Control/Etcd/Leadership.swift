@@ -3,31 +3,33 @@ import Foundation
 import Logging
 import Synchronization
 
+/// The controller that is at work, as the others hear of it.
+public struct ControllerAtWork: Hashable, Sendable, Codable, CustomStringConvertible {
+  /// The node on whose machine it runs.
+  public var controller: String
+  /// Where nodes and operators reach it.
+  public var address: String
+
+  public var description: String { "\(controller) at \(address)" }
+
+  init(controller: String, address: String) {
+    self.controller = controller
+    self.address = address
+  }
+
+  /// nil where the value is damaged; the lease counts all the same.
+  init?(_ value: EtcdKeyValue) {
+    guard let leader = try? JSONDecoder().decode(ControllerAtWork.self, from: value.value) else { return nil }
+    self = leader
+  }
+}
+
 /// Which of several controllers is at work: the one whose lease holds the key `leader`.
 ///
 /// It counts as its own only as long as the lease is sure to last, by this machine's clock: a controller that was stopped
 /// or cut off ceases before etcd lets another one begin.
 final class Leadership: Sendable {
-  /// Who is at work.
-  struct Leader: Hashable, Sendable, Codable, CustomStringConvertible {
-    /// The node on whose machine the controller runs.
-    var controller: String
-    /// Where it listens.
-    var address: String
-
-    var description: String { "\(controller) at \(address)" }
-
-    init(controller: String, address: String) {
-      self.controller = controller
-      self.address = address
-    }
-
-    /// nil where the value is damaged; the lease counts all the same.
-    init?(_ value: EtcdKeyValue) {
-      guard let leader = try? JSONDecoder().decode(Leader.self, from: value.value) else { return nil }
-      self = leader
-    }
-  }
+  typealias Leader = ControllerAtWork
 
   static let leaseSeconds: Int64 = 5
   /// What is under way on the network when the lease ends.
@@ -63,7 +65,7 @@ final class Leadership: Sendable {
   /// Why this controller does nothing.
   var refusal: ControlError {
     state.withLock { state in
-      .notAtWork(other: state.lease == nil ? state.other.map(\.description) : nil)
+      .notAtWork(other: state.lease == nil ? state.other : nil)
     }
   }
 

@@ -54,9 +54,10 @@ public struct MemberDaemon: Sendable {
     let current = CurrentIdentity(identity, path: configuration.state.identity)
     let telemetry = MemberTelemetry(node: name)
     let log = self.log
-    let renewal = CertificateRenewal.over(current, note.address, controller: .node(note.node), log: log)
+    let places = ControllerPlaces(note, path: configuration.state.controllerNote, log: log)
+    let renewal = CertificateRenewal.over(current, places, log: log)
     let session = ControllerSession(
-      member: member, address: note.address, controller: .node(note.node), renewal: renewal,
+      member: member, places: places, renewal: renewal,
       snapshot: { try await telemetry.snapshot() }, log: log)
     let group = ServiceGroup(
       configuration: .init(
@@ -69,7 +70,9 @@ public struct MemberDaemon: Sendable {
           // Last: the first to hear that the node stops.
           .init(service: NoticeService(notice: notice, alive: { _ = await member.settledRevision })),
         ], gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
-    notice.send(.ready, .status("node \(name), controller \(note.address)"))
+    notice.send(
+      .ready,
+      .status("node \(name), controllers at \(note.addresses.map(\.description).joined(separator: ", "))"))
     do { try await group.run() } catch {
       await member.stop()
       throw error

@@ -9,22 +9,35 @@ import Topology
 
 /// An operator's commands to a controller: over the unix socket of this machine, or with an operator's certificate.
 public struct ControllerClient: Sendable {
-  let address: ControllerAddress
+  /// Those that it may ask, in their order.
+  private let named: [ControllerAddress]
   /// nil on a unix socket, whose permissions say who may use it.
   let identity: OperatorIdentity?
 
   /// The controller of this machine.
   public init(socket: FilePath = ControllerDaemon.operatorSocket) {
-    address = ControllerAddress(path: socket.string)
+    named = [ControllerAddress(path: socket.string)]
     identity = nil
   }
 
-  /// A controller on another machine.
+  /// Controllers on other machines: the one at work is asked.
   ///
-  /// - Parameter controller: nil: where the operator joined.
-  public init(_ identity: OperatorIdentity, at controller: ControllerAddress? = nil) {
-    address = controller ?? identity.controller
+  /// - Parameter controllers: Empty: where the operator joined, and what was heard of since.
+  public init(_ identity: OperatorIdentity, at controllers: [ControllerAddress] = []) {
+    named = controllers
     self.identity = identity
+  }
+
+  private var addresses: [ControllerAddress] { named.isEmpty ? identity?.places.addresses ?? [] : named }
+
+  /// The one that answered last.
+  var first: ControllerAddress {
+    get throws {
+      guard let first = addresses.first else {
+        throw ControlError.forbidden("no controller is known: 'streamrouter operator join' says where one is")
+      }
+      return first
+    }
   }
 
   /// What a file of a topology asks for, with the extensions that it names.
@@ -86,6 +99,7 @@ public struct ControllerClient: Sendable {
   ) async throws -> DeployDocument {
     try await call { service in
       let request = try await Self.request(wanted, options, service)
+      let asked = addresses.map(\.description).joined(separator: ", ")
       return try await service.deploy(request, options: ControlTransport.streamOptions) { response in
         var hasBegun = false
         do {
@@ -99,13 +113,13 @@ public struct ControllerClient: Sendable {
           }
         } catch let error as RPCError where hasBegun && error.code == .unavailable {
           throw ControlError.unreachable(
-            controller: address.description,
+            controller: asked,
             reason:
               "the connection was lost while the deploy was under way (\(RefusalNote.text(of: error))), and it goes on there; 'streamrouter status' tells what became of it"
           )
         }
         throw ControlError.unreachable(
-          controller: address.description,
+          controller: asked,
           reason: "it ended before the deploy did; 'streamrouter status' tells what became of it")
       }
     }
@@ -144,42 +158,115 @@ public struct ControllerClient: Sendable {
 
   // MARK: Connection
 
+  /// Where several controllers are known, one must not be asked for what it may have begun and another one goes on with:
+  /// so the one at work is found first, by a question that does no harm.
   private func call<Result: Sendable>(
     _ body: @Sendable (APIOperator.Client<HTTP2ClientTransport.Posix>) async throws -> Result
   ) async throws -> Result {
+    var queue = addresses
+    // Also where one is known: it says where the others are.
+    guard queue.count > 1 || named.isEmpty else { return try await call(first, probe: false, body).get() }
+    var tried: Set<ControllerAddress> = []
+    var failures: [any Error] = []
+    while let address = queue.first {
+      queue.removeFirst()
+      tried.insert(address)
+      switch try await call(address, probe: true, body) {
+      case .done(let result): return result
+      case .elsewhere(let error, let atWork):
+        failures.append(error)
+        if let atWork, !tried.contains(atWork) {
+          queue.removeAll { $0 == atWork }
+          queue.insert(atWork, at: 0)
+        }
+      }
+    }
+    // One that answers says more than one that does not.
+    throw failures.first { if case ControlError.notNow = $0 { true } else { false } } ?? failures[0]
+  }
+
+  /// What became of asking one controller.
+  private enum Asked<Result: Sendable>: Sendable {
+    case done(Result)
+    /// It was not asked, since it cannot be reached or is not at work; and which is, where it said so.
+    case elsewhere(ControlError, ControllerAddress?)
+
+    func get() throws -> Result {
+      switch self {
+      case .done(let result): return result
+      case .elsewhere(let error, _): throw error
+      }
+    }
+  }
+
+  private static var probePatience: Duration { .seconds(4) }
+
+  private func call<Result: Sendable>(
+    _ address: ControllerAddress, probe: Bool,
+    _ body: @Sendable (APIOperator.Client<HTTP2ClientTransport.Posix>) async throws -> Result
+  ) async throws -> Asked<Result> {
     if let path = address.path, !LabSocket.accepts(FilePath(path)) {
-      throw ControlError.unreachable(
-        controller: path,
-        reason: access(path, F_OK) != 0
-          ? "no controller runs on this machine; 'streamrouter controller run' starts one"
-          : access(path, W_OK) != 0
-            ? "no permission; run as root, or as a member of its group" : "nothing answers there")
+      return .elsewhere(
+        .unreachable(
+          controller: path,
+          reason: access(path, F_OK) != 0
+            ? "no controller runs on this machine; 'streamrouter controller run' starts one"
+            : access(path, W_OK) != 0
+              ? "no permission; run as root, or as a member of its group" : "nothing answers there"), nil)
     }
     let refusal = RefusalNote()
     let security = try identity?.security(refusal)
     do {
       return try await withGRPCClient(transport: ControlTransport.client(address, security, refusal)) {
         client in
-        let result = try await body(APIOperator.Client(wrapping: client))
-        await identity?.renewWhereOld(over: client)
-        return result
+        let service = APIOperator.Client(wrapping: client)
+        if probe {
+          var options = ControlTransport.callOptions
+          options.timeout = Self.probePatience
+          do {
+            let status = try await service.status(.init(), options: options)
+            if named.isEmpty {
+              identity?.places.answered(address)
+              identity?.places.learn(status.controllers, from: address)
+            }
+          } catch let error as RPCError {
+            switch error.code {
+            case .deadlineExceeded:
+              return .elsewhere(
+                .unreachable(
+                  controller: address.description,
+                  reason:
+                    "it did not answer within \(Self.probePatience.components.seconds) s; nothing was asked of it"
+                ),
+                nil)
+            case .unavailable, .cancelled, .aborted:
+              return .elsewhere(Self.translated(error, address, refusal), ControlError.atWork(error))
+            default: throw error
+            }
+          }
+        }
+        let result = try await body(service)
+        await identity?.renewWhereOld(over: client, at: named.isEmpty ? address : nil)
+        return .done(result)
       }
-    } catch let error as RPCError {
-      switch error.code {
-      case .deadlineExceeded:
-        throw ControlError.unreachable(
-          controller: address.description,
-          reason:
-            "it did not answer within \(ControlTransport.callPatience.components.seconds) s; what was asked may have been done ('streamrouter status')"
-        )
-      case .unavailable:
-        throw ControlError.unreachable(
-          controller: address.description,
-          reason: refusal.text(of: error))
-      case .aborted: throw ControlError.notNow(error.message)
-      case .permissionDenied, .unauthenticated: throw ControlError.forbidden(error.message)
-      default: throw ControlError.asked(error.message)
-      }
+    } catch let error as RPCError { throw Self.translated(error, address, refusal) }
+  }
+
+  private static func translated(
+    _ error: RPCError, _ address: ControllerAddress, _ refusal: RefusalNote
+  ) -> ControlError {
+    switch error.code {
+    case .deadlineExceeded:
+      .unreachable(
+        controller: address.description,
+        reason:
+          "it did not answer within \(ControlTransport.callPatience.components.seconds) s; what was asked may have been done ('streamrouter status')"
+      )
+    case .unavailable:
+      .unreachable(controller: address.description, reason: refusal.text(of: error))
+    case .aborted: .notNow(error.message)
+    case .permissionDenied, .unauthenticated: .forbidden(error.message)
+    default: .asked(error.message)
     }
   }
 

@@ -58,8 +58,9 @@ public actor ControllerSnapshotSource: SnapshotSource {
 }
 
 extension ControllerClient {
-  /// Readings of all nodes, as this controller has them.
+  /// Readings of all nodes, as the controller has them that was asked last: where another one takes over, begin anew.
   public func snapshots() throws -> ControllerSnapshotSource {
+    let address = try first
     let security = try identity?.security(RefusalNote())
     return ControllerSnapshotSource(
       try ControlTransport.client(address, security), controller: address.description)

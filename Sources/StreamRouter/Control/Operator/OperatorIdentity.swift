@@ -8,9 +8,8 @@ import SystemPackage
 
 /// Who an operator on another machine than the controller's is, in a folder of the user's own.
 public struct OperatorIdentity: Sendable {
-  /// Where the operator joined.
-  let controller: ControllerAddress
-  private let role: Role
+  /// Where the operator finds controllers.
+  let places: ControllerPlaces
   private let current: CurrentIdentity
 
   /// The latest life of a certificate that is used as it is: in a day everyone who works has the trust bundle of a new
@@ -43,17 +42,20 @@ public struct OperatorIdentity: Sendable {
       throw ControlError.forbidden(
         "the certificate of \(identity.role) ended at \(end.formatted(.iso8601)): join again with a new token")
     }
-    controller = note.address
-    role = .node(note.node)
+    places = ControllerPlaces(
+      note, path: paths.controllerNote, log: Logger(label: "operator") { _ in SwiftLogNoOpLogHandler() })
     current = CurrentIdentity(identity, path: paths.identity)
   }
 
   func security(_ refusal: RefusalNote) throws -> TLSSettings {
-    try current.client(expecting: role, refusal)
+    try current.client(expecting: places.controller, refusal)
   }
 
   /// Renews a certificate that is older than a day. That it does not work is no matter: the next command tries again.
-  func renewWhereOld(over client: GRPCClient<HTTP2ClientTransport.Posix>) async {
+  ///
+  /// - Parameter address: Which of the known controllers it is; nil: one that was named for this command.
+  func renewWhereOld(over client: GRPCClient<HTTP2ClientTransport.Posix>, at address: ControllerAddress?) async
+  {
     let age = Date().timeIntervalSince(current.identity.certificate.notBefore)
     if case .notDue = current.identity.renewal(at: Date()), age < Self.oldSeconds { return }
     let renewal = CertificateRenewal(
@@ -62,9 +64,10 @@ public struct OperatorIdentity: Sendable {
         let encoded = request.encoded
         var options = CallOptions.defaults
         options.timeout = .seconds(5)
-        return try CertificateRenewal.Signed(
-          await APICertificates.Client(wrapping: client).renew(
-            .with { $0.request = Data(encoded) }, options: options))
+        let reply = try await APICertificates.Client(wrapping: client).renew(
+          .with { $0.request = Data(encoded) }, options: options)
+        if let address { places.learn(reply.controllers, from: address) }
+        return try CertificateRenewal.Signed(reply)
       }, log: Logger(label: "operator") { _ in SwiftLogNoOpLogHandler() })
     try? await renewal.renew()
   }

@@ -1,27 +1,27 @@
 import Foundation
+import Subprocess
 import Synchronization
-import Testing
-
-@testable import StreamRouter
+import SystemPackage
 
 /// Members of etcd on loopback, with their data in a temporary folder; each can be killed and started again.
-final class EtcdCluster: Sendable {
-  static let obstacle =
+public final class EtcdCluster: Sendable {
+  public static let obstacle =
     ["etcd", "etcdctl"].allSatisfy { tool in
-      LabShell.searchPath.split(separator: ":").contains {
+      (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").contains {
         FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")
       }
     } ? nil : "needs etcd-server and etcd-client: run scripts/setup.sh test"
 
-  struct Failure: Error, CustomStringConvertible {
-    var description: String
+  public struct Failure: Error, CustomStringConvertible {
+    public var description: String
+    public init(description: String) { self.description = description }
   }
 
-  struct Member: Sendable {
-    var name: String
-    var client: UInt16
-    var peer: UInt16
-    var process: pid_t = 0
+  public struct Member: Sendable {
+    public let name: String
+    public let client: UInt16
+    let peer: UInt16
+    public fileprivate(set) var process: pid_t = 0
   }
 
   private let state: Mutex<[Member]>
@@ -30,7 +30,9 @@ final class EtcdCluster: Sendable {
   private let scheme: String
   private let security: [String]
 
-  init(members count: Int = 1, folder: URL? = nil, scheme: String = "http", security: [String] = []) throws {
+  public init(
+    members count: Int = 1, folder: URL? = nil, scheme: String = "http", security: [String] = []
+  ) throws {
     self.folder =
       folder ?? FileManager.default.temporaryDirectory.appending(path: "sr-etcd-\(UUID().uuidString)")
     self.scheme = scheme
@@ -46,14 +48,10 @@ final class EtcdCluster: Sendable {
     try? FileManager.default.removeItem(at: folder)
   }
 
-  var members: [Member] { state.withLock { $0 } }
-  var store: String { "etcd://" + members.map { "127.0.0.1:\($0.client)" }.joined(separator: ",") }
+  public var members: [Member] { state.withLock { $0 } }
+  public var store: String { "etcd://" + members.map { "127.0.0.1:\($0.client)" }.joined(separator: ",") }
 
-  func place(_ installation: String = "test") throws -> EtcdPlace {
-    try #require(EtcdPlace(store, installation: installation))
-  }
-
-  func start(_ place: Int) throws {
+  public func start(_ place: Int) throws {
     let member = members[place]
     let client = "\(scheme)://127.0.0.1:\(member.client)"
     let peer = "http://127.0.0.1:\(member.peer)"
@@ -76,7 +74,7 @@ final class EtcdCluster: Sendable {
   }
 
   /// As a machine that fails: at once, and without a word.
-  func lose(_ place: Int) {
+  public func lose(_ place: Int) {
     let process = state.withLock { members in
       defer { members[place].process = 0 }
       return members[place].process
@@ -88,20 +86,56 @@ final class EtcdCluster: Sendable {
 
   /// What `etcdctl` says.
   @discardableResult
-  func control(_ arguments: String..., input: String = "") async throws -> String {
+  public func control(_ arguments: String..., input: String = "") async throws -> String {
+    try await control(arguments, at: members, input: input)
+  }
+
+  private func control(_ arguments: [String], at members: [Member], input: String = "") async throws -> String {
     let running = members.filter { $0.process != 0 }.map { "\(scheme)://127.0.0.1:\($0.client)" }
-    return try await LabShell.run(
-      "etcdctl", ["--endpoints", running.joined(separator: ",")] + arguments, input: input)
+    let result = try await Subprocess.run(
+      .name("etcdctl"), arguments: Arguments(["--endpoints", running.joined(separator: ",")] + arguments),
+      environment: .inherit.updating(["LC_ALL": "C"]), input: .string(input),
+      output: .string(limit: 4 << 20), error: .string(limit: 1 << 20))
+    guard result.terminationStatus.isSuccess else {
+      throw Failure(
+        description: "etcdctl \(arguments.joined(separator: " ")): \(result.standardError)")
+    }
+    return result.standardOutput
+  }
+
+  /// Has another member lead, while all of them run.
+  public func moveLeader() async throws {
+    let statuses = try await statuses()
+    guard let leader = statuses.first(where: \.isLeader), let other = statuses.first(where: { !$0.isLeader })
+    else { throw Failure(description: "there are no two members of which one leads") }
+    // Only the leader takes it.
+    _ = try await control(
+      ["move-leader", String(other.id, radix: 16)], at: [members[leader.place]])
   }
 
   /// Whether all members that run answer and decide.
-  func isHealthy() async throws -> Bool {
+  public func isHealthy() async throws -> Bool {
     try await control("endpoint", "health")
     return true
   }
 
   /// The place of the members' leader.
-  func leader() async throws -> Int {
+  public func leader() async throws -> Int {
+    let limit = ContinuousClock.now + .seconds(10)
+    while ContinuousClock.now < limit {
+      if let leader = try? await statuses().first(where: \.isLeader) { return leader.place }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    throw Failure(description: "the members have no leader after 10 s")
+  }
+
+  private struct Status {
+    var place: Int
+    var id: UInt64
+    var isLeader: Bool
+  }
+
+  private func statuses() async throws -> [Status] {
     struct Answer: Decodable {
       struct Status: Decodable {
         struct Header: Decodable { var member_id: UInt64 }
@@ -111,23 +145,18 @@ final class EtcdCluster: Sendable {
       var Endpoint: String
       var Status: Status
     }
-    let limit = ContinuousClock.now + .seconds(10)
-    while ContinuousClock.now < limit {
-      if let text = try? await control("endpoint", "status", "--write-out", "json") {
-        let answers = try JSONDecoder().decode([Answer].self, from: Data(text.utf8))
-        if let leader = answers.first(where: { $0.Status.leader == $0.Status.header.member_id }),
-          let place = members.firstIndex(where: { leader.Endpoint.hasSuffix(":\($0.client)") })
-        {
-          return place
-        }
+    let text = try await control("endpoint", "status", "--write-out", "json")
+    return try JSONDecoder().decode([Answer].self, from: Data(text.utf8)).compactMap { answer in
+      guard let place = members.firstIndex(where: { answer.Endpoint.hasSuffix(":\($0.client)") }) else {
+        return nil
       }
-      try await Task.sleep(for: .milliseconds(100))
+      let id = answer.Status.header.member_id
+      return Status(place: place, id: id, isLeader: answer.Status.leader == id)
     }
-    throw Failure(description: "the members have no leader after 10 s")
   }
 
   /// Ports that nobody listens on at this moment.
-  private static func freePorts(_ count: Int) throws -> [UInt16] {
+  public static func freePorts(_ count: Int) throws -> [UInt16] {
     var sockets: [Int32] = []
     defer { for socket in sockets { close(socket) } }
     return try (0..<count).map { _ in
@@ -143,23 +172,6 @@ final class EtcdCluster: Sendable {
       }
       guard status else { throw Failure(description: "no free port: \(String(cString: strerror(errno)))") }
       return UInt16(bigEndian: address.sin_port)
-    }
-  }
-}
-
-extension EtcdPlace {
-  /// Runs something with a client of its own.
-  func withClient<Result: Sendable>(
-    _ body: @Sendable (EtcdClient) async throws -> Result
-  ) async throws -> Result {
-    let client = try EtcdClient(self)
-    return try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await client.run() }
-      let outcome: Swift.Result<Result, any Error>
-      do { outcome = .success(try await body(client)) } catch { outcome = .failure(error) }
-      client.shutDown()
-      try await group.waitForAll()
-      return try outcome.get()
     }
   }
 }
