@@ -52,15 +52,18 @@ struct HostsTests {
 
   private func expectStreamWithoutLoss(_ fixture: HostsFixture) async throws {
     let program = try LabFiles.ownProgram().string
-    let report = fixture.folder.appending(path: "received.json")
+    // Its own log for each receiver: the word of one must not pass for another's.
+    let call = UUID().uuidString
+    let report = fixture.folder.appending(path: "received-\(call).json")
+    let log = fixture.folder.appending(path: "receive-\(call).log")
     let receiver = try LabProcess.startDetached(
       [
         "nsenter", "--net=/run/netns/\(fixture.namespace("studio"))", "sh", "-c",
         "exec \(program) receive --at 10.79.0.3:5004 --transport rtp --clock-rate 90000 --idle 2s --for 60s --json >\(report.path)",
-      ], log: .init(fixture.folder.appending(path: "receive.log").path),
+      ], log: .init(log.path),
       mark: "STREAMROUTER_TEST=\(fixture.name)")
     try await fixture.until("the receiver listens") {
-      (LabFiles.read(.init(fixture.folder.appending(path: "receive.log").path)) ?? "").contains("listening")
+      (LabFiles.read(.init(log.path)) ?? "").contains("listening")
     }
     let sent = try await LabShell.attempt(
       "nsenter",
