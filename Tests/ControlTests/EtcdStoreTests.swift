@@ -176,7 +176,7 @@ struct EtcdStoreTests {
       let store = EtcdStore(client, leadership: nil)
       for number in UInt64(1)...5 { try await store.deploy(.sample(number, former: number - 1)) }
     }
-    #expect(proxy.lost > 3)
+    #expect(proxy.lost > 0, "no answer was lost")
     try await cluster.place().withClient { client in
       let store = EtcdStore(client, leadership: nil)
       #expect(try await store.current() == 5)
