@@ -56,7 +56,7 @@ struct ClockStepTests {
         for who in [RemoteLab.control, "edge"] { try clocks.set(who, seconds: 0) }
       }
       let report = try await stream.end(interrupt: true)
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(report)")
     }
   }
 
@@ -93,7 +93,7 @@ struct ClockStepTests {
       #expect(try await live.command("deploy", live.file.path).succeeded)
       #expect(try await live.runningSinks() == live.wantedSinks())
       let report = try await stream.end(interrupt: true)
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(report)")
     }
   }
 }
