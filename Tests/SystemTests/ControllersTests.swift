@@ -54,7 +54,7 @@ struct ControllersTests {
       )
       #expect(interrupted >= 2, "it is to be killed in the midst of deploys")
       let report = try await stream.end()
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(report)")
     }
   }
 
@@ -101,7 +101,7 @@ struct ControllersTests {
       print("etcd was troubled 6 times: \(carried) deploys carried through")
       #expect(carried >= 4)
       let report = try await stream.end()
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(report)")
     }
   }
 

@@ -109,7 +109,7 @@ struct LinkCutTests {
       #expect(try await live.runningSinks() == (isNew ? wanted : former), "\(moment)")
       print("cut off at '\(moment)': the deploy took \(took), \(isNew ? "and is in force" : "all went back")")
       let report = try await stream.end(interrupt: true)
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(moment): \(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(moment): \(report)")
     }
   }
 
@@ -161,7 +161,7 @@ struct LinkCutTests {
       controller.signal(SIGCONT)
       try await live.until("all are back") { try await live.controlStatus().isWhole }
       let report = try await stream.end(interrupt: true)
-      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 1_000, "\(report)")
+      #expect(report.lost == 0 && report.duplicates == 0 && report.received > 100, "\(report)")
     }
   }
 
