@@ -23,6 +23,7 @@ struct LabFuzzTests {
       b: {addresses: [10.78.0.2, "fd78::2"], engine: sandbox}
       c: {addresses: [10.78.0.3, "fd78::3"]}
     links: [a -- b, b -- c]
+    probe: off  # nothing but streams shall be on the wire
     streams:
       plain: {protocol: udp, from: "b:5004", to: "c:6000", sources: [10.78.0.1]}
       media: {protocol: rtp, from: "b:5010", to: "c:6010", sources: [10.78.0.1]}
