@@ -93,7 +93,8 @@ struct RealWireTests {
     "headers on the wire: sums, TTL, code point, source", .enabled(if: obstacle == nil, "\(obstacle ?? "")"),
     .timeLimit(.minutes(2)))
   func headers() async throws {
-    let stream = "  four: {protocol: udp, from: \"camera:5012\", to: \"studio:5012\", dscp: 46}"
+    // Nothing but the stream shall be on the wire.
+    let stream = "  four: {protocol: udp, from: \"camera:5012\", to: \"studio:5012\", dscp: 46}\nprobe: off"
     let live = try LiveLab("t-heads", engine: .sandbox, streams: stream)
     try await live.use {
       for (node, device) in [("camera", "to-edge"), ("edge", "to-studio")] {
