@@ -143,8 +143,11 @@ struct RefreshService: Service {
 
   func run() async throws {
     try? await cancelWhenGracefulShutdown {
+      var isStarting = true
       while true {
         try await Task.sleep(for: .seconds(5))
+        if isStarting { StartupPages.letGo() }
+        isStarting = false
         do {
           try await reconciler.refresh()
           health.refreshed(problem: nil)
