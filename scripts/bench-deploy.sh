@@ -76,6 +76,10 @@ row "  deploy of it" "$seconds" "20 s"
 mapfile -t pids < <(python3 -c '
 import json, sys
 for node in json.load(open(sys.argv[1]))["nodes"]: print(node["pid"])' "$work/status.json")
+# As it runs: daemons let go of what only their start needed, and have been read since.
+sleep 15
+"$program" monitor "$file" --once >/dev/null
+sleep 2
 # Of each daemon: resident, its own, shared with others, and its share of all (kB); the largest and the mean are told.
 for pid in "${pids[@]}"; do
     awk '/^Rss/ { r = $2 } /^Pss:/ { p = $2 } /^Private/ { o += $2 } /^Shared/ { s += $2 } END { print r, o, s, p }' \
