@@ -54,12 +54,8 @@ extension Topology {
       guard link.a == name || link.b == name, let interval = probing(of: link).intervalMs,
         let peer = self.node(link.a == name ? link.b : link.a)
       else { return nil }
-      func address(_ node: Node, _ family: IPAddress.Family) -> IPAddress? {
-        if let named = link.addresses[node.name], named.family == family { return named }
-        return node.addresses.first { $0.family == family }
-      }
       for family in [IPAddress.Family.ipv4, .ipv6] {
-        if let local = address(node, family), let remote = address(peer, family) {
+        if let local = link.address(of: node, family), let remote = link.address(of: peer, family) {
           return LinkProbe(peer: peer.name, local: local, remote: remote, intervalMs: interval)
         }
       }

@@ -68,9 +68,7 @@ struct Router {
   /// The address of a node on a link, or its first of the family.
   private func address(_ node: Int, on link: Int?, _ family: IPAddress.Family) -> IPAddress? {
     let node = topology.nodes[node]
-    if let named = link.flatMap({ topology.links[$0].addresses[node.name] }), named.family == family {
-      return named
-    }
+    if let link { return topology.links[link].address(of: node, family) }
     return node.addresses.first { $0.family == family }
   }
 

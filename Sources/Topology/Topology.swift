@@ -99,6 +99,12 @@ public struct Link: Hashable, Sendable {
     self.mtu = mtu
     self.probe = probe
   }
+
+  /// Where one of its ends is reached over it: the address that the link names, or the node's first of the family.
+  func address(of node: Node, _ family: IPAddress.Family) -> IPAddress? {
+    if let named = addresses[node.name], named.family == family { return named }
+    return node.addresses.first { $0.family == family }
+  }
 }
 
 /// One flow from a source to one or more sinks.

@@ -52,9 +52,7 @@ struct PeriodLink: Sendable {
 
   /// Of the test packets that are known to be lost or answered; nil where there is none.
   var lossRatio: Double? {
-    let lost = Plausible.sum(Plausible.sum(lostForward, lostBackward), lostEither)
-    let known = Plausible.sum(lost, answered)
-    return known > 0 ? Double(lost) / Double(known) : nil
+    LinkRates.lossRatio(lost: [lostForward, lostBackward, lostEither], answered: answered)
   }
 
   /// A figure of a link that tables of the report show.

@@ -47,7 +47,13 @@ public struct LinkRates: Hashable, Sendable {
   /// The share (0 to 1) of test packets that were lost, either way, of those that are known to be lost or answered; nil
   /// where there is none.
   public var lossRatio: Double? {
-    let lost = lostForward + lostBackward + lostEither
-    return lost + answered > 0 ? Double(lost) / Double(lost + answered) : nil
+    Self.lossRatio(lost: [lostForward, lostBackward, lostEither], answered: answered)
+  }
+
+  /// Counts may be what a file says.
+  static func lossRatio(lost: [UInt64], answered: UInt64) -> Double? {
+    let lost = lost.reduce(0, Plausible.sum)
+    let known = Plausible.sum(lost, answered)
+    return known > 0 ? Double(lost) / Double(known) : nil
   }
 }

@@ -3,8 +3,9 @@ import Identity
 import Logging
 import ServiceLifecycle
 
-/// Follows the authority's records, which commands and other controllers change beside this one: ends the connections of whose certificate
-/// counts no more, and has everyone renew who is not ready for the next step of an exchange of the authority.
+/// Follows the authority's records, which commands and other controllers change beside this one: ends the connections of
+/// whose certificate counts no more, and has everyone renew who is not ready for the next step of an exchange of the
+/// authority.
 struct AuthorityWatch: Service {
   let authority: SharedAuthority
   /// Told what was found.
