@@ -68,6 +68,24 @@ static __always_inline int sr_remove_tags(struct __sk_buff *skb, struct sr_packe
     return 0;
 }
 
+// Needs what stands above.
+#include "tcp.h"
+
+// What is no UDP: a segment of one of the node's connections, or somebody else's.
+static __always_inline int sr_relay_other(struct __sk_buff *skb, struct sr_node_counters *node,
+                                          struct sr_settings *setting) {
+    int verdict = sr_tcp(skb, setting);
+    if (verdict < SR_PASSED) {
+        node->value[SR_NODE_RELAYED]++;
+        return verdict;
+    }
+    __u64 pass = verdict - SR_PASSED;
+    asm volatile("" : "+r"(pass));
+    if (pass < SR_NODE_COUNTER_COUNT)
+        node->value[pass]++;
+    return TC_ACT_UNSPEC;
+}
+
 SEC("tc")
 int sr_relay_ingress(struct __sk_buff *skb) {
     __u32 zero = 0;
@@ -79,6 +97,8 @@ int sr_relay_ingress(struct __sk_buff *skb) {
 
     struct sr_packet packet = {.hops = 1, .verdict = TC_ACT_SHOT};
     __u32 pass = skb->pkt_type == SR_PACKET_OTHERHOST ? SR_NODE_PASSED_UNKNOWN : sr_parse(skb, &packet);
+    if (pass == SR_NODE_PASSED_NOT_UDP && setting->tcp_relays)
+        return sr_relay_other(skb, node, setting);
     if (pass < SR_NODE_COUNTER_COUNT) {
         node->value[pass]++;
         return TC_ACT_UNSPEC;

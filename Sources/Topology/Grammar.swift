@@ -21,7 +21,7 @@ enum Grammar {
   static let probe = Form(name: "probe", required: [], optional: ["interval", "port"])
   static let stream = Form(
     name: "stream", required: ["protocol", "from", "to"],
-    optional: ["via", "sources", "family", "dscp", "clockRate", "extensions", "expect"])
+    optional: ["via", "sources", "family", "dscp", "clockRate", "mode", "extensions", "expect"])
   static let `extension` = Form(name: "extension", required: ["name"], optional: ["with", "at"])
   static let expectation = Form(name: "expectation", required: [], optional: StreamLimit.names)
 
@@ -30,6 +30,7 @@ enum Grammar {
 
   static let engines = EngineChoice.allCases.map(\.rawValue)
   static let protocols = StreamProtocol.allCases.map(\.rawValue)
+  static let modes = TCPMode.allCases.map(\.rawValue)
   static let families = IPAddress.Family.allCases.map(\.rawValue)
   static let policies = ["other", "rr", "fifo"]
 

@@ -58,6 +58,7 @@ extension Change: CustomStringConvertible {
       ("dscp", optional(old.dscp), optional(new.dscp)),
       ("clock rate", optional(old.clockRate), optional(new.clockRate)),
       ("extensions", chain(old), chain(new)),
+      ("mode", optional(old.mode), optional(new.mode)),
     ]
     return fields.filter { $0.1 != $0.2 }.map { "\($0.0) \($0.1) becomes \($0.2)" }
   }
@@ -92,7 +93,7 @@ private struct Planner {
 
   private struct Socket: Hashable {
     var node: String
-    var endpoint: Endpoint
+    var socket: Relay.Socket
   }
 
   /// A relay to add, or to replace where `old` is there.
@@ -188,7 +189,7 @@ private struct Planner {
   }
 
   private func sockets(_ relay: Relay) -> [Socket] {
-    relay.sockets.map { Socket(node: relay.node, endpoint: $0) }
+    relay.sockets.map { Socket(node: relay.node, socket: $0) }
   }
 
   private mutating func silence(_ relay: Relay) {

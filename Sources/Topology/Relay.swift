@@ -24,11 +24,13 @@ public struct Relay: Hashable, Sendable, Codable {
   public var clockRate: UInt32?
   /// What this hop runs on each packet, in this order; at most ``Limits/extensionsPerRelay``.
   public var extensions: [RelayExtensionUse]
+  /// Protocol tcp: how it is relayed; nil: in the way of the engine that runs it.
+  public var mode: TCPMode?
 
   public init(
     stream: String, node: String, hop: Int, transport: StreamProtocol, ingress: Endpoint,
     sources: [AddressPrefix], sinks: [RelaySink], dscp: UInt8? = nil, clockRate: UInt32? = nil,
-    extensions: [RelayExtensionUse] = []
+    extensions: [RelayExtensionUse] = [], mode: TCPMode? = nil
   ) {
     self.stream = stream
     self.node = node
@@ -40,11 +42,12 @@ public struct Relay: Hashable, Sendable, Codable {
     self.dscp = dscp
     self.clockRate = clockRate
     self.extensions = extensions
+    self.mode = mode
   }
 }
 
 extension Relay {
-  /// Reads relays from before there were extensions too.
+  /// Reads relays from before there were extensions or modes too.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     self.init(
@@ -57,7 +60,8 @@ extension Relay {
       sinks: try container.decode([RelaySink].self, forKey: .sinks),
       dscp: try container.decodeIfPresent(UInt8.self, forKey: .dscp),
       clockRate: try container.decodeIfPresent(UInt32.self, forKey: .clockRate),
-      extensions: try container.decodeIfPresent([RelayExtensionUse].self, forKey: .extensions) ?? [])
+      extensions: try container.decodeIfPresent([RelayExtensionUse].self, forKey: .extensions) ?? [],
+      mode: try container.decodeIfPresent(TCPMode.self, forKey: .mode))
     formerIngress = try container.decodeIfPresent(Endpoint.self, forKey: .formerIngress)
   }
 
@@ -72,7 +76,7 @@ extension Relay {
   public var listeners: [Listener] {
     ([ingress] + (formerIngress.map { [$0] } ?? [])).flatMap { ingress in
       transport.ports(from: ingress.port).enumerated().map { place, port in
-        Listener(endpoint: Endpoint(address: ingress.address, port: port), isCompanion: place == 1)
+        Listener(endpoint: Endpoint(address: ingress.address, port: port.number), isCompanion: place == 1)
       }
     }
   }
@@ -108,5 +112,16 @@ public struct RelaySink: Hashable, Sendable, Codable {
 
 /// What a stream carries.
 public enum StreamProtocol: String, Hashable, Sendable, Codable, CaseIterable {
-  case udp, rtp
+  case udp, rtp, tcp
+
+  /// Whether the stream consists of datagrams; of a connection's bytes otherwise.
+  public var isDatagrams: Bool { self != .tcp }
+}
+
+/// How a hop relays TCP.
+public enum TCPMode: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Segments pass through, rewritten: the two ends have one connection with each other. Engine `sandbox`.
+  case packet
+  /// The connection ends at the hop, which opens another one onwards: a control loop for each link. Engine `process`.
+  case split
 }

@@ -10,7 +10,7 @@ struct Router {
   private let topology: Topology
   private var paths: PathFinder
   /// Ports that something listens on, for each node.
-  private var taken: [Set<UInt16>]
+  private var taken: [Set<ListeningPort>]
   /// Ports that hops of a stream keep, by stream and node.
   private var kept: [String: [Int: UInt16]] = [:]
   /// Where earlier searches for a free port ended: ports never become free again, so later ones go on there.
@@ -27,7 +27,7 @@ struct Router {
     self.topology = topology
     paths = PathFinder(topology)
     let probed = topology.probedNodes
-    taken = topology.nodes.map { probed.contains($0.name) ? [topology.probePort] : [] }
+    taken = topology.nodes.map { probed.contains($0.name) ? [ListeningPort(number: topology.probePort)] : [] }
     for stream in topology.streams {
       var fixed = [stream.from]
       for case .node(let port) in stream.to { fixed.append(port) }
@@ -150,7 +150,8 @@ struct Router {
           sources: hop.parent.map { parent in
             [AddressPrefix(address(tree[parent].node, on: hop.link, family) ?? ingress[parent].address)]
           } ?? sources(of: index, family),
-          sinks: sinks, dscp: stream.dscp, clockRate: stream.clockRate, extensions: chains[number]))
+          sinks: sinks, dscp: stream.dscp, clockRate: stream.clockRate, extensions: chains[number],
+          mode: stream.mode))
     }
     return relays
   }

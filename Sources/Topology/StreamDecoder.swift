@@ -15,13 +15,29 @@ extension TopologyDecoder {
     }
     let dscp = keys["dscp"].flatMap { decodeDscp($0) }
     let clockRate = keys["clockRate"].flatMap { decodeClockRate($0, transport: transport) }
+    let mode = keys["mode"].flatMap { decodeMode($0, transport: transport) }
+    if let value = keys["extensions"], transport == .tcp {
+      report(
+        value.position, "extensions for protocol tcp: they see datagrams, and a connection has none",
+        "remove them, or write protocol: udp or rtp")
+    }
     let extensions = keys["extensions"].map { decodeExtensions($0, stream: index) } ?? []
     let limits = keys["expect"].flatMap { decodeLimits($0, transport: transport) }
     // What is wrong is reported by now; without its two ends nothing more can be said of the stream.
     guard let transport, let from, let to, let via, let sources else { return nil }
     return Stream(
       name: name, transport: transport, from: from, via: via, to: to, sources: sources, family: family,
-      dscp: dscp, clockRate: clockRate, extensions: extensions, limits: limits)
+      dscp: dscp, clockRate: clockRate, extensions: extensions, limits: limits, mode: mode)
+  }
+
+  private mutating func decodeMode(_ value: YAMLValue, transport: StreamProtocol?) -> TCPMode? {
+    if let transport, transport != .tcp {
+      report(
+        value.position, "mode for protocol \(transport.rawValue), which has no connections",
+        "remove it, or write protocol: tcp")
+      return nil
+    }
+    return word(value, "mode", of: Grammar.modes).flatMap(TCPMode.init)
   }
 
   private mutating func decodeFrom(_ value: YAMLValue, transport: StreamProtocol?, stream: Int) -> NodePort? {
@@ -180,9 +196,9 @@ extension TopologyDecoder {
   }
 
   private mutating func decodeClockRate(_ value: YAMLValue, transport: StreamProtocol?) -> UInt32? {
-    if transport == .udp {
+    if let transport, transport != .rtp {
       report(
-        value.position, "clockRate for protocol udp, which has no timestamps",
+        value.position, "clockRate for protocol \(transport.rawValue), which has no media timestamps",
         "remove it, or write protocol: rtp")
       return nil
     }

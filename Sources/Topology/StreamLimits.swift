@@ -26,6 +26,8 @@ public struct StreamLimit: Hashable, Sendable, Codable {
     /// Whether it is judged at a ``StreamLimit/Share`` of the packets.
     var isDistribution: Bool { self == .ipdv || self == .pdv || self == .residence }
     public var isTime: Bool { self == .jitter || isDistribution }
+    /// Whether it is a figure of connections too.
+    var countsForTCP: Bool { self == .residence || self == .rate }
   }
 
   /// Of how many packets a duration is the longest.
@@ -145,6 +147,12 @@ extension TopologyDecoder {
     var limits: [StreamLimit] = []
     for limit in StreamLimit.all {
       guard let value = keys[limit.name] else { continue }
+      if transport == .tcp, !limit.figure.countsForTCP {
+        report(
+          value.position, "\(limit.name) for protocol tcp, whose segments have no times of their own",
+          "remove it, or write protocol: rtp; residence and rate are judged for tcp too")
+        continue
+      }
       if limit.figure == .pdv, transport == .udp {
         report(
           value.position, "\(limit.name) for protocol udp, which has no timestamps",

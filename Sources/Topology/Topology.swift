@@ -129,11 +129,14 @@ public struct Stream: Hashable, Sendable {
   public var extensions: [ExtensionUse]
   /// What is expected of it at every hop; nil: nothing is. Relays do not depend on it.
   public var limits: StreamLimits?
+  /// Protocol tcp: how hops relay it; nil: each in the way of its engine.
+  public var mode: TCPMode?
 
   public init(
     name: String, transport: StreamProtocol, from: NodePort, via: [String] = [], to: [Sink],
     sources: [AddressPrefix] = [], family: IPAddress.Family? = nil, dscp: UInt8? = nil,
-    clockRate: UInt32? = nil, extensions: [ExtensionUse] = [], limits: StreamLimits? = nil
+    clockRate: UInt32? = nil, extensions: [ExtensionUse] = [], limits: StreamLimits? = nil,
+    mode: TCPMode? = nil
   ) {
     self.name = name
     self.transport = transport
@@ -146,6 +149,7 @@ public struct Stream: Hashable, Sendable {
     self.clockRate = clockRate
     self.extensions = extensions
     self.limits = limits
+    self.mode = mode
   }
 }
 

@@ -12,7 +12,7 @@ public struct Transition: Hashable, Sendable {
   public let new: [Relay]
 
   private let formers: [String: Relay]
-  private let wantedSockets: Set<Endpoint>
+  private let wantedSockets: Set<Relay.Socket>
 
   /// - Parameters: the relays of one node; neither holds two of one stream.
   public init(from old: [Relay], to new: [Relay]) {
@@ -30,7 +30,7 @@ public struct Transition: Hashable, Sendable {
   /// What runs on the node once all steps down to `hop` are made.
   public func relays(downTo hop: Int) -> [Relay] {
     var running: [Relay] = []
-    var listening: Set<Endpoint> = []
+    var listening: Set<Relay.Socket> = []
     let begun = new.filter { $0.hop >= hop }
     for relay in begun {
       running.append(between(relay))
@@ -59,8 +59,16 @@ public struct Transition: Hashable, Sendable {
 }
 
 extension Relay {
-  /// What it listens on, RTCP ports included.
-  var sockets: [Endpoint] { listeners.map(\.endpoint) }
+  /// What a relay listens on. UDP and TCP do not get into each other's way.
+  struct Socket: Hashable {
+    var endpoint: Endpoint
+    var isTCP: Bool
+  }
+
+  /// RTCP ports included.
+  var sockets: [Socket] {
+    listeners.map { Socket(endpoint: $0.endpoint, isTCP: transport == .tcp) }
+  }
 
   /// Whether packets to another relay's ingress could be its own too.
   fileprivate func canListenLike(_ other: Relay) -> Bool {
@@ -73,18 +81,18 @@ extension Plan {
   /// others lose none.
   public func interruptions() -> [Int: String] {
     var found: [Int: String] = [:]
-    let begun = changes.flatMap { change -> [(Endpoint, Relay)] in
+    let begun = changes.flatMap { change -> [(Relay.Socket, Relay)] in
       switch change {
       case .add(let relay), .replace(_, let relay): relay.sockets.map { ($0, relay) }
       case .remove: []
       }
     }
-    let starts = Dictionary(begun.map { (Place(node: $0.1.node, endpoint: $0.0), $0.1.stream) }) { first, _ in
+    let starts = Dictionary(begun.map { (Place(node: $0.1.node, socket: $0.0), $0.1.stream) }) { first, _ in
       first
     }
     /// What listens in a relay's place afterwards.
     func taker(of relay: Relay) -> String? {
-      relay.sockets.lazy.compactMap { starts[Place(node: relay.node, endpoint: $0)] }.first {
+      relay.sockets.lazy.compactMap { starts[Place(node: relay.node, socket: $0)] }.first {
         $0 != relay.stream
       }
     }
@@ -92,7 +100,14 @@ extension Plan {
       switch change {
       case .add: break
       case .replace(let old, let new):
+        if old.transport == .tcp, new.transport == .tcp, old.ingress == new.ingress, old.mode != new.mode {
+          found[index] = "its mode changes: connections that are open end"
+        }
         guard old.ingress != new.ingress || old.transport != new.transport else { continue }
+        if old.transport == .tcp, old.hop > 0 {
+          found[index] = "it listens elsewhere: connections that are open end"
+          continue
+        }
         if old.hop == 0 {
           found[index] = "it listens elsewhere: packets to \(old.ingress) are passed by"
         } else if let other = taker(of: old) {
@@ -111,6 +126,6 @@ extension Plan {
 
   private struct Place: Hashable {
     var node: String
-    var endpoint: Endpoint
+    var socket: Relay.Socket
   }
 }

@@ -16,6 +16,12 @@ extension Topology {
   }
 }
 
+/// A port of a node that something listens on. Ports of UDP and of TCP are different ones.
+struct ListeningPort: Hashable {
+  var number: UInt16
+  var isTCP = false
+}
+
 /// One pass of validation.
 private struct Validator {
   let topology: Topology
@@ -25,7 +31,7 @@ private struct Validator {
   private let nodes: Set<String>
   private let names: [String]
   private var owners: [IPAddress: String] = [:]
-  private var listeners: [NodePort: Listener] = [:]
+  private var listeners: [ListeningPlace: Listener] = [:]
   /// Nodes that answer test packets of links.
   private let probed: Set<String>
 
@@ -117,6 +123,12 @@ private struct Validator {
           (.extensionNode(stream: index, use, node: $0.offset), $0.element)
         }
       }
+      if stream.transport == .tcp, stream.to.count > 1 {
+        found(
+          .sink(stream: index, 1),
+          "stream \(Words.quote(stream.name)) has \(stream.to.count) sinks, but a TCP connection has one other end",
+          "keep one of them, or write a stream for each")
+      }
       for (place, node) in references where !nodes.contains(node) {
         unsound.insert(index)
         found(
@@ -131,6 +143,11 @@ private struct Validator {
         }
       }
     }
+  }
+
+  private struct ListeningPlace: Hashable {
+    var node: String
+    var port: ListeningPort
   }
 
   /// What listens on a port of a node: one stream's ingress or one stream's local sink.
@@ -171,15 +188,16 @@ private struct Validator {
     _ port: NodePort, _ place: Place, _ listener: Listener
   ) {
     let ports = topology.streams[listener.stream].transport.ports(from: port.port)
-    if ports.contains(topology.probePort), probed.contains(port.node) {
+    if ports.contains(ListeningPort(number: topology.probePort)), probed.contains(port.node) {
       found(
         place,
         "\(listener.isIngress ? "ingress" : "sink") \(Words.quote("\(port)")), but test packets of links are answered at port \(topology.probePort) of every node",
         "choose another port, or write 'probe: {port: ...}' or 'probe: off' at the top of the file")
       return
     }
-    for number in ports {
-      guard let other = listeners[NodePort(node: port.node, port: number)] else { continue }
+    for used in ports {
+      guard let other = listeners[ListeningPlace(node: port.node, port: used)] else { continue }
+      let number = used.number
       let role = listener.isIngress ? "ingress" : "sink"
       let why = number == port.port ? "" : ", whose RTCP would use port \(number)"
       if !listener.isIngress, !other.isIngress, other.stream == listener.stream, number == port.port {
@@ -192,13 +210,15 @@ private struct Validator {
       }
       return
     }
-    for number in ports { listeners[NodePort(node: port.node, port: number)] = listener }
+    for used in ports { listeners[ListeningPlace(node: port.node, port: used)] = listener }
   }
 }
 
 extension StreamProtocol {
   /// The ports that a listener on `port` uses: for rtp the one above too (RFC 3550 section 11).
-  func ports(from port: UInt16) -> [UInt16] {
-    self == .rtp && port < .max ? [port, port + 1] : [port]
+  func ports(from port: UInt16) -> [ListeningPort] {
+    (self == .rtp && port < .max ? [port, port + 1] : [port]).map {
+      ListeningPort(number: $0, isTCP: self == .tcp)
+    }
   }
 }

@@ -18,6 +18,9 @@
 //   is
 //                  kept in `routes`, for each processor, for SR_ROUTE_VALID_NS.
 //
+// A segment of TCP goes another way (bpf/tcp.h): `connections` says by its addresses and ports whose it is
+// and what they become; a SYN makes the entry. Segments from the sink find it through `replies`.
+//
 // Byte order: fields whose comment says "network order" hold the bytes as they stand in a packet; all else is
 // host order. Addresses are 16 bytes in network order; IPv4 is mapped (::ffff:a.b.c.d, RFC 4291 section
 // 2.5.5.2). Times are nanoseconds of CLOCK_REALTIME unless a name says otherwise.
@@ -29,7 +32,7 @@
 // All limits, in one place.
 enum sr_limits {
     // Changes whenever a structure or the meaning of a field below changes.
-    SR_ABI_VERSION = 3,
+    SR_ABI_VERSION = 4,
     SR_MAX_SINKS = 16,
     SR_MAX_SOURCES = 16,
     // SSRCs of one relay whose state is kept apart; one more takes the place of the longest silent.
@@ -69,6 +72,17 @@ enum sr_limits {
     SR_EXTENSION_ROUNDS = 64,
     // Relays that the maps hold unless the node is told otherwise.
     SR_DEFAULT_RELAYS = 4096,
+    // TCP connections that a node knows at once; one more takes the place of the longest silent.
+    SR_DEFAULT_CONNECTIONS = 8192,
+    // Source ports that are tried for a connection.
+    SR_PORT_ATTEMPTS = 32,
+    // How long a connection is remembered that is silent, in seconds: one that both ends have agreed upon
+    // (RFC 5382 section 5, REQ-5: two hours and four minutes), one that begins or ends (four minutes), one
+    // that both sides have closed (2 MSL as Linux takes it), and one that was reset.
+    SR_ESTABLISHED_SECONDS = 7440,
+    SR_TRANSITORY_SECONDS = 240,
+    SR_CLOSED_SECONDS = 60,
+    SR_RESET_SECONDS = 10,
 };
 
 // What a relay does with the bytes behind the UDP header.
@@ -77,18 +91,20 @@ enum sr_protocol {
     SR_PROTOCOL_RTP = 1,
     // The companion of an RTP relay on the next higher port (RFC 3550 section 11).
     SR_PROTOCOL_RTCP = 2,
+    // Segments of connections, in packet mode.
+    SR_PROTOCOL_TCP = 3,
 };
 
 // The counters of a relay, declared once: this list makes the map layout, the names in JSON and metrics, the
 // columns of the monitor and their explanation.
 //   SR_COUNTER(identifier, "name", kind, "what it counts")
-// Kinds: SR_FLOW what went through, SR_RTP what the sequence numbers tell, SR_DROP one cause of loss at this
-// hop.
+// Kinds: SR_FLOW what went through, SR_RTP what the sequence numbers of RTP tell, SR_TCP what connections
+// did, SR_DROP one cause of loss at this hop.
 #define SR_COUNTERS(SR_COUNTER)                                                                              \
-    SR_COUNTER(PACKETS_IN, "packets_in", SR_FLOW, "datagrams that arrived from an allowed source")           \
-    SR_COUNTER(BYTES_IN, "bytes_in", SR_FLOW, "UDP payload bytes of those datagrams")                        \
-    SR_COUNTER(PACKETS_OUT, "packets_out", SR_FLOW, "datagrams sent or delivered, all sinks together")       \
-    SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "UDP payload bytes sent or delivered")                       \
+    SR_COUNTER(PACKETS_IN, "packets_in", SR_FLOW, "datagrams or segments from an allowed source")            \
+    SR_COUNTER(BYTES_IN, "bytes_in", SR_FLOW, "payload bytes of those")                                      \
+    SR_COUNTER(PACKETS_OUT, "packets_out", SR_FLOW, "of them sent or delivered, all sinks together")         \
+    SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "payload bytes sent or delivered")                           \
     SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
     SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
     SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW, "datagrams not looked at: another processor was at it")    \
@@ -96,6 +112,22 @@ enum sr_protocol {
     SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
     SR_COUNTER(RTP_DUPLICATES, "rtp_duplicates", SR_RTP, "packets whose sequence number had arrived before") \
     SR_COUNTER(RTP_RESTARTS, "rtp_restarts", SR_RTP, "new SSRCs and jumps of the sequence number")           \
+    SR_COUNTER(REPLY_PACKETS, "reply_packets", SR_TCP, "segments from the sink, passed on")                  \
+    SR_COUNTER(REPLY_BYTES, "reply_bytes", SR_TCP, "payload bytes from the sink, passed on")                 \
+    SR_COUNTER(TCP_OPENED, "tcp_opened", SR_TCP, "connections that allowed sources began")                   \
+    SR_COUNTER(TCP_ESTABLISHED, "tcp_established", SR_TCP, "connections that the sink accepted")             \
+    SR_COUNTER(TCP_REFUSED, "tcp_refused", SR_TCP, "connections that the sink refused or could not be had")  \
+    SR_COUNTER(TCP_CLOSED, "tcp_closed", SR_TCP, "connections that both sides closed")                       \
+    SR_COUNTER(TCP_RESET, "tcp_reset", SR_TCP, "accepted connections that one side reset")                   \
+    SR_COUNTER(TCP_EXPIRED, "tcp_expired", SR_TCP, "connections forgotten after a silence")                  \
+    SR_COUNTER(TCP_RETRANSMITTED, "tcp_retransmitted", SR_TCP,                                               \
+               "segments towards the sink whose bytes had passed before")                                    \
+    SR_COUNTER(TCP_REPLY_RETRANSMITTED, "tcp_reply_retransmitted", SR_TCP,                                   \
+               "segments from the sink whose bytes had passed before")                                       \
+    SR_COUNTER(TCP_GAPS, "tcp_gaps", SR_TCP, "segments, either way, before which bytes were missing")        \
+    SR_COUNTER(TCP_STRAY, "tcp_stray", SR_TCP, "segments of no connection, left to this node to reset")      \
+    SR_COUNTER(TCP_CLAMPED, "tcp_clamped", SR_TCP, "SYNs whose MSS was lowered to what the links carry")     \
+    SR_COUNTER(ICMP_TRANSLATED, "icmp_translated", SR_TCP, "ICMP errors passed on to a connection's end")    \
     SR_COUNTER(DROP_SOURCE, "drop_source", SR_DROP, "source address that the stream does not allow")         \
     SR_COUNTER(DROP_MALFORMED, "drop_malformed", SR_DROP,                                                    \
                "lengths in the headers that contradict the packet")                                          \
@@ -111,6 +143,7 @@ enum sr_protocol {
     SR_COUNTER(DROP_EXTENSION_FAULT, "drop_fault", SR_DROP, "an extension trapped, crashed, or is missing")  \
     SR_COUNTER(DROP_EXTENSION_BUSY, "drop_busy", SR_DROP, "another processor held the extensions' state")    \
     SR_COUNTER(DROP_TRAIN, "drop_train", SR_DROP, "GSO packet for extensions, which see single datagrams")   \
+    SR_COUNTER(DROP_PORTS, "drop_ports", SR_DROP, "no source port left for another connection to the sink")  \
     SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
 
 // What a node's datapath saw, relays or not.
@@ -122,9 +155,9 @@ enum sr_protocol {
                "another transport protocol, or an IPv6 extension")                                           \
     SR_COUNTER(PASSED_SHORT, "passed_short", SR_FLOW, "headers cut short or of an impossible length")        \
     SR_COUNTER(PASSED_FRAGMENT, "passed_fragment", SR_FLOW, "later fragments, which carry no ports")         \
-    SR_COUNTER(PASSED_UNKNOWN, "passed_unknown", SR_FLOW, "UDP to an address that names no relay")
+    SR_COUNTER(PASSED_UNKNOWN, "passed_unknown", SR_FLOW, "UDP or TCP to an address that names no relay")
 
-enum sr_counter_kind { SR_FLOW = 0, SR_RTP = 1, SR_DROP = 2 };
+enum sr_counter_kind { SR_FLOW = 0, SR_RTP = 1, SR_DROP = 2, SR_TCP = 3 };
 
 #define SR_COUNTER_ID(id, name, kind, text) SR_##id,
 #define SR_NODE_COUNTER_ID(id, name, kind, text) SR_NODE_##id,
@@ -137,7 +170,7 @@ enum sr_node_counter { SR_NODE_COUNTERS(SR_NODE_COUNTER_ID) SR_NODE_COUNTER_COUN
 struct sr_relay_key {
     __u32 address[4]; // network order
     __u16 port;       // network order
-    __u8 protocol;    // IPPROTO_UDP
+    __u8 protocol;    // IPPROTO_UDP or IPPROTO_TCP
     __u8 zero;
 };
 
@@ -226,10 +259,14 @@ struct sr_variation {
 
 // How the delay of packets varies that arrive at a relay.
 struct sr_variations {
+    // Protocol tcp: the round trip between this hop and the sink, by TCP timestamps (RFC 7323 section 4),
+    // the sink's own time until it acknowledges included.
+    //
     // Between two packets that arrive one after the other, without its sign: |D(i-1, i)| of RFC 3550 section
     // 6.4.1, the inter-packet delay variation of RFC 3393. Protocol udp: the change of the interarrival time.
     struct sr_variation ipdv;
-    // Against the quickest packet (RFC 5481 section 4.2); protocol rtp only.
+    // Against the quickest packet (RFC 5481 section 4.2); protocol rtp. Protocol tcp: the round trip between
+    // this hop and the source.
     struct sr_variation pdv;
 };
 
@@ -272,6 +309,52 @@ struct sr_kept_route {
 
 struct sr_routes {
     struct sr_kept_route sink[SR_MAX_SINKS];
+};
+
+// A segment by its addresses and ports, all in network order.
+struct sr_connection_key {
+    __u32 source[4];
+    __u32 destination[4];
+    __u16 source_port;
+    __u16 destination_port;
+};
+
+// What segments of one way tell.
+struct sr_segments {
+    __u32 next;       // sequence number behind the highest that was seen; host order
+    __u32 timestamp;  // TSval whose echo is waited for; host order
+    __u64 stamped_ns; // when it passed; 0: none is waited for
+};
+
+enum sr_connection_flags {
+    SR_CONNECTION_ANSWERED = 1,  // the sink sent SYN and ACK
+    SR_CONNECTION_FIN = 2,       // the source sent FIN
+    SR_CONNECTION_REPLY_FIN = 4, // the sink sent FIN
+    SR_CONNECTION_RESET = 8,     // one of them sent RST
+    SR_CONNECTION_ENDED = 16,    // counted as over
+};
+
+// One TCP connection through a relay: from the source to the relay's ingress, and under an address and port
+// of this node onwards to the sink. Entry of `connections` by what segments from the source carry; `replies`
+// leads to that key by what segments from the sink carry.
+struct sr_connection {
+    struct sr_relay_key relay;         // the ingress
+    __u32 index;                       // of the relay
+    __u32 generation;                  // of the relay when its sources were last checked
+    __u32 flags;                       // enum sr_connection_flags
+    __u64 seen_ns;                     // the latest segment, either way
+    __u64 refreshed_ns;                // when `replies` was last seen to lead here
+    struct sr_sink sink;               // where it goes, and as whom; a deploy does not move it
+    struct sr_segments forward, reply; // towards the sink, and from it
+    struct sr_kept_route to_sink, to_source;
+    __u32 address_change, port_change; // of a checksum, towards the sink (RFC 1624), folded to 32 bits
+    __u32 reply_address_change, reply_port_change;
+};
+
+// What the node found when it last went through the connections of a relay.
+struct sr_sweep {
+    __u64 expired; // removed since the relay began
+    __u64 open;    // neither over nor expired
 };
 
 // What an extension decided about a packet.
@@ -322,6 +405,12 @@ struct sr_settings {
     __u32 abi_version;
     __u32 relay_capacity;
     __s64 tai_minus_realtime_ns; // CLOCK_TAI - CLOCK_REALTIME, since BPF can read the former only
+    // Source ports for connections, host order: those outside net.ipv4.ip_local_port_range, so that the
+    // kernel's own connections never meet them. First the lower range, then the upper.
+    __u16 port_first[2];
+    __u16 port_count[2];
+    __u32 tcp_relays; // 0: segments of TCP are nobody's, and not looked at
+    __u32 zero;
 };
 
 #define SR_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
@@ -339,7 +428,11 @@ SR_ASSERT_SIZE(sr_flow, 8 + 4 * 80 + 2 * 8 * (3 + SR_RESIDENCE_BUCKETS));
 SR_ASSERT_SIZE(sr_report, 512);
 SR_ASSERT_SIZE(sr_reports, 16 + 15 * 512);
 SR_ASSERT_SIZE(sr_kept_route, 32);
-SR_ASSERT_SIZE(sr_settings, 16);
+SR_ASSERT_SIZE(sr_settings, 32);
+SR_ASSERT_SIZE(sr_connection_key, 36);
+SR_ASSERT_SIZE(sr_segments, 16);
+SR_ASSERT_SIZE(sr_connection, 32 + 16 + 40 + 2 * 16 + 2 * 32 + 16);
+SR_ASSERT_SIZE(sr_sweep, 16);
 #undef SR_ASSERT_SIZE
 
 // Puts the duration of a timed run into an extension's account.
@@ -390,6 +483,25 @@ static inline __attribute__((always_inline)) void sr_report_filled(struct sr_rep
     // The returned value makes it an atomic with a full barrier: what was written before is seen before.
     __u64 before = __sync_fetch_and_add(&reports->head, 1);
     asm volatile("" : : "r"(before) : "memory");
+}
+
+// How long a connection in this state is remembered in silence.
+static inline __attribute__((always_inline)) __u64 sr_connection_lifetime_ns(__u32 flags) {
+    const __u32 closed = SR_CONNECTION_FIN | SR_CONNECTION_REPLY_FIN;
+    if (flags & SR_CONNECTION_RESET)
+        return SR_RESET_SECONDS * 1000000000ull;
+    if ((flags & closed) == closed)
+        return SR_CLOSED_SECONDS * 1000000000ull;
+    if (!(flags & SR_CONNECTION_ANSWERED) || flags & closed)
+        return SR_TRANSITORY_SECONDS * 1000000000ull;
+    return SR_ESTABLISHED_SECONDS * 1000000000ull;
+}
+
+// Whether it is to be forgotten. A clock that was set back ends none.
+static inline __attribute__((always_inline)) int sr_connection_expired(const struct sr_connection *connection,
+                                                                       __u64 now_ns) {
+    return now_ns > connection->seen_ns &&
+           now_ns - connection->seen_ns > sr_connection_lifetime_ns(connection->flags);
 }
 
 #ifndef __bpf__

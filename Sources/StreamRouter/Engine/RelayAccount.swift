@@ -89,15 +89,19 @@ extension RelaySnapshot {
   /// The account of `relay` as an engine found it in its counters and flow state.
   init(
     relay: Relay, engine: EngineChoice, counters: sr_counters, flow: sr_flow,
-    extensions: [ExtensionSnapshot] = []
+    extensions: [ExtensionSnapshot] = [], open: UInt64 = 0
   ) {
     let latest = flow.latest
+    // Of connections the two tell round trips.
+    let isDatagrams = relay.transport.isDatagrams
+    let (ipdv, pdv) = (flow.variations.ipdv.histogram, flow.variations.pdv.histogram)
     self.init(
       stream: relay.stream, hop: relay.hop, transport: relay.transport, ingress: relay.ingress,
       sinks: relay.sinks, engine: engine, engineReason: nil, counters: counters.named,
       jitterSeconds: latest.jitterSeconds, jitterMaxSeconds: latest.jitterMaxSeconds,
       ssrc: relay.transport == .rtp && latest.packets > 0 ? UInt32(bigEndian: latest.ssrc) : nil,
-      residence: counters.histogram, ipdv: flow.variations.ipdv.histogram, pdv: flow.variations.pdv.histogram,
-      lastSeenNs: counters.last_seen_ns, extensions: extensions)
+      residence: counters.histogram, ipdv: isDatagrams ? ipdv : VariationHistogram(),
+      pdv: isDatagrams ? pdv : VariationHistogram(), lastSeenNs: counters.last_seen_ns, extensions: extensions)
+    if !isDatagrams { tcp = ConnectionAccount(open: open, sinkRoundTrip: ipdv, sourceRoundTrip: pdv) }
   }
 }

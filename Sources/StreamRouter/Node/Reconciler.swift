@@ -143,6 +143,9 @@ public actor Reconciler {
       running[relay.stream]?.relay = relay
     case .replace(let old, let new):
       guard let former = running[old.stream] else { preconditionFailure("the plan was made from what runs") }
+      guard new.mode == old.mode && (new.transport == .tcp) == (old.transport == .tcp) else {
+        return try await exchange(former, for: new)
+      }
       try await engine(former.engine).replace(old, with: possible(new))
       running[old.stream] = nil
       running[new.stream] = Running(relay: new, engine: former.engine, reason: former.reason)
@@ -153,8 +156,30 @@ public actor Reconciler {
     }
   }
 
+  /// Ends a relay and starts another one of the same stream, since another engine may run it or nothing of the former
+  /// one serves. The former one runs again where the other cannot.
+  private func exchange(_ former: Running, for new: Relay) async throws {
+    try await engine(former.engine).remove(former.relay)
+    running[former.relay.stream] = nil
+    do {
+      running[new.stream] = try await start(possible(new))
+      running[new.stream]?.relay = new
+    } catch {
+      try await engine(former.engine).add(possible(former.relay))
+      running[former.relay.stream] = former
+      throw error
+    }
+  }
+
   /// The fastest engine that can run the relay, unless the topology names one.
   private func start(_ relay: Relay) async throws -> Running {
+    if relay.mode == .split, options.engine != .process {
+      try await engine(.process).add(relay)
+      return Running(
+        relay: relay, engine: .process,
+        reason:
+          "the stream asks for mode split, which is engine process's; without it engine sandbox may run it")
+    }
     switch options.engine {
     case .sandbox:
       try await engine(.sandbox).add(relay)

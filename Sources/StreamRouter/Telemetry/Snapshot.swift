@@ -88,6 +88,8 @@ public struct RelaySnapshot: Hashable, Sendable, Codable {
   public var worker: RelayWorkerSnapshot?
   /// What peers report in RTCP that passes; nil: nothing. Their word, apart from all that is measured here.
   public var peers: PeerAccount?
+  /// Protocol tcp: its connections.
+  public var tcp: ConnectionAccount?
   /// What the node's topology expects of the stream, for whoever reads the node without the file; nil: nothing.
   public var limits: StreamLimits?
 
@@ -192,7 +194,7 @@ public struct ExtensionHistogram: Hashable, Sendable, Codable {
 
 /// One counter of the datapath, as declared in streamrouter_abi.h.
 public struct Counter: Hashable, Sendable {
-  public enum Kind: Sendable { case flow, rtp, drop }
+  public enum Kind: Sendable { case flow, rtp, tcp, drop }
   /// Its place in `sr_counters.value`.
   public let index: Int
   /// In JSON and metrics.
@@ -215,6 +217,7 @@ public struct Counter: Hashable, Sendable {
       let kind: Kind =
         switch next.pointee.kind {
         case SR_RTP: .rtp
+        case SR_TCP: .tcp
         case SR_DROP: .drop
         default: .flow
         }

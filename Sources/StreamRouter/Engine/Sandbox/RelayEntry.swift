@@ -26,14 +26,17 @@ struct RelayEntry {
       extensions.count <= Int(SR_MAX_EXTENSIONS.rawValue), "Topology lets no more extensions through")
     precondition(relay.sources.count <= Int(SR_MAX_SOURCES.rawValue), "Topology lets no more sources through")
     precondition(relay.sinks.count <= Int(SR_MAX_SINKS.rawValue), "Topology lets no more sinks through")
-    key = sr_relay_key(endpoint: listener.endpoint)
+    key = sr_relay_key(endpoint: listener.endpoint, isTCP: relay.transport == .tcp)
 
     var value = sr_relay()
     value.index = index
-    value.protocol = UInt8(
-      relay.transport == .udp
-        ? SR_PROTOCOL_UDP.rawValue
-        : portOffset == 0 ? SR_PROTOCOL_RTP.rawValue : SR_PROTOCOL_RTCP.rawValue)
+    let carried =
+      switch relay.transport {
+      case .udp: SR_PROTOCOL_UDP
+      case .rtp: listener.isCompanion ? SR_PROTOCOL_RTCP : SR_PROTOCOL_RTP
+      case .tcp: SR_PROTOCOL_TCP
+      }
+    value.protocol = UInt8(carried.rawValue)
     value.source_count = UInt8(relay.sources.count)
     value.sink_count = UInt8(relay.sinks.count)
     value.dscp = relay.dscp ?? UInt8(SR_DSCP_KEEP)
@@ -88,11 +91,19 @@ extension sr_relay {
 }
 
 extension sr_relay_key {
-  init(endpoint: Endpoint, portOffset: UInt16 = 0) {
+  init(endpoint: Endpoint, isTCP: Bool = false) {
     self.init(
-      address: endpoint.address.words, port: (endpoint.port &+ portOffset).bigEndian,
-      protocol: UInt8(IPPROTO_UDP), zero: 0)
+      address: endpoint.address.words, port: endpoint.port.bigEndian,
+      protocol: UInt8(isTCP ? IPPROTO_TCP : IPPROTO_UDP), zero: 0)
   }
 
+  var isTCP: Bool { `protocol` == UInt8(IPPROTO_TCP) }
+
   var endpoint: Endpoint { Endpoint(address: IPAddress(words: address), port: UInt16(bigEndian: port)) }
+}
+
+extension sr_relay_key: @retroactive Equatable {
+  public static func == (a: Self, b: Self) -> Bool {
+    a.address == b.address && a.port == b.port && a.protocol == b.protocol
+  }
 }

@@ -26,6 +26,9 @@ final class SandboxDatapath {
     let settings: Int32
   }
 
+  /// The connections of protocol tcp.
+  let connections: SandboxConnections
+
   var programDescriptor: Int32 { bpf_program__fd(program) }
 
   /// - Parameters:
@@ -69,6 +72,9 @@ final class SandboxDatapath {
         relays: try descriptor("relays"), counters: try descriptor("counters"), flows: try descriptor("flows"),
         reports: try descriptor("reports"),
         nodeCounters: try descriptor("node_counters"), settings: try descriptor("settings"))
+      connections = SandboxConnections(
+        connections: try descriptor("connections"), replies: try descriptor("replies"),
+        sweeps: try descriptor("sweeps"))
       self.capacity = Int(bpf_map__max_entries(bpf_object__find_map_by_name(object, "counters")))
       processors = Int(libbpf_num_possible_cpus())
       // Layouts that agree in size may still differ in meaning. Fresh maps hold 0.
@@ -83,7 +89,9 @@ final class SandboxDatapath {
   // MARK: Settings
 
   /// Tells the datapath the difference of the clocks: BPF can read CLOCK_TAI, time stamps are CLOCK_REALTIME.
-  func updateSettings() throws {
+  ///
+  /// - Parameter tcpRelays: How many entries of the table are of protocol tcp.
+  func updateSettings(tcpRelays: Int = 0) throws {
     var tai = timespec()
     var real = timespec()
     clock_gettime(CLOCK_TAI, &tai)
@@ -94,6 +102,8 @@ final class SandboxDatapath {
     settings.abi_version = UInt32(SR_ABI_VERSION.rawValue)
     settings.relay_capacity = UInt32(capacity)
     settings.tai_minus_realtime_ns = Int64(difference.rounded()) * 1_000_000_000
+    settings.tcp_relays = UInt32(tcpRelays)
+    SourcePorts.read().fill(&settings)
     var key: UInt32 = 0
     try check(bpf_map_update_elem(maps.settings, &key, &settings, UInt64(BPF_ANY)), "writing", "settings")
   }
@@ -241,6 +251,7 @@ final class SandboxDatapath {
     try set(sr_flow(), at: index)
     let zeros = [UInt8](repeating: 0, count: MemoryLayout<sr_counters>.stride * processors)
     try check(bpf_map_update_elem(maps.counters, &index, zeros, UInt64(BPF_ANY)), "clearing", "counters")
+    connections.set(sr_sweep(), of: index)
   }
 
   private func perProcessor(
@@ -323,7 +334,7 @@ final class SandboxDatapath {
   private static func size(_ object: OpaquePointer, capacity: Int) throws {
     for (name, entries) in [
       ("relays", 2 * capacity), ("counters", capacity), ("flows", capacity), ("routes", capacity),
-      ("reports", capacity),
+      ("reports", capacity), ("sweeps", capacity),
     ] {
       let map = bpf_object__find_map_by_name(object, name)
       let result = bpf_map__set_max_entries(map, UInt32(entries))

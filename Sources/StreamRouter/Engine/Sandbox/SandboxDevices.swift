@@ -83,6 +83,15 @@ struct SandboxDevices {
         wanted.formUnion(devices.filter { isUsableEthernet($0.name) })
       }
     }
+    // What a sink answers comes in where it is.
+    for sink in relay.sinks where relay.transport == .tcp {
+      guard let route = try? Route(to: sink.destination.address) else {
+        wanted.formUnion(devices.filter { isUsableEthernet($0.name) })
+        continue
+      }
+      let index = route.isLocal ? Int32(if_nametoindex("lo")) : route.interface
+      wanted.formUnion(devices.filter { $0.index == index })
+    }
     for device in wanted where !isEthernet(device.name) {
       throw EngineError.unsupported(
         engine: .sandbox,

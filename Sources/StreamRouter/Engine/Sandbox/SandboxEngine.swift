@@ -22,6 +22,9 @@ public actor SandboxEngine: Engine {
   /// What a former daemon left and no relay has claimed yet, by stream.
   private var unclaimed: [String: Running] = [:]
   private var peers = PeerLedger()
+  /// When the TCP connections were gone through last.
+  private var swept: ContinuousClock.Instant?
+  private static let sweepInterval = Duration.milliseconds(900)
   /// Called with what does not stop a relay but should be known.
   private let notice: @Sendable (String) -> Void
 
@@ -66,8 +69,6 @@ public actor SandboxEngine: Engine {
     }
     try extensions.adopt(SandboxDatapath.pinnedUses(pins), pins: pins)
     tables = try SandboxDatapath(pins: pins, capacity: capacity, extensions: extensions.all)
-    try tables.updateSettings()
-
     var used: Set<UInt32> = []
     for key in tables.relayKeys() {
       guard let entry = tables.relay(at: key) else { continue }
@@ -78,6 +79,7 @@ public actor SandboxEngine: Engine {
       used.insert(entry.index)
     }
     freeIndices = (0..<UInt32(tables.capacity)).reversed().filter { !used.contains($0) }
+    try tables.updateSettings(tcpRelays: Self.tcpKeys(unclaimed.values))
     devices.adopt()
     // The new program takes over before anything else changes.
     try Self.attach(tables, to: devices.attached, of: &devices, pins: pins)
@@ -113,16 +115,44 @@ public actor SandboxEngine: Engine {
     return names
   }
 
+  /// Entries of the table that are of protocol tcp.
+  private static func tcpKeys(_ relays: some Sequence<Running>) -> Int {
+    relays.reduce(0) { $0 + $1.keys.count(where: \.isTCP) }
+  }
+
+  private func updateSettings() throws {
+    try tables.updateSettings(tcpRelays: Self.tcpKeys(running.values) + Self.tcpKeys(unclaimed.values))
+  }
+
+  /// Goes through the TCP connections, where there may be some and none went through them just now.
+  private func sweepConnections() {
+    let tcp = running.values.filter { $0.relay?.transport == .tcp }
+    guard !tcp.isEmpty, swept.map({ ContinuousClock.now - $0 > Self.sweepInterval }) ?? true else { return }
+    swept = .now
+    let found = tables.connections.sweep()
+    for entry in tcp {
+      let news = found[entry.index] ?? SandboxConnections.Found()
+      var account = tables.connections.account(of: entry.index)
+      account.open = news.open
+      account.expired += news.expired
+      tables.connections.set(account, of: entry.index)
+    }
+  }
+
   public func snapshots() throws -> [RelaySnapshot] {
     var rates: [UInt32: UInt32] = [:]
+    sweepConnections()
     var snapshots = try running.values.compactMap { entry -> RelaySnapshot? in
       guard let relay = entry.relay else { return nil }
-      let counters = try tables.counters(at: entry.index)
+      var counters = try tables.counters(at: entry.index)
+      let sweep = relay.transport == .tcp ? tables.connections.account(of: entry.index) : sr_sweep()
+      counters[SR_TCP_EXPIRED] += sweep.expired
       let flow = try tables.flow(at: entry.index)
       try takeReports(of: relay, at: entry.index, counters)
       if relay.transport == .rtp { flow.noteClockRates(&rates) }
       return RelaySnapshot(
-        relay: relay, engine: choice, counters: counters, flow: flow, extensions: try accounts(of: entry.uses))
+        relay: relay, engine: choice, counters: counters, flow: flow, extensions: try accounts(of: entry.uses),
+        open: sweep.open)
     }
     peers.resolve()
     for place in snapshots.indices {
@@ -155,10 +185,12 @@ public actor SandboxEngine: Engine {
 
   /// Keeps what the datapath cannot know for itself up to date; call it every few seconds.
   public func refresh() throws {
-    try tables.updateSettings()
+    try updateSettings()
+    sweepConnections()
     for entry in running.values {
       guard let relay = entry.relay else { continue }
       keepNeighbours(relay)
+      if relay.transport == .tcp { try followRoutes(of: relay) }
       // Few enough come in between that none displaces one which was not read.
       if relay.transport == .rtp {
         try takeReports(of: relay, at: entry.index, try tables.counters(at: entry.index))
@@ -191,6 +223,38 @@ public actor SandboxEngine: Engine {
 
   // MARK: Entries
 
+  /// Answers to a connection come in where its sink is: the datapath moves there when the route does.
+  private func followRoutes(of relay: Relay) throws {
+    let wanted = try SandboxDevices.ingress(of: relay)
+    guard let devices = running[relay.stream]?.devices, !wanted.isSubset(of: devices) else { return }
+    running[relay.stream]?.devices.formUnion(wanted)
+    try attach(to: wantedDevices())
+  }
+
+  /// What a connection needs that begins or ends on this node.
+  private func enableLocalDelivery(for relay: Relay) throws {
+    guard relay.ingress.address.family == .ipv4 else { return }
+    let path = "/proc/sys/net/ipv4/conf/lo/accept_local"
+    if (try? String(contentsOfFile: path, encoding: .utf8))?.hasPrefix("1") != true {
+      do {
+        try "1\n".write(toFile: path, atomically: false, encoding: .utf8)
+      } catch {
+        throw EngineError.unsupported(
+          engine: .sandbox,
+          reason: "\(path) cannot be set to 1, which connections from or to this node itself need",
+          remedy:
+            "have root run 'sysctl -w net.ipv4.conf.lo.accept_local=1', as sysctl.d/90-streamrouter.conf does, "
+            + "or write 'mode: split'")
+      }
+    }
+    let filter = (try? String(contentsOfFile: "/proc/sys/net/ipv4/conf/all/rp_filter", encoding: .utf8)) ?? ""
+    if filter.hasPrefix("1") {
+      notice(
+        "stream \(relay.stream): net.ipv4.conf.all.rp_filter is 1, so the kernel drops segments that this node hands to itself; write 2, or 'mode: split'"
+      )
+    }
+  }
+
   private func install(_ relay: Relay, over former: Running?) throws {
     let index = former?.index
     for own in [relay.ingress] + relay.sinks.map(\.source) where !Route.isLocal(own.address) {
@@ -198,7 +262,15 @@ public actor SandboxEngine: Engine {
         engine: choice, operation: "starting", subject: "stream \(relay.stream)", errno: 0,
         detail: "\(own.address) is not an address of this machine; correct the node's addresses")
     }
+    if relay.mode == .split {
+      throw EngineError.unsupported(
+        engine: choice, reason: "stream \(relay.stream) asks for mode split",
+        remedy: "remove 'mode', or let engine process run it")
+    }
     let wanted = try SandboxDevices.ingress(of: relay)
+    if relay.transport == .tcp, wanted.contains(where: { $0.name == "lo" }) {
+      try enableLocalDelivery(for: relay)
+    }
     let fresh = index == nil
     guard let index = index ?? freeIndices.popLast() else {
       throw EngineError.full(engine: choice, capacity: tables.capacity)
@@ -228,6 +300,11 @@ public actor SandboxEngine: Engine {
       keepReports(of: relay, at: index, fresh: fresh)
       keepNeighbours(relay)
       for entry in entries { try tables.set(entry.value, at: entry.key) }
+      if relay.transport == .tcp {
+        let others =
+          Self.tcpKeys(running.filter { $0.key != relay.stream }.values) + Self.tcpKeys(unclaimed.values)
+        try tables.updateSettings(tcpRelays: others + entries.count)
+      }
       // The hooks last: from here on packets come in.
       try attach(to: wantedDevices(except: relay.stream).union(wanted))
     } catch {
@@ -239,19 +316,23 @@ public actor SandboxEngine: Engine {
       throw error
     }
     let keys = entries.map(\.key)
-    for key in former?.keys ?? [] where !keys.contains(where: { $0.endpoint == key.endpoint }) {
+    for key in former?.keys ?? [] where !keys.contains(key) {
       try tables.removeRelay(at: key)
     }
     if fresh { peers.begin(relay.stream) }
     running[relay.stream] = Running(relay: relay, index: index, keys: keys, devices: wanted, uses: uses)
     release(Set(former?.uses ?? []).subtracting(uses))
     for name in unclaimed.keys where name != relay.stream {
-      unclaimed[name]?.keys.removeAll { left in keys.contains { $0.endpoint == left.endpoint } }
+      unclaimed[name]?.keys.removeAll { keys.contains($0) }
     }
   }
 
   private func drop(_ former: Running) throws {
     for key in former.keys { try tables.removeRelay(at: key) }
+    if former.keys.contains(where: \.isTCP) {
+      try updateSettings()
+      tables.connections.sweep { $0 == former.index }
+    }
     tables.dropReports(at: former.index)
     freeIndices.append(former.index)
     release(Set(former.uses))

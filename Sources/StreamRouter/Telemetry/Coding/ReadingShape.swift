@@ -58,6 +58,7 @@ extension RelaySnapshot: ShapedReading {
       try extensions[index].visit(counters, number)
     }
     try peers?.visit(number: number, decimal: decimal)
+    try tcp?.visit(number)
   }
 
   var isPlausible: Bool {
@@ -68,7 +69,22 @@ extension RelaySnapshot: ShapedReading {
       && [lastSeenNs, ipdv.maxAtNs, pdv.maxAtNs].allSatisfy { $0 <= Plausible.lastNs }
       && Plausible.holds(jitterSeconds) && Plausible.holds(jitterMaxSeconds)
       && (limits?.limits ?? []).allSatisfy { Plausible.holds($0.atMost) && Plausible.holds($0.atLeast) }
-      && extensions.allSatisfy(\.isPlausible) && peers?.isPlausible ?? true
+      && extensions.allSatisfy(\.isPlausible) && peers?.isPlausible ?? true && tcp?.isPlausible ?? true
+  }
+}
+
+extension ConnectionAccount {
+  fileprivate mutating func visit(_ number: (inout UInt64) throws -> Void) rethrows {
+    try number(&open)
+    try sinkRoundTrip.visit(number)
+    try sourceRoundTrip.visit(number)
+  }
+
+  fileprivate var isPlausible: Bool {
+    open <= Plausible.mostCounted
+      && [sinkRoundTrip, sourceRoundTrip].allSatisfy {
+        $0.durations.isPlausible && $0.maxAtNs <= Plausible.lastNs
+      }
   }
 }
 
