@@ -186,6 +186,8 @@ public actor SandboxEngine: Engine {
   /// Keeps what the datapath cannot know for itself up to date; call it every few seconds.
   public func refresh() throws {
     try updateSettings()
+    // Who turns ip_forward off turns it off everywhere.
+    try Self.enableRouteLookup()
     sweepConnections()
     for entry in running.values {
       guard let relay = entry.relay else { continue }
