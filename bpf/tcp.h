@@ -584,12 +584,12 @@ static __always_inline int sr_relay_segment(struct __sk_buff *skb, struct sr_seg
     if (sr_accounting) {
         account->last_seen_ns = segment->arrival_ns;
         if (is_reply) {
-            sr_measure_segments(segment, account, flow, &flow->variations.pdv, &connection->reply,
+            sr_measure_segments(segment, account, flow, &flow->variations.ipdv, &connection->reply,
                                 &connection->forward, SR_TCP_REPLY_RETRANSMITTED);
         } else {
             account->value[SR_PACKETS_IN] += segment->segments;
             account->value[SR_BYTES_IN] += segment->payload;
-            sr_measure_segments(segment, account, flow, &flow->variations.ipdv, &connection->forward,
+            sr_measure_segments(segment, account, flow, &flow->variations.pdv, &connection->forward,
                                 &connection->reply, SR_TCP_RETRANSMITTED);
         }
     }
