@@ -422,8 +422,10 @@ static __always_inline int sr_connection_over(const struct sr_connection *connec
 
 // Makes the connection that a SYN asks for. Returns 0, or the counter of the cause to drop the SYN for. A
 // global function, so that the verifier looks at its loop once.
-__noinline __u32 sr_connect(struct sr_segment *segment, const struct sr_relay *relay,
-                            struct sr_settings *setting) {
+__noinline __u32 sr_connect(const struct sr_relay *relay, struct sr_settings *setting) {
+    __u32 zero = 0;
+    // Not an argument: verifiers before 6.2 take no key from there.
+    struct sr_segment *segment = bpf_map_lookup_elem(&segment_memory, &zero);
     if (!segment || !relay || !setting)
         return SR_DROP_SEND;
     struct sr_connection *fresh = &segment->connection;
@@ -684,7 +686,7 @@ static __always_inline int sr_segment_in(struct __sk_buff *skb, struct sr_segmen
     if (!connection) {
         if (!begins)
             return sr_stray(account);
-        __u32 cause = sr_connect(segment, relay, setting);
+        __u32 cause = sr_connect(relay, setting);
         if (cause)
             return sr_drop(account, cause, 1);
         connection = bpf_map_lookup_elem(&connections, &segment->key);
