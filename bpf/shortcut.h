@@ -42,9 +42,7 @@ static __always_inline int sr_take_shortcut(struct __sk_buff *skb, const struct 
     struct ethhdr *ethernet = data;
     struct iphdr *ip = data + ETH_HLEN;
     struct udphdr *udp = data + SR_SHORTCUT_L4;
-    struct sr_rtp_header *rtp = data + SR_SHORTCUT_PAYLOAD;
-    // As much as RTP needs: shorter packets are rare enough.
-    if ((void *)(rtp + 1) > end)
+    if ((void *)(udp + 1) > end)
         return -1;
     if (ethernet->h_proto != bpf_htons(ETH_P_IP) || *(__u8 *)ip != SR_IPV4_PLAIN ||
         ip->protocol != IPPROTO_UDP || ip->frag_off & bpf_htons(SR_IPV4_FRAGMENT_BITS) || ip->ttl <= 1 ||
@@ -60,9 +58,8 @@ static __always_inline int sr_take_shortcut(struct __sk_buff *skb, const struct 
     __u32 frame = skb->len;
     __u32 length = bpf_ntohs(ip->tot_len);
     __u32 udp_length = bpf_ntohs(udp->len);
-    if (udp_length < sizeof(*udp) + sizeof(*rtp) || ETH_HLEN + length > frame ||
-        sizeof(*ip) + udp_length > length || frame - ETH_HLEN > way->mtu ||
-        !sr_ipv4_checksum_holds((__u32 *)ip, end, sizeof(*ip) / 4))
+    if (udp_length < sizeof(*udp) || ETH_HLEN + length > frame || sizeof(*ip) + udp_length > length ||
+        frame - ETH_HLEN > way->mtu || !sr_ipv4_checksum_holds((__u32 *)ip, end, sizeof(*ip) / 4))
         return -1;
     __u64 arrival_ns = skb->tstamp;
     if (!arrival_ns)
@@ -72,12 +69,20 @@ static __always_inline int sr_take_shortcut(struct __sk_buff *skb, const struct 
     struct sr_rtp_arrival arrival = {.arrival_ns = arrival_ns};
     int is_rtp = way->protocol == SR_PROTOCOL_RTP;
     if (is_rtp) {
-        if (sr_classify(rtp, udp_length - sizeof(*udp), SR_PROTOCOL_RTP) != SR_MEDIA_RTP)
+        struct sr_rtp_header header, *linear = data + SR_SHORTCUT_PAYLOAD;
+        if (udp_length < sizeof(*udp) + sizeof(header))
             return -1;
-        arrival.ssrc = rtp->ssrc;
-        arrival.timestamp = bpf_ntohl(rtp->timestamp);
-        arrival.sequence = bpf_ntohs(rtp->sequence);
-        arrival.clock_rate = way->clock_rate ? way->clock_rate : sr_clock_rate(rtp->payload_type & 0x7f);
+        // What a sender cut from a train has only its headers in the linear part.
+        if ((void *)(linear + 1) <= end)
+            header = *linear;
+        else if (bpf_skb_load_bytes(skb, SR_SHORTCUT_PAYLOAD, &header, sizeof(header)))
+            return -1;
+        if (sr_classify(&header, udp_length - sizeof(*udp), SR_PROTOCOL_RTP) != SR_MEDIA_RTP)
+            return -1;
+        arrival.ssrc = header.ssrc;
+        arrival.timestamp = bpf_ntohl(header.timestamp);
+        arrival.sequence = bpf_ntohs(header.sequence);
+        arrival.clock_rate = way->clock_rate ? way->clock_rate : sr_clock_rate(header.payload_type & 0x7f);
     }
     __u32 index = way->index;
     struct sr_counters *account = bpf_map_lookup_elem(&counters, &index);
@@ -143,6 +148,15 @@ __noinline int sr_keep_shortcut(const struct sr_packet *packet) {
     struct sr_settings *setting = bpf_map_lookup_elem(&settings, &zero);
     if (!setting)
         return 0;
+    __u32 from = packet->source[3], to = packet->key.address[3];
+    __u32 ports = sr_ports(packet->call.source_port, packet->key.port);
+    __u32 slot = sr_shortcut_slot(from, to, ports);
+    struct sr_shortcut *way = bpf_map_lookup_elem(&shortcuts, &slot);
+    if (!way)
+        return 0;
+    // Two streams that share a place do not take it from each other all the time.
+    if (way->edition == setting->edition && way->until_ns - packet->call.arrival_ns <= SR_ROUTE_VALID_NS)
+        return 0;
     // Before the relay is read, and an atomic with a full barrier: an edition never stands beside a relay
     // that is older than it.
     __u32 edition = __sync_fetch_and_add(&setting->edition, 0);
@@ -157,15 +171,6 @@ __noinline int sr_keep_shortcut(const struct sr_packet *packet) {
         return 0;
     const struct sr_kept_route *route = &kept_routes->sink[0];
     if (!sr_route_holds(route, packet, relay))
-        return 0;
-    __u32 from = packet->source[3], to = packet->key.address[3];
-    __u32 ports = sr_ports(packet->call.source_port, packet->key.port);
-    __u32 slot = sr_shortcut_slot(from, to, ports);
-    struct sr_shortcut *way = bpf_map_lookup_elem(&shortcuts, &slot);
-    if (!way)
-        return 0;
-    // Two streams that share a place do not take it from each other all the time.
-    if (way->edition == edition && way->until_ns - packet->call.arrival_ns <= SR_ROUTE_VALID_NS)
         return 0;
     const struct sr_sink *sink = &relay->sinks[0];
     way->until_ns = route->until_ns;
