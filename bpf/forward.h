@@ -35,6 +35,17 @@ static __always_inline __u16 sr_fold16(__u64 sum) {
     return (__u16)((sum & 0xffff) + (sum >> 16));
 }
 
+// Brings the UDP checksum of an IPv4 packet in line with other addresses and ports. A partial one covers the
+// addresses only. 0, or a negative errno.
+static __always_inline long sr_sums_change(struct __sk_buff *skb, __u32 l4, __u32 address_change,
+                                           __u32 port_change) {
+    __u32 check = l4 + __builtin_offsetof(struct udphdr, check);
+    long result = bpf_l4_csum_replace(skb, check, 0, address_change, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    if (!result && port_change != 0 && port_change != 0xffffffff)
+        result = bpf_l4_csum_replace(skb, check, 0, port_change, BPF_F_MARK_MANGLED_0);
+    return result;
+}
+
 // Ports, addresses, TTL, DSCP and checksums for one sink, from whatever the headers hold now: after a copy
 // went to another sink that is the other sink's. A zero UDP checksum stays zero (RFC 768). The helper knows,
 // as we cannot, whether the checksum is still partial, to be finished by a device: then it covers the

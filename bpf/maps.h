@@ -50,6 +50,14 @@ struct {
     __type(value, struct sr_routes);
 } routes SEC(".maps");
 
+// How packets of a source socket go that went the long way just now, a copy for each processor.
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SR_SHORTCUT_SLOTS);
+    __type(key, __u32);
+    __type(value, struct sr_shortcut);
+} shortcuts SEC(".maps");
+
 // What the whole datapath of this node saw.
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

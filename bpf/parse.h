@@ -53,7 +53,12 @@ struct sr_packet {
     __u32 hops;           // 1 until the TTL was decremented
     __u32 unmeasured;     // another processor holds the flow
     __u32 last_sink;      // the highest bit of call.sinks
+    __u32 generation;     // of the relay that was looked up
 };
+
+static __always_inline __u64 sr_now_ns(const struct sr_settings *setting) {
+    return bpf_ktime_get_tai_ns() - setting->tai_minus_realtime_ns;
+}
 
 // The IPv4 header checksum over `words` 32-bit words is right (RFC 1071).
 static __always_inline int sr_ipv4_checksum_holds(const __u32 *header, const void *end, __u32 words) {

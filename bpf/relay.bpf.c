@@ -5,6 +5,7 @@
 #include "extend.h"
 #include "forward.h"
 #include "measure.h"
+#include "shortcut.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -26,10 +27,6 @@ static __always_inline int sr_source_allowed(const struct sr_relay *relay, const
             return 1;
     }
     return 0;
-}
-
-static __always_inline __u64 sr_now_ns(const struct sr_settings *setting) {
-    return bpf_ktime_get_tai_ns() - setting->tai_minus_realtime_ns;
 }
 
 static __always_inline void sr_count(struct sr_counters *account, __u32 cause, __u32 packets) {
@@ -98,8 +95,14 @@ int sr_relay_ingress(struct __sk_buff *skb) {
         return TC_ACT_UNSPEC;
     node->value[SR_NODE_SEEN]++;
 
+    int others = skb->pkt_type == SR_PACKET_OTHERHOST;
+    int verdict = others ? -1 : sr_take_shortcut(skb, setting, sr_accounting);
+    if (verdict >= 0) {
+        node->value[SR_NODE_RELAYED]++;
+        return verdict;
+    }
     struct sr_packet packet = {.hops = 1, .verdict = TC_ACT_SHOT};
-    __u32 pass = skb->pkt_type == SR_PACKET_OTHERHOST ? SR_NODE_PASSED_UNKNOWN : sr_parse(skb, &packet);
+    __u32 pass = others ? SR_NODE_PASSED_UNKNOWN : sr_parse(skb, &packet);
     if (pass == SR_NODE_PASSED_NOT_UDP && setting->tcp_relays)
         return sr_relay_other(skb, node, setting);
     if (pass < SR_NODE_COUNTER_COUNT) {
@@ -171,6 +174,9 @@ int sr_relay_ingress(struct __sk_buff *skb) {
         else
             sr_count(account, cause, packet.segments);
     }
+    packet.generation = relay->generation;
+    if (relay->sink_count == 1 && !extensions && packet.verdict == TC_ACT_REDIRECT && !packet.call.is_ipv6)
+        sr_keep_shortcut(&packet);
     if (!sr_accounting)
         return packet.verdict;
     account->value[SR_PACKETS_OUT] += (__u64)sent * packet.segments;

@@ -15,8 +15,8 @@
 //   4. `counters`  per-CPU array by relay index: struct sr_counters, summed by whoever reads it.
 //   5. `reports`   hash by relay index: struct sr_reports, the RTCP that passed last, for the node to read.
 //   6. the relay's `sinks`: one copy each, rewritten, looked up in the kernel's FIB, sent. What the FIB said
-//   is
-//                  kept in `routes`, for each processor, for SR_ROUTE_VALID_NS.
+//                  is kept in `routes`, for each processor, for SR_ROUTE_VALID_NS.
+//   7. `shortcuts` per-CPU array: struct sr_shortcut, by which further packets like this one skip 1, 2 and 6.
 //
 // A segment of TCP goes another way (bpf/tcp.h): `connections` says by its addresses and ports whose it is
 // and what they become; a SYN makes the entry. Segments from the sink find it through `replies`.
@@ -47,6 +47,8 @@ enum sr_limits {
     SR_VARIATION_DRIFT_LOG2 = 13,
     // How long an answer of the FIB serves: a changed route or neighbour is obeyed that much later.
     SR_ROUTE_VALID_NS = 10000000,
+    // Source sockets whose way is kept on each processor; a power of two.
+    SR_SHORTCUT_SLOTS = 1024,
     // How often a processor tries to take a flow that another one holds.
     SR_FLOW_ATTEMPTS = 64,
     // Datagrams of one GSO packet that are looked at (UDP_MAX_SEGMENTS is 64, 128 from kernel 6.9).
@@ -357,6 +359,31 @@ struct sr_sweep {
     __u64 open;    // neither over nor expired
 };
 
+// All that sends the packets of one source socket to a relay of one sink, IPv4 and without extensions, kept
+// by each processor for itself.
+struct sr_shortcut {
+    __u64 until_ns; // 0: nothing is kept
+    __u32 edition;  // of the relays, when this one was looked up
+    // Which packets: addresses and both ports of the UDP header as they stand in the packet.
+    __u32 from;
+    __u32 to;
+    __u32 ports;
+    __u32 index;
+    __u32 clock_rate;
+    __u32 interface;
+    __u32 mtu;
+    // What is written over them.
+    __u32 source;
+    __u32 destination;
+    __u32 new_ports;
+    __u32 address_change; // of a one's-complement sum over the addresses
+    __u32 port_change;    // over the ports
+    __u8 link_addresses[12];
+    __u8 protocol; // enum sr_protocol
+    __u8 dscp;
+    __u8 zero[6];
+};
+
 // What an extension decided about a packet.
 enum sr_verdict {
     SR_VERDICT_NONE = 0, // no extension stands in the slot
@@ -410,7 +437,7 @@ struct sr_settings {
     __u16 port_first[2];
     __u16 port_count[2];
     __u32 tcp_relays; // 0: segments of TCP are nobody's, and not looked at
-    __u32 zero;
+    __u32 edition;    // another number after every change of the relays: ends all shortcuts
 };
 
 #define SR_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " changed its size")
@@ -433,6 +460,7 @@ SR_ASSERT_SIZE(sr_connection_key, 36);
 SR_ASSERT_SIZE(sr_segments, 16);
 SR_ASSERT_SIZE(sr_connection, 32 + 16 + 40 + 2 * 16 + 2 * 32 + 16);
 SR_ASSERT_SIZE(sr_sweep, 16);
+SR_ASSERT_SIZE(sr_shortcut, 80);
 #undef SR_ASSERT_SIZE
 
 // Puts the duration of a timed run into an extension's account.

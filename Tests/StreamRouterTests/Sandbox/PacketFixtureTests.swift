@@ -311,6 +311,30 @@ struct PacketFixtureTests {
     }
   }
 
+  /// Each fixture once more, after an ordinary packet of the same source: what is out of the ordinary finds no shortcut.
+  @Test(arguments: fixtures)
+  func fixtureAfterAnother(_ fixture: PacketFixture) throws {
+    try Self.inNetwork { datapath in
+      for entry in RelayEntry.entries(for: fixture.relay, index: 3, isLocal: Route.isLocal) {
+        try datapath.set(entry.value, at: entry.key)
+      }
+      let ordinary = media.with { if fixture.relay.transport == .rtp { $0.payload = rtp(9) } }
+      _ = try datapath.testRun(ordinary.bytes)
+      let before = try datapath.counters(at: 3)
+      var context = __sk_buff()
+      context.gso_size = fixture.gso
+      context.gso_segs = fixture.gso == 0 ? 0 : 4
+      let run = try datapath.testRun(fixture.input, context: context)
+      #expect(run.verdict == fixture.verdict)
+      if let output = fixture.output { #expect(run.packet == output) }
+      let counters = try datapath.counters(at: 3)
+      for counter in Counter.relay where counter.kind != .rtp {
+        let added = counters.named[counter.name, default: 0] - before.named[counter.name, default: 0]
+        #expect(added == fixture.counters[counter.name, default: 0], "\(counter.name)")
+      }
+    }
+  }
+
   /// Fan-out: three sinks, the first two by copies that really leave by the device, the last by the packet itself.
   @Test func fanOut() throws {
     try Self.inNetwork { datapath in

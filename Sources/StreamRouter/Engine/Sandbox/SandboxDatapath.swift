@@ -12,12 +12,12 @@ final class SandboxDatapath {
   let capacity: Int
   private let object: OpaquePointer
   private let program: OpaquePointer
-  private let maps: Maps
+  let maps: Maps
   /// The extensions that are linked in, by their place.
   let extensions: [UInt32: ExtensionTables]
   let processors: Int
 
-  private struct Maps {
+  struct Maps {
     let relays: Int32
     let counters: Int32
     let flows: Int32
@@ -100,14 +100,26 @@ final class SandboxDatapath {
     clock_gettime(CLOCK_REALTIME, &real)
     // Whole seconds by definition; rounding takes out what passed between the two calls.
     let difference = Double(tai.tv_sec - real.tv_sec) + Double(tai.tv_nsec - real.tv_nsec) / 1e9
-    var settings = sr_settings()
+    var settings = try settings()
     settings.abi_version = UInt32(SR_ABI_VERSION.rawValue)
     settings.relay_capacity = UInt32(capacity)
     settings.tai_minus_realtime_ns = Int64(difference.rounded()) * 1_000_000_000
     settings.tcp_relays = UInt32(tcpRelays)
     SourcePorts.read().fill(&settings)
+    try write(settings)
+  }
+
+  private func write(_ settings: sr_settings) throws {
     var key: UInt32 = 0
+    var settings = settings
     try check(bpf_map_update_elem(maps.settings, &key, &settings, UInt64(BPF_ANY)), "writing", "settings")
+  }
+
+  /// Tells the datapath that the table of relays is another one: what it found out about relays before, it looks up anew.
+  private func noteChangedRelays() throws {
+    var settings = try settings()
+    settings.edition &+= 1
+    try write(settings)
   }
 
   /// What a former daemon left in the settings; `abi_version` is 0 in fresh maps.
@@ -125,6 +137,7 @@ final class SandboxDatapath {
     var key = key
     var relay = relay
     try check(bpf_map_update_elem(maps.relays, &key, &relay, UInt64(BPF_ANY)), "writing", "a relay")
+    try noteChangedRelays()
   }
 
   func relay(at key: sr_relay_key) -> sr_relay? {
@@ -138,6 +151,7 @@ final class SandboxDatapath {
     var key = key
     let result = bpf_map_delete_elem(maps.relays, &key)
     if result != 0 && errno != ENOENT { try check(result, "removing", "a relay") }
+    if result == 0 { try noteChangedRelays() }
   }
 
   func relayKeys() -> [sr_relay_key] { Self.keys(of: maps.relays, most: 2 * capacity) }
