@@ -3,8 +3,8 @@
 // that look the same are sent by it: no table of relays, no source check, no route, and sums that are made
 // already.
 //
-// Whatever is out of the ordinary with a packet goes the long way, which alone drops, and nothing is changed
-// or counted before that is decided.
+// Whatever is out of the ordinary with a packet goes the long way, and nothing is changed or counted before
+// that is decided. Here a packet is lost only where the kernel refuses to send it.
 #ifndef SR_SHORTCUT_H
 #define SR_SHORTCUT_H
 
@@ -16,8 +16,8 @@ enum {
     SR_SHORTCUT_PAYLOAD = SR_SHORTCUT_L4 + sizeof(struct udphdr),
     // First byte of an IPv4 header without options.
     SR_IPV4_PLAIN = 0x45,
-    // The one's-complement change of the header's sum by a TTL that is one less: ~1.
-    SR_TTL_CHANGE = 0xfffe,
+    // The one's-complement change of the header's sum by a TTL that is one less.
+    SR_TTL_CHANGE = (__u16)~bpf_htons(1 << 8),
 };
 
 #define sr_likely(condition) __builtin_expect(!!(condition), 1)
