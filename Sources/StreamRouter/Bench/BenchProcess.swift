@@ -53,7 +53,7 @@ struct BenchProcess: Sendable {
     } catch BenchError.notReady {
       // What it said when it ended of itself; what it said while it was being ended says nothing.
       let said = outcome.standardError.split(separator: "\n").suffix(3).joined(separator: " / ")
-      throw BenchError.notReady(way: name, message: said.isEmpty ? "not within 10 s, and it said nothing" : said)
+      throw BenchError.notReady(way: name, message: said.isEmpty ? "it said nothing; \(outcome.terminationStatus)" : said)
     }
   }
 

@@ -26,7 +26,7 @@ public struct BenchText: Sendable {
   }
 
   private func lines(of figure: BenchFigure) -> [String] {
-    var lines = figure.isBeside ? [] : BenchChart(figure: figure, style: style).lines
+    var lines = figure.isBeside || figure.axis.isEmpty ? [] : BenchChart(figure: figure, style: style).lines
     let highest = figure.series.flatMap { $0.points.compactMap { $0.spread?.median } }.max() ?? 0
     let (scale, unit) = BenchNumber.scale(for: figure.unit, highest)
     if lines.isEmpty { lines.append("\(figure.title), \(unit)") }
@@ -34,8 +34,7 @@ public struct BenchText: Sendable {
       let table = BenchTable(figure) { Self.cell($0, scale: scale, style) }
       lines += table.text(indent: "  ")
     } else {
-      let table = BenchTable(figure) { BenchNumber.text($0, scale: scale) }
-      lines += table.rows.map { "  \($0[0]): \($0[1])" }
+      lines += BenchTable(figure) { BenchNumber.text($0, scale: scale) }.text(indent: "  ").dropFirst()
     }
     if let ratios = BenchTable.ratios(figure) {
       lines.append(

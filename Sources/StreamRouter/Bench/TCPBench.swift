@@ -29,6 +29,7 @@ struct TCPBench: Sendable {
     var ways = lab.ways(in: .tcp)
     do {
       try await lab.network.carryTrains(true)
+      try await warmUp()
       for round in 0..<settings.repetitions {
         for threads in settings.threads {
           for way in ways where settings.measures(way, at: threads) {
@@ -56,6 +57,15 @@ struct TCPBench: Sendable {
     try await lab.network.carryTrains(false)
   }
 
+  /// Reads the file once, so that the first way to send it does not wait for its pages.
+  private func warmUp() async throws {
+    guard (try? server()) != nil else { return }
+    try await LabShell.run("dd", ["if=\(file)", "of=/dev/null", "bs=1M", "status=none"])
+  }
+
+  private var root: String { lab.folder.appendingPathComponent("apache").path }
+  private var file: String { root + "/files/bench.bin" }
+
   private func measure(_ way: BenchWay, threads: Int) async throws -> Fetch {
     let server = try server()
     return try await server.run { [lab] in
@@ -77,8 +87,6 @@ struct TCPBench: Sendable {
       throw BenchError.needs(
         "there is no apache2.conf in \(lab.settings.peersDirectory); name its folder with --peers-directory")
     }
-    let root = lab.folder.appendingPathComponent("apache").path
-    let file = root + "/files/bench.bin"
     if !FileManager.default.fileExists(atPath: file) {
       for folder in ["files", "run"] {
         try FileManager.default.createDirectory(atPath: "\(root)/\(folder)", withIntermediateDirectories: true)
