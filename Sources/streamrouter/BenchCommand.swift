@@ -35,7 +35,9 @@ struct BenchCommand: AsyncParsableCommand {
     var passExtension: String?
 
     func validate() throws {
-      if let transferSeconds, !(transferSeconds > 0) { throw ValidationError("--transfer-seconds must be above 0") }
+      if let transferSeconds, !(transferSeconds > 0) {
+        throw ValidationError("--transfer-seconds must be above 0")
+      }
     }
 
     func run() async throws {

@@ -26,7 +26,9 @@ struct BenchOptions: ParsableArguments {
   var seconds: Double?
   @Flag(help: "A first look: 0, 8 and 64 threads, one short round.")
   var quick = false
-  @Option(help: "Also write results.json, a CSV file for each figure, and charts there (gnuplot).", completion: .directory)
+  @Option(
+    help: "Also write results.json, a CSV file for each figure, and charts there (gnuplot).",
+    completion: .directory)
   var output: String?
   @Flag(help: "Print the results as one JSON document.")
   var json = false
@@ -37,7 +39,9 @@ struct BenchOptions: ParsableArguments {
 
   func validate() throws {
     if let repetitions, repetitions < 1 { throw ValidationError("--repetitions must be at least 1") }
-    if let seconds, !(seconds > 0 && seconds <= 60) { throw ValidationError("--seconds must be above 0, at most 60") }
+    if let seconds, !(seconds > 0 && seconds <= 60) {
+      throw ValidationError("--seconds must be above 0, at most 60")
+    }
     if json && csv { throw ValidationError("--json and --csv are two formats: choose one") }
   }
 

@@ -27,13 +27,16 @@ extension BenchCommand {
     static let configuration = CommandConfiguration(
       commandName: "report",
       abstract: "Results once more: as text, or as a page of Markdown with charts.",
-      discussion: "Example: streamrouter bench report .build/bench --markdown docs/RESULTS.md --pictures docs/img")
+      discussion:
+        "Example: streamrouter bench report .build/bench --markdown docs/RESULTS.md --pictures docs/img")
     @Argument(help: "A results.json, or its folder.", completion: .file(extensions: ["json"]))
     var results: String
-    @Option(help: "Write a page of Markdown there; - is standard output.", completion: .file(extensions: ["md"]))
+    @Option(
+      help: "Write a page of Markdown there; - is standard output.", completion: .file(extensions: ["md"]))
     var markdown: String?
     @Option(
-      help: "Draw the charts of the page into this folder, as results-FIGURE.svg (gnuplot).", completion: .directory)
+      help: "Draw the charts of the page into this folder, as results-FIGURE.svg (gnuplot).",
+      completion: .directory)
     var pictures: String?
     @Flag(help: "No characters beyond ASCII in charts.")
     var ascii = false
@@ -47,7 +50,9 @@ extension BenchCommand {
         }
         var link: String?
         if let pictures {
-          if let obstacle = try await BenchFolder(path: pictures).draw(results, prefix: "results-", types: ["svg"]) {
+          if let obstacle = try await BenchFolder(path: pictures).draw(
+            results, prefix: "results-", types: ["svg"])
+          {
             Report.note(obstacle)
           } else {
             link = Self.link(from: markdown, to: pictures) + "/results-"
@@ -66,7 +71,8 @@ extension BenchCommand {
 
     /// A folder as a page refers to it.
     static func link(from page: String, to folder: String) -> String {
-      let own = URL(fileURLWithPath: page == "-" ? "./page" : page).deletingLastPathComponent().standardized.pathComponents
+      let own = URL(fileURLWithPath: page == "-" ? "./page" : page).deletingLastPathComponent().standardized
+        .pathComponents
       let other = URL(fileURLWithPath: folder).standardized.pathComponents
       let common = zip(own, other).prefix { $0 == $1 }.count
       return (Array(repeating: "..", count: own.count - common) + other[common...]).joined(separator: "/")

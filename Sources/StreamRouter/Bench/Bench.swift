@@ -45,7 +45,8 @@ public struct Bench: Sendable {
     let network = BenchNetwork()
     let lab = BenchLab(
       network: network, settings: settings,
-      forwarder: BenchForwarder(network: network, settings: settings, passing: passing, folder: folder), folder: folder,
+      forwarder: BenchForwarder(network: network, settings: settings, passing: passing, folder: folder),
+      folder: folder,
       progress: progress)
     do {
       try await network.up()
@@ -73,7 +74,8 @@ public struct Bench: Sendable {
   /// through. nil where there is none; then the results say why.
   private func passingExtension(in folder: URL, _ results: inout BenchResults) async -> String? {
     if let named = settings.passExtension { return named }
-    guard settings.ways.contains(.sandboxExtension), settings.parts.contains(.udp) || settings.parts.contains(.cost)
+    guard settings.ways.contains(.sandboxExtension),
+      settings.parts.contains(.udp) || settings.parts.contains(.cost)
     else { return nil }
     do {
       progress("building an extension that lets everything through")
@@ -87,7 +89,8 @@ public struct Bench: Sendable {
       }
 
       """.write(to: source, atomically: true, encoding: .utf8)
-      return try await ExtensionBuilder().build(source: .init(source.path), into: .init(folder.path)).path.string
+      return try await ExtensionBuilder().build(source: .init(source.path), into: .init(folder.path)).path
+        .string
     } catch {
       for part in [BenchPart.udp, .cost] where settings.parts.contains(part) {
         results.skip(BenchWay.sandboxExtension.rawValue, in: part, because: "\(error)")
@@ -101,7 +104,8 @@ public struct Bench: Sendable {
     guard let folder = try? LabFiles.ownExecutable().removingLastComponent().string,
       let commit = try? await LabShell.run("git", ["-C", folder, "rev-parse", "--short", "HEAD"]),
       // .build is not part of the tree, so the folder says nothing of changes; the whole tree does.
-      let changes = try? await LabShell.run("git", ["-C", folder, "status", "--porcelain", "--untracked-files=no", ":/"])
+      let changes = try? await LabShell.run(
+        "git", ["-C", folder, "status", "--porcelain", "--untracked-files=no", ":/"])
     else { return nil }
     return commit.trimmingCharacters(in: .whitespacesAndNewlines) + (changes.isEmpty ? "" : "+")
   }

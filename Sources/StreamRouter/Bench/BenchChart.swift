@@ -26,7 +26,9 @@ public struct BenchChart: Sendable {
 
   public var lines: [String] {
     let shown = Self.shown(figure.places)
-    let medians = figure.series.flatMap { series in shown.compactMap { figure.spread(series.way, at: $0)?.median } }
+    let medians = figure.series.flatMap { series in
+      shown.compactMap { figure.spread(series.way, at: $0)?.median }
+    }
     guard let highest = medians.max(), highest > 0 else { return [] }
     let isLogarithmic = Self.isLogarithmic(figure)
     let lowest = medians.filter { $0 > 0 }.min() ?? highest

@@ -68,7 +68,8 @@ public struct BenchComparison: Sendable {
     }
     lines += table.text(indent: "")
     let (better, worse) = (rows.filter { $0.verdict == "better" }, rows.filter { $0.verdict == "worse" })
-    lines.append("\(rows.count) values: \(better.count) better and \(worse.count) worse beyond the spread of both runs")
+    lines.append(
+      "\(rows.count) values: \(better.count) better and \(worse.count) worse beyond the spread of both runs")
     return lines.joined(separator: "\n")
   }
 }

@@ -24,14 +24,17 @@ public struct BenchFolder: Sendable {
   /// - Returns: Why there are no charts, nil where there are.
   public func draw(_ results: BenchResults, prefix: String, types: [String]) async throws -> String? {
     guard BenchPeer.path(of: "gnuplot") != nil else {
-      return "no charts: gnuplot is not installed (Debian: apt-get install gnuplot-nox, or scripts/setup.sh bench)"
+      return
+        "no charts: gnuplot is not installed (Debian: apt-get install gnuplot-nox, or scripts/setup.sh bench)"
     }
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     for figure in results.figures where BenchPlot.draws(figure) {
       for type in types {
         let script = BenchPlot(figure: figure).script(output: "\(path)/\(prefix)\(figure.key).\(type)")
         let outcome = try await LabShell.attempt("gnuplot", ["-"], input: script)
-        guard outcome.succeeded else { return "no charts: gnuplot ended with \(outcome.status): \(outcome.errors)" }
+        guard outcome.succeeded else {
+          return "no charts: gnuplot ended with \(outcome.status): \(outcome.errors)"
+        }
       }
     }
     return nil

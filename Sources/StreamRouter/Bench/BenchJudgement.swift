@@ -47,7 +47,9 @@ public struct BenchJudgement: Sendable {
   public static func all(_ results: BenchResults) -> [BenchJudgement] {
     let (process, kernel, sandbox) = ("process", "kernel", "sandbox")
     let peers = BenchWay.peers.map(\.rawValue)
-    let (best, tcp, p999) = (results.figure("udp-best"), results.figure("tcp-rate"), results.figure("transfer-p999"))
+    let (best, tcp, p999) = (
+      results.figure("udp-best"), results.figure("tcp-rate"), results.figure("transfer-p999")
+    )
     let (cost, fanout) = (results.figure("cost-path"), results.figure("fanout-cost"))
     let further = results.figure("fanout-further")
     let scale = results.figure("scale-cost")
@@ -55,7 +57,9 @@ public struct BenchJudgement: Sendable {
     func title(_ figure: BenchFigure?, at x: Int) -> String {
       peer(figure, at: x).map { " (\(BenchWay.title(of: $0)))" } ?? ""
     }
-    func ratio(_ figure: BenchFigure?, _ way: String, _ x: Int, _ other: String?, _ otherX: Int? = nil) -> BenchSpread? {
+    func ratio(_ figure: BenchFigure?, _ way: String, _ x: Int, _ other: String?, _ otherX: Int? = nil)
+      -> BenchSpread?
+    {
       other.flatMap { figure?.ratio(way, at: x, to: $0, at: otherX) }
     }
     /// By round, since what a further sink costs is another figure than what the first does.
@@ -80,7 +84,8 @@ public struct BenchJudgement: Sendable {
         subject: "UDP at the best rate, no threads: sandbox to the best peer\(title(best, at: 0))",
         wanted: .atLeast(3), found: ratio(best, sandbox, 0, peer(best, at: 0))),
       .init(
-        subject: "UDP at the best rate: sandbox with 64 threads to its own figure with none", wanted: .atLeast(0.95),
+        subject: "UDP at the best rate: sandbox with 64 threads to its own figure with none",
+        wanted: .atLeast(0.95),
         found: ratio(best, sandbox, 64, sandbox, 0)),
       .init(
         subject: "The sender meanwhile: offered with 64 threads to offered with none", wanted: .atLeast(0.95),
@@ -98,7 +103,8 @@ public struct BenchJudgement: Sendable {
         subject: "TCP, 8 threads: packet mode to the best proxy\(title(tcp, at: 8))", wanted: .atLeast(1.5),
         found: ratio(tcp, sandbox, 8, peer(tcp, at: 8))),
       .init(
-        subject: "Relay path in BPF test-run, IPv4 UDP, one sink, with account", wanted: .below(150), unit: " ns",
+        subject: "Relay path in BPF test-run, IPv4 UDP, one sink, with account", wanted: .below(150),
+        unit: " ns",
         found: cost?.spread("udp", at: 0)),
       .init(
         subject: "Each further sink (of 16) to the first", wanted: .below(0.6), found: furtherShare()),

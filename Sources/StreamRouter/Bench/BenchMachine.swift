@@ -55,12 +55,15 @@ public struct BenchMachine: Codable, Hashable, Sendable {
     var parts = ["\(processor), \(processors) processors", "Linux \(kernel)"]
     parts.append(hypervisor == "none" ? "bare metal" : "hypervisor \(hypervisor)")
     if let governor { parts.append("governor \(governor)") }
-    if let timestampCounterHz { parts.append("TSC \(BenchNumber.text(timestampCounterHz / 1e9, digits: 3)) GHz") }
+    if let timestampCounterHz {
+      parts.append("TSC \(BenchNumber.text(timestampCounterHz / 1e9, digits: 3)) GHz")
+    }
     return parts.joined(separator: ", ")
   }
 
   private static func word(_ path: String) -> String? {
-    let text = (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
+    let text = (try? String(contentsOfFile: path, encoding: .utf8))?.trimmingCharacters(
+      in: .whitespacesAndNewlines)
     return text?.isEmpty == false ? text : nil
   }
 

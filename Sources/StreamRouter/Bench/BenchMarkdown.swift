@@ -21,7 +21,11 @@ public struct BenchMarkdown: Sendable {
     lines += machine
     lines += ["## Judged", ""]
     lines += BenchJudgement.table(results).markdown()
-    lines += ["", "Ratios are taken within a round, and the median of the rounds counts; lowest and highest in brackets.", ""]
+    lines += [
+      "",
+      "Ratios are taken within a round, and the median of the rounds counts; lowest and highest in brackets.",
+      "",
+    ]
     for part in BenchPart.allCases.sorted(by: { Self.order($0) < Self.order($1) }) { lines += section(part) }
     lines += skipped
     lines += Self.limits
@@ -38,7 +42,10 @@ public struct BenchMarkdown: Sendable {
     let settings = results.settings
     var rows = [
       ("machine", machine.summary),
-      ("run", "\(results.date), StreamRouter \(results.program)\(results.revision.map { ", commit \($0)" } ?? "")"),
+      (
+        "run",
+        "\(results.date), StreamRouter \(results.program)\(results.revision.map { ", commit \($0)" } ?? "")"
+      ),
       (
         "settings",
         "median of \(settings.repetitions) rounds in which the ways take turns; \(BenchNumber.short(settings.seconds)) s at each offered rate; paced streams of \(BenchNumber.short(settings.transferSeconds)) s; file of \(settings.tcpMegabytes) MB, fetches of at most \(BenchNumber.short(settings.tcpSecondsAtMost)) s"
@@ -54,7 +61,11 @@ public struct BenchMarkdown: Sendable {
     }
     if !machine.mitigations.isEmpty {
       rows.append(
-        ("mitigations", machine.mitigations.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: "; ")))
+        (
+          "mitigations",
+          machine.mitigations.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(
+            separator: "; ")
+        ))
     }
     for remark in results.remarks { rows.append(("remark", remark)) }
     return ["| | |", "|---|---|"] + rows.map { "| \($0.0) | \($0.1) |" } + [""]
@@ -64,7 +75,9 @@ public struct BenchMarkdown: Sendable {
     let figures = results.figures.filter { $0.part == part }
     guard !figures.isEmpty else { return [] }
     let peers = results.settings.ways.contains { $0.isPeer } && (part == .udp || part == .tcp)
-    var lines = ["## \(Self.title(part))", "", "`sudo streamrouter bench \(part.rawValue)\(peers ? " --peers" : "")`", ""]
+    var lines = [
+      "## \(Self.title(part))", "", "`sudo streamrouter bench \(part.rawValue)\(peers ? " --peers" : "")`", "",
+    ]
     for figure in figures { lines += self.lines(of: figure) }
     return lines
   }

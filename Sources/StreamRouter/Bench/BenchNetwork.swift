@@ -37,7 +37,8 @@ struct BenchNetwork: Sendable {
       await Self.remove(name)
       let topology = BenchRelay.topology(of: pid)
       for path in [
-        NodePaths.runtimeDirectory(topology: topology).string, NodePaths.pinDirectory(topology: topology).string,
+        NodePaths.runtimeDirectory(topology: topology).string,
+        NodePaths.pinDirectory(topology: topology).string,
         FileManager.default.temporaryDirectory.appendingPathComponent(topology).path,
       ] { try? FileManager.default.removeItem(atPath: path) }
     }
@@ -112,7 +113,9 @@ struct BenchNetwork: Sendable {
   }
 
   /// Whether something listens at a port of a namespace.
-  static func listens(_ transport: BenchForwarder.Transport, _ port: UInt16, in namespace: String) throws -> Bool {
+  static func listens(_ transport: BenchForwarder.Transport, _ port: UInt16, in namespace: String) throws
+    -> Bool
+  {
     let port = ":" + String(port, radix: 16, uppercase: true).leftPadded(4)
     return try NetworkNamespace.run(in: namespace) {
       // /proc/net belongs to the process, and this thread alone is in the namespace.

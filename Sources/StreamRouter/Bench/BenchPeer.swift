@@ -9,7 +9,8 @@ struct BenchPeer: Sendable {
 
   /// What must be installed for a way, and its Debian package.
   static let programs: [BenchWay: (program: String, package: String)] = [
-    .nginx: ("nginx", "nginx and libnginx-mod-stream"), .haproxy: ("haproxy", "haproxy"), .socat: ("socat", "socat"),
+    .nginx: ("nginx", "nginx and libnginx-mod-stream"), .haproxy: ("haproxy", "haproxy"),
+    .socat: ("socat", "socat"),
     .rtpengine: ("rtpengine", "rtpengine-daemon"),
     .gstreamer: ("gst-launch-1.0", "gstreamer1.0-tools and gstreamer1.0-plugins-good"),
     .srt: ("srt-live-transmit", "srt-tools"),
@@ -33,7 +34,8 @@ struct BenchPeer: Sendable {
       }
     let path = URL(fileURLWithPath: settings.peersDirectory).appendingPathComponent(file).path
     guard FileManager.default.fileExists(atPath: path) else {
-      throw BenchError.needs("there is no \(file) in \(settings.peersDirectory); name its folder with --peers-directory")
+      throw BenchError.needs(
+        "there is no \(file) in \(settings.peersDirectory); name its folder with --peers-directory")
     }
     switch way {
     case .nginx: command = ["nginx", "-p", folder.path, "-e", "stderr", "-c", path, "-g", "daemon off;"]

@@ -9,7 +9,8 @@ struct BenchPlot: Sendable {
 
   /// Told apart by every common kind of colour vision (Okabe and Ito); ways that are ours are drawn thick, peers thin.
   private static let colours = [
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B", "#7F7F7F", "#A6761D",
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B", "#7F7F7F",
+    "#A6761D",
     "#1B9E77",
   ]
 

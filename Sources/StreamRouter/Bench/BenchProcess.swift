@@ -36,7 +36,7 @@ struct BenchProcess: Sendable {
       do {
         while !(try isReady()) {
           guard ContinuousClock.now < deadline, !Self.hasEnded(pid) else {
-            throw BenchError.notReady(way: name, message: "")
+            throw NotReady()
           }
           try await Task.sleep(for: .milliseconds(20))
         }
@@ -50,12 +50,16 @@ struct BenchProcess: Sendable {
     }
     do {
       return try outcome.closureResult.get()
-    } catch BenchError.notReady {
+    } catch is NotReady {
       // What it said when it ended of itself; what it said while it was being ended says nothing.
       let said = outcome.standardError.split(separator: "\n").suffix(3).joined(separator: " / ")
-      throw BenchError.notReady(way: name, message: said.isEmpty ? "it said nothing; \(outcome.terminationStatus)" : said)
+      throw BenchError.notReady(
+        way: name, message: said.isEmpty ? "not within 10 s, and it said nothing" : said)
     }
   }
+
+  /// This program itself was not ready: what it runs around may say the same of another one.
+  private struct NotReady: Error {}
 
   /// Asks it to end, and ends it after 3 s.
   private static func end(_ pid: pid_t) async {
@@ -74,7 +78,9 @@ struct BenchProcess: Sendable {
 
   /// Whether a child is gone, or has ended and waits to be taken note of.
   private static func hasEnded(_ pid: pid_t) -> Bool {
-    guard let stat = LabFiles.read(.init("/proc/\(pid)/stat")), let name = stat.lastIndex(of: ")") else { return true }
+    guard let stat = LabFiles.read(.init("/proc/\(pid)/stat")), let name = stat.lastIndex(of: ")") else {
+      return true
+    }
     return stat[stat.index(after: name)...].hasPrefix(" Z")
   }
 }

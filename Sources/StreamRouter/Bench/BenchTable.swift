@@ -6,7 +6,8 @@ struct BenchTable {
   /// - Parameter cell: How a cell is written.
   init(_ figure: BenchFigure, cell: (BenchSpread) -> String) {
     let places = figure.places
-    header = [figure.axis.isEmpty ? "" : figure.axis] + (figure.axis.isEmpty ? [figure.unit] : places.map { "\($0)" })
+    header =
+      [figure.axis.isEmpty ? "" : figure.axis] + (figure.axis.isEmpty ? [figure.unit] : places.map { "\($0)" })
     rows = figure.series.map { series in
       [BenchWay.title(of: series.way)]
         + places.map { x in figure.spread(series.way, at: x).map(cell) ?? "-" }
@@ -17,7 +18,8 @@ struct BenchTable {
   /// times it is how many times as long the other one takes.
   static func ratios(_ figure: BenchFigure) -> BenchTable? {
     let sandbox = BenchWay.sandbox.rawValue
-    guard figure.better != .neither, !figure.isBeside, figure.series.contains(where: { $0.way == sandbox }) else {
+    guard figure.better != .neither, !figure.isBeside, figure.series.contains(where: { $0.way == sandbox })
+    else {
       return nil
     }
     var table = BenchTable(figure) { _ in "" }

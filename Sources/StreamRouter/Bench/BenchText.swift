@@ -20,7 +20,8 @@ public struct BenchText: Sendable {
     }
     for skipped in results.skipped {
       if skipped == results.skipped.first { lines.append("") }
-      lines.append("not measured: \(skipped.part.rawValue), \(BenchWay.title(of: skipped.way)): \(skipped.reason)")
+      lines.append(
+        "not measured: \(skipped.part.rawValue), \(BenchWay.title(of: skipped.way)): \(skipped.reason)")
     }
     return lines.joined(separator: "\n")
   }
@@ -39,7 +40,8 @@ public struct BenchText: Sendable {
     if let ratios = BenchTable.ratios(figure) {
       lines.append(
         figure.better == .higher
-          ? "  sandbox delivers so many times what the other does:" : "  the other takes so many times what sandbox takes:")
+          ? "  sandbox delivers so many times what the other does:"
+          : "  the other takes so many times what sandbox takes:")
       lines += ratios.text(indent: "  ")
     }
     if !figure.note.isEmpty { lines.append("  \(figure.note)") }

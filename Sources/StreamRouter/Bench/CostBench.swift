@@ -9,19 +9,29 @@ struct CostBench: Sendable {
   static let path = BenchFigure(
     key: "cost-path", title: "Relay path of a packet", part: .cost, axis: "", unit: "ns", better: .lower,
     note:
-      "BPF_PROG_TEST_RUN, one sink, 200-byte payload, a kept route: parse, lookup, source check, measurement, rewriting, account; no device.")
+      "BPF_PROG_TEST_RUN, one sink, 200-byte payload, a kept route: parse, lookup, source check, measurement, rewriting, account; no device."
+  )
   static let null = BenchFigure(
     key: "cost-null", title: "Null upcall: an extension that does nothing", part: .cost, axis: "", unit: "ns",
     better: .lower, note: "Relay path with the extension, less the relay path without it, in the same round.")
+  static let extensions = BenchFigure(
+    key: "cost-extension", title: "What an extension costs over the plain relay", part: .cost, axis: "",
+    unit: "ns",
+    better: .lower, note: "RTP; relay path with it, less the relay path without, in the same round.")
+  static let account = BenchFigure(
+    key: "cost-account", title: "What the account costs", part: .cost, axis: "", unit: "ns", better: .lower,
+    note: "Relay path with it, less the relay path without, in the same round.")
   static let processor = BenchFigure(
     key: "cost-processor", title: "What a packet takes of the relay's processor", part: .cost,
     axis: "packets/s offered", unit: "ns", better: .lower,
     note:
-      "The work that one background thread on that processor does less than without packets, by packet. Interrupt, receive softirq, veth, forwarding, and the counting sink. At low rates each packet has an interrupt of its own, which is dear on a virtual machine.")
+      "The work that one background thread on that processor does less than without packets, by packet. Interrupt, receive softirq, veth, forwarding, and the counting sink. At low rates each packet has an interrupt of its own, which is dear on a virtual machine."
+  )
   static let cycles = BenchFigure(
     key: "cost-cycles", title: "The same in cycles", part: .cost, axis: "", unit: "cycles", better: .lower,
     note:
-      "Nanoseconds times ticks of the time stamp counter. The paper's figures, of another machine in 2004: null upcall 1,370; packet in its sandbox 6,360, in the kernel 4,800.")
+      "Nanoseconds times ticks of the time stamp counter. The paper's figures, of another machine in 2004: null upcall 1,370; packet in its sandbox 6,360, in the kernel 4,800."
+  )
 
   /// The table that the paper has, by the names of our series.
   static let nullSeries = "null upcall"
@@ -48,15 +58,20 @@ struct CostBench: Sendable {
       let plain = try RelayPathCost(transport: .udp).measure()
       add(plain, "udp")
       cycles(plain, Self.pathSeries)
-      add(try RelayPathCost(transport: .rtp).measure(), "rtp")
+      let rtp = try RelayPathCost(transport: .rtp).measure()
+      add(rtp, "rtp")
       add(try RelayPathCost(transport: .udp, relays: 10_000).measure(), "udp, 10,000 relays")
-      if lab.settings.withoutAccount {
-        for transport in [StreamProtocol.udp, .rtp] {
-          add(
-            try RelayPathCost(transport: transport, accounting: false).measure(),
-            "\(transport.rawValue), no account")
-        }
+      /// The same without the account, and what that saves.
+      func leaveOutAccount(_ cost: RelayPathCost, _ series: String, with: Double) throws {
+        guard lab.settings.withoutAccount else { return }
+        var cost = cost
+        cost.accounting = false
+        let without = try cost.measure()
+        add(without, "\(series), no account")
+        results.add(with - without, to: Self.account, way: series, round: round)
       }
+      try leaveOutAccount(RelayPathCost(transport: .udp), "udp", with: plain)
+      try leaveOutAccount(RelayPathCost(transport: .rtp), "rtp", with: rtp)
       if let passing = lab.forwarder.passing {
         let entry = try Self.use(of: passing)
         let with = try RelayPathCost(transport: .udp, extensions: [entry]).measure()
@@ -67,12 +82,11 @@ struct CostBench: Sendable {
       for text in lab.settings.extensions {
         let entry = try Self.use(of: text)
         let name = entry.object.manifest.name
-        add(try RelayPathCost(transport: .rtp, extensions: [entry]).measure(), "rtp, with \(name)")
-        if lab.settings.withoutAccount {
-          add(
-            try RelayPathCost(transport: .rtp, extensions: [entry], accounting: false).measure(),
-            "rtp, with \(name), no account")
-        }
+        let cost = RelayPathCost(transport: .rtp, extensions: [entry])
+        let with = try cost.measure()
+        add(with, "rtp, with \(name)")
+        results.add(with - rtp, to: Self.extensions, way: name, round: round)
+        try leaveOutAccount(cost, "rtp, with \(name)", with: with)
       }
     }
     try await onProcessor(&results)

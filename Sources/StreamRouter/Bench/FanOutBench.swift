@@ -5,7 +5,8 @@ struct FanOutBench: Sendable {
   var lab: BenchLab
 
   static let cost = BenchFigure(
-    key: "fanout-cost", title: "Relay path of a packet to several sinks", part: .fanout, axis: "sinks", unit: "ns",
+    key: "fanout-cost", title: "Relay path of a packet to several sinks", part: .fanout, axis: "sinks",
+    unit: "ns",
     better: .lower,
     note:
       "BPF_PROG_TEST_RUN. Each further sink takes a clone, whose transmission by veth is in it; the last sink's own is not, nor the receipt of any."
@@ -53,7 +54,8 @@ struct FanOutBench: Sendable {
           }
           guesses[way, default: [:]][sinks] = best.deliveredPerSecond
           results.add(
-            best.deliveredPerSecond * Double(sinks), to: Self.throughput, way: way.rawValue, x: sinks, round: round)
+            best.deliveredPerSecond * Double(sinks), to: Self.throughput, way: way.rawValue, x: sinks,
+            round: round)
         }
       }
     }

@@ -67,7 +67,8 @@ enum RTPEngineControl {
     let text = String(decoding: reply.prefix(max(0, count)), as: UTF8.self)
     guard text.contains("6:result2:ok") else {
       throw BenchError.notReady(
-        way: "rtpengine", message: count < 0 ? "it does not answer its control protocol" : "it refuses: \(text)")
+        way: "rtpengine", message: count < 0 ? "it does not answer its control protocol" : "it refuses: \(text)"
+      )
     }
     return text
   }

@@ -64,7 +64,8 @@ struct RelayPathCost: Sendable {
       let forwarded = try datapath.counters(at: 0)[SR_PACKETS_OUT] + datapath.counters(at: 1)[SR_PACKETS_OUT]
       // Without the account the verdict of the last repetition alone says that all before it were forwarded.
       guard !accounting || forwarded == UInt64(sinks * Self.runs * repetitions) else {
-        throw BenchError.nothingArrived("\(forwarded) of \(sinks * Self.runs * repetitions) packets forwarded in test runs")
+        throw BenchError.nothingArrived(
+          "\(forwarded) of \(sinks * Self.runs * repetitions) packets forwarded in test runs")
       }
       // The kernel tells whole nanoseconds; the mean of the middle half tells more, and no outlier counts.
       let middle = durations.sorted()[durations.count / 4..<durations.count * 3 / 4]

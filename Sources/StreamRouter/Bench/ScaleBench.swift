@@ -6,9 +6,11 @@ struct ScaleBench: Sendable {
   var lab: BenchLab
 
   static let cost = BenchFigure(
-    key: "scale-cost", title: "Relay path of a packet with many relays in the table", part: .scale, axis: "relays",
+    key: "scale-cost", title: "Relay path of a packet with many relays in the table", part: .scale,
+    axis: "relays",
     unit: "ns", better: .lower,
-    note: "BPF_PROG_TEST_RUN; a pair of relays is the fewest, since a test run sends the same packet to and fro.")
+    note:
+      "BPF_PROG_TEST_RUN; a pair of relays is the fewest, since a test run sends the same packet to and fro.")
   static let throughput = BenchFigure(
     key: "scale-throughput", title: "UDP throughput with traffic spread over many relays", part: .scale,
     axis: "relays", unit: "packets/s", better: .higher,

@@ -15,7 +15,8 @@ struct TCPBench: Sendable {
     better: .lower, note: "At most the limit of the run.", isBeside: true)
   static let ksoftirqd = BenchFigure(
     key: "tcp-ksoftirqd", title: "Share of the softirq work done in ksoftirqd", part: .tcp,
-    axis: "background threads", unit: "%", better: .neither, note: ThroughputBench.ksoftirqdNote, isBeside: true)
+    axis: "background threads", unit: "%", better: .neither, note: ThroughputBench.ksoftirqdNote, isBeside: true
+  )
 
   /// What came of one fetch.
   private struct Fetch: Sendable {
@@ -79,10 +80,12 @@ struct TCPBench: Sendable {
 
   /// Apache on a folder of its own, as Benchmarks/peers/apache2.conf says.
   private func server() throws -> BenchProcess {
-    for (program, package) in [("apache2", "apache2"), ("wget", "wget")] where BenchPeer.path(of: program) == nil {
+    for (program, package) in [("apache2", "apache2"), ("wget", "wget")]
+    where BenchPeer.path(of: program) == nil {
       throw BenchError.needs("\(program) is not installed (Debian: \(package))")
     }
-    let configuration = URL(fileURLWithPath: lab.settings.peersDirectory).appendingPathComponent("apache2.conf").path
+    let configuration = URL(fileURLWithPath: lab.settings.peersDirectory).appendingPathComponent("apache2.conf")
+      .path
     guard FileManager.default.fileExists(atPath: configuration) else {
       throw BenchError.needs(
         "there is no apache2.conf in \(lab.settings.peersDirectory); name its folder with --peers-directory")

@@ -28,7 +28,8 @@ struct ThroughputBench: Sendable {
       "The sender runs at SCHED_FIFO on a processor without background threads: were it starved by them, this would fall with their number.",
     isBeside: true)
   static let bestKsoftirqd = BenchFigure(
-    key: "udp-best-ksoftirqd", title: "Share of the softirq work done in ksoftirqd, at the best rate", part: .udp,
+    key: "udp-best-ksoftirqd", title: "Share of the softirq work done in ksoftirqd, at the best rate",
+    part: .udp,
     axis: "background threads", unit: "%", better: .neither, note: ksoftirqdNote, isBeside: true)
   static let fullKsoftirqd = BenchFigure(
     key: "udp-full-ksoftirqd", title: "Share of the softirq work done in ksoftirqd, at full rate", part: .udp,
@@ -47,7 +48,8 @@ struct ThroughputBench: Sendable {
         // The ways take turns, so that a slow moment of the machine is everybody's.
         for way in ways where settings.measures(way, at: threads) {
           lab.progress(
-            "udp throughput, round \(round + 1) of \(settings.repetitions), \(threads) background threads: \(way.title)")
+            "udp throughput, round \(round + 1) of \(settings.repetitions), \(threads) background threads: \(way.title)"
+          )
           let guess = guesses[way]?[threads] ?? guesses[way]?.min { $0.key > $1.key }?.value
           do {
             let found = try await measure(way, threads: threads, guess: guess, sink)
@@ -83,7 +85,8 @@ struct ThroughputBench: Sendable {
       let turn = way.waitsForScheduler ? 0.004 * Double(threads) : 0
       let flood = BenchFlood(
         network: lab.network, destinations: [destination], sink: sink,
-        warmUpSeconds: max(0.1, turn), seconds: max(settings.seconds, 3 * turn), quietSeconds: 0.03 + 1.5 * turn)
+        warmUpSeconds: max(0.1, turn), seconds: max(settings.seconds, 3 * turn), quietSeconds: 0.03 + 1.5 * turn
+      )
       let best = try await Self.search(from: guess) { try await flood.run(packetsPerSecond: $0) }
       guard best.deliveredPerSecond > 0 else {
         throw BenchError.nothingArrived("\(way.title), \(threads) background threads")
