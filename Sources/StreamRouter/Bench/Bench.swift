@@ -37,7 +37,7 @@ public struct Bench: Sendable {
     var results = BenchResults(date: Date.now.ISO8601Format(), machine: .read(), settings: settings)
     results.revision = await Self.revision()
     results.machine.versions = await Self.versions(settings)
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("sr-bench-\(getpid())")
+    let folder = Self.folder(of: getpid())
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
 
@@ -68,6 +68,11 @@ public struct Bench: Sendable {
     }
     await network.down()
     return results
+  }
+
+  /// Files of a run, removed at its end, or by the next one.
+  static func folder(of process: pid_t) -> URL {
+    FileManager.default.temporaryDirectory.appendingPathComponent("sr-bench-\(process)")
   }
 
   /// The extension of the way sandbox-extension: the one that was named, or one that is built here and lets everything

@@ -40,6 +40,7 @@ struct BenchNetwork: Sendable {
         NodePaths.runtimeDirectory(topology: topology).string,
         NodePaths.pinDirectory(topology: topology).string,
         FileManager.default.temporaryDirectory.appendingPathComponent(topology).path,
+        Bench.folder(of: pid).path,
       ] { try? FileManager.default.removeItem(atPath: path) }
     }
     try await LabShell.batch([source, relay, sinkName].map { "netns add \($0)" })

@@ -9,7 +9,7 @@ struct FanOutBench: Sendable {
     unit: "ns",
     better: .lower,
     note:
-      "BPF_PROG_TEST_RUN. Each further sink takes a clone, whose transmission by veth is in it; the last sink's own is not, nor the receipt of any."
+      "BPF_PROG_TEST_RUN. Each further sink takes a clone, which is handed to a device that lets go of it at once (dummy, or a bridge without ports); no device takes the last one, which a test run does not send."
   )
   static let further = BenchFigure(
     key: "fanout-further", title: "Each further sink", part: .fanout, axis: "sinks", unit: "ns", better: .lower,
