@@ -48,7 +48,7 @@ public struct BenchMarkdown: Sendable {
       ),
       (
         "settings",
-        "median of \(settings.repetitions) rounds in which the ways take turns; \(BenchNumber.short(settings.seconds)) s at each offered rate; paced streams of \(BenchNumber.short(settings.transferSeconds)) s; file of \(settings.tcpMegabytes) MB, fetches of at most \(BenchNumber.short(settings.tcpSecondsAtMost)) s"
+        "median of \(settings.repetitions) round\(settings.repetitions == 1 ? "" : "s") in which the ways take turns; \(BenchNumber.short(settings.seconds)) s at each offered rate; paced streams of \(BenchNumber.short(settings.transferSeconds)) s; file of \(settings.tcpMegabytes) MB, fetches of at most \(BenchNumber.short(settings.tcpSecondsAtMost)) s"
       ),
     ]
     if !machine.versions.isEmpty {
