@@ -7,16 +7,8 @@ import Testing
 /// nothing; that it measures, cleans up and says what it could not measure does.
 ///
 ///     source 10.77.1.2 ---- relay 10.77.1.1 | 10.77.2.1 ---- 10.77.2.2 sink
-@Suite(.serialized, .enabled(if: BenchTests.obstacle == nil, "\(BenchTests.obstacle ?? "")"))
+@Suite(.serialized, .enabled(if: BenchObstacle.lab == nil, "\(BenchObstacle.lab ?? "")"))
 struct BenchTests {
-  static var obstacle: String? {
-    if let obstacle = LabFixture.obstacle { return obstacle }
-    return sysconf(Int32(_SC_NPROCESSORS_ONLN)) < 2 ? "benchmarks need two processors" : nil
-  }
-
-  private static let tcpObstacle: String? =
-    ["apache2", "wget"].first { BenchPeer.path(of: $0) == nil }.map { "\($0) is not installed" }
-
   /// Runs a benchmark and reads its results.json.
   private func bench(_ arguments: [String]) async throws -> BenchResults {
     let program = try LabFiles.ownProgram().string
@@ -71,7 +63,7 @@ struct BenchTests {
 
   @Test(
     "tcp: wget fetches from Apache by the kernel's forwarding",
-    .enabled(if: tcpObstacle == nil, "\(tcpObstacle ?? "")"), .timeLimit(.minutes(5)))
+    .enabled(if: BenchObstacle.tcp == nil, "\(BenchObstacle.tcp ?? "")"), .timeLimit(.minutes(5)))
   func tcp() async throws {
     let results = try await bench([
       "tcp", "--ways", "kernel", "--threads", "0", "--repetitions", "1", "--size", "1",
@@ -90,4 +82,13 @@ struct BenchTests {
     #expect(!outcome.succeeded)
     expectNothingLeft()
   }
+}
+
+/// Why benchmarks cannot be tested here; nil where they can.
+private enum BenchObstacle {
+  static let lab: String? =
+    LabFixture.obstacle ?? (sysconf(Int32(_SC_NPROCESSORS_ONLN)) < 2 ? "benchmarks need two processors" : nil)
+
+  static let tcp: String? =
+    ["apache2", "wget"].first { BenchPeer.path(of: $0) == nil }.map { "\($0) is not installed" }
 }

@@ -10,11 +10,12 @@ public struct BenchChart: Sendable {
   var figure: BenchFigure
   var style: Style
   /// Columns of the longest bar.
-  var width = 40
+  var width: Int
 
-  public init(figure: BenchFigure, style: Style) {
+  public init(figure: BenchFigure, style: Style, width: Int = 40) {
     self.figure = figure
     self.style = style
+    self.width = width
   }
 
   /// Whether the values of a figure span so much that a linear scale hides some.

@@ -38,7 +38,7 @@ import Topology
       relay.sinks = (0..<16).map { "10.77.2.2:\(6000 + $0)" }
       let topology = try Topology.decode(yaml: relay.text(name: "bench-1", extension: nil), file: "bench.yaml")
       #expect(topology.streams.count == 3)
-      #expect(topology.streams.allSatisfy { $0.sinks.count == 16 })
+      #expect(topology.streams.allSatisfy { $0.to.count == 16 })
     }
   }
 
