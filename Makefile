@@ -26,8 +26,8 @@ demo: ## three nodes on this machine relay H.264 and Opus from ffmpeg to ffmpeg
 test: ## packages, style, build, all tests
 	scripts/test.sh
 
-bench: release ## throughput, jitter and cost of each engine
-	"$$(swift build -c release --show-bin-path)/streamrouter" bench
+bench: ## half an hour: every figure beside its peers, into .build/bench and docs/RESULTS.md
+	scripts/bench.sh
 
 docs: ## makes the SDK's documentation below .build/documentation
 	scripts/docs.sh

@@ -37,8 +37,8 @@ for name in Forward Police Dedup; do
         arguments+=(--extension "$work/$object.srx$settings")
     done
 done
-"$streamrouter" bench --only cost "${arguments[@]}"
+"$streamrouter" bench cost --ways process "${arguments[@]}"
 
 printf '\nWhat the account costs: sequence numbers, jitter and delay variation of a stream that goes on (Advance.swift)\n'
 "$streamrouter" extension build Benchmarks/extensions/Advance.swift --output-dir "$work" >/dev/null
-"$streamrouter" bench --only cost --without-account --extension "$work/advance.srx"
+"$streamrouter" bench cost --ways process --without-account --extension "$work/advance.srx"

@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh [build|demo|test|vm]  what for; each includes those before it. Default: build.
 #   scripts/setup.sh deb                   for a Debian package, and nothing of the others but build
+#   scripts/setup.sh bench                 for `make bench`: plots, and the peers that are measured beside the relays
 set -euo pipefail
 
 readonly swift_major=6 swift_minor=3
@@ -18,6 +19,11 @@ readonly test_packages=(
     openssh-client openssh-server
 )
 readonly deb_packages=(dpkg-dev binutils gzip lintian)
+# Of nginx the core alone with its module for streams; of rtpengine the user-level daemon without its kernel module.
+readonly bench_packages=(
+    iproute2 util-linux gnuplot-nox apache2 wget nginx libnginx-mod-stream haproxy socat rtpengine-daemon
+    gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good srt-tools
+)
 readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -66,11 +72,16 @@ install_missing() {
         as_root=(sudo -n)
     fi
     say "installing ${missing[*]}"
-    # Tests run a Prometheus, an etcd and sshds of their own: the packages' services neither start now nor with the machine.
+    # Tests run a Prometheus, an etcd and sshds of their own, benchmarks the peers: the packages' services neither start
+    # now nor with the machine. Services whose package is there already are left as they are.
     local services=() held=0
     if [[ " ${missing[*]} " == *" prometheus "* ]]; then services+=(prometheus); fi
     if [[ " ${missing[*]} " == *" etcd-server "* ]]; then services+=(etcd); fi
     if [[ " ${missing[*]} " == *" openssh-server "* ]]; then services+=(ssh); fi
+    if [[ " ${missing[*]} " == *" apache2 "* ]]; then services+=(apache2); fi
+    if [[ " ${missing[*]} " == *" nginx "* ]]; then services+=(nginx); fi
+    if [[ " ${missing[*]} " == *" haproxy "* ]]; then services+=(haproxy); fi
+    if [[ " ${missing[*]} " == *" rtpengine-daemon "* ]]; then services+=(rtpengine-daemon); fi
     if ((${#services[@]} > 0)) && [[ ! -e /usr/sbin/policy-rc.d ]]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin /usr/sbin/policy-rc.d
         held=1
@@ -105,8 +116,9 @@ demo) packages+=("${demo_packages[@]}") ;;
 test) packages+=("${demo_packages[@]}" "${test_packages[@]}") ;;
 vm) packages+=("${demo_packages[@]}" "${test_packages[@]}" "${vm_packages[@]}") ;;
 deb) packages+=("${deb_packages[@]}") ;;
+bench) packages+=("${bench_packages[@]}") ;;
 *)
-    say "'$1' is none of build, demo, test, vm, deb"
+    say "'$1' is none of build, demo, test, vm, deb, bench"
     exit 64
     ;;
 esac

@@ -6,66 +6,118 @@ import StreamRouter
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure the engines against each other and against kernel forwarding on this machine.",
+    abstract: "Measure the engines against each other, kernel forwarding and what users have today.",
     discussion: """
-      Builds three network namespaces of its own and removes them. Takes about six minutes, needs root and two \
-      processors, and wants an otherwise idle machine. Use a release build.
-      """)
+      Builds three network namespaces of its own and removes them. Needs root and two processors, and wants an otherwise \
+      idle machine. Use a release build. Progress goes to standard error, results to standard output.
 
-  @Option(help: "Rounds in which the ways take turns; medians are reported.")
-  var repetitions = 7
-  @Option(help: "Seconds at each offered rate.")
-  var seconds = 0.3
-  @Option(help: "Busy threads beside the relay.")
-  var busyThreads = 8
-  @Option(help: "Packets of each transit figure, at 5,000 a second.")
-  var transitPackets = 50_000
-  @Option(
-    help: "Measure only this: \(Bench.Part.allCases.map(\.rawValue).joined(separator: ", ")). Repeatable.")
-  var only: [Bench.Part] = []
-  @Option(
-    name: .customLong("extension"),
-    help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
-    completion: .file(extensions: ["srx"]))
-  var extensions: [String] = []
-  @Flag(help: "Also measure costs with the account left out.")
-  var withoutAccount = false
-  @Flag(help: "Print the results as one JSON document.")
-  var json = false
+      Example: sudo streamrouter bench udp --threads 0,8,64
+      """,
+    subcommands: [
+      UDP.self, TCP.self, Cost.self, FanOut.self, Scale.self, All.self, Compare.self, ReportCommand.self,
+    ],
+    defaultSubcommand: All.self)
 
-  func validate() throws {
-    guard repetitions > 0, seconds > 0, busyThreads >= 0, transitPackets >= 1000 else {
-      throw ValidationError(
-        "repetitions and seconds must be above 0, busy threads at least 0, transit packets at least 1000")
+  struct UDP: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "UDP throughput, and transfer time of a paced stream, against background threads.",
+      discussion: """
+        Ways: process (SCHED_OTHER), process-rr (SCHED_RR), kernel, sandbox, sandbox-extension, and with --peers nginx, \
+        socat, rtpengine, gstreamer, srt.
+        """)
+    @OptionGroup var options: BenchOptions
+    @Option(help: "Length of a paced stream whose transfer time is measured, in each round.")
+    var transferSeconds: Double?
+    @Option(
+      name: .customLong("extension"),
+      help: "A built extension for sandbox-extension, instead of one that lets everything through.",
+      completion: .file(extensions: ["srx"]))
+    var passExtension: String?
+
+    func validate() throws {
+      if let transferSeconds, !(transferSeconds > 0) {
+        throw ValidationError("--transfer-seconds must be above 0")
+      }
+    }
+
+    func run() async throws {
+      try await options.measure([.udp]) { settings in
+        if let transferSeconds { settings.transferSeconds = transferSeconds }
+        settings.passExtension = passExtension
+      }
     }
   }
 
-  func run() async throws {
-    var settings = Bench.Settings(
-      repetitions: repetitions, seconds: seconds, busyThreads: busyThreads, transitPackets: transitPackets)
-    if !only.isEmpty { settings.parts = Set(only) }
-    settings.extensions = extensions
-    settings.withoutAccount = withoutAccount
-    let bench = Bench(
-      settings: settings,
-      progress: { Report.note($0) })
-    do {
-      let results = try await bench.run()
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        print(String(decoding: try encoder.encode(results), as: UTF8.self))
-      } else {
-        print(results.text)
-      }
-    } catch is CancellationError {
-      throw ExitCode(130)
-    } catch let error as BenchError {
-      Report.error("\(error)")
-      if case .needs = error { throw ExitCode(77) }
-      throw ExitCode(1)
+  struct TCP: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "tcp",
+      abstract: "wget of a file from a real Apache through the relay, against background threads.",
+      discussion: """
+        Needs apache2 and wget. Ways: process (split mode), process-rr, kernel, sandbox (packet mode), and with --peers \
+        nginx, haproxy, socat.
+        """)
+    @OptionGroup var options: BenchOptions
+    @Option(help: "Size of the file in MB (1,000,000 bytes).")
+    var size: Int?
+    @Option(help: "Seconds after which a fetch is ended, and its rate taken from what has come.")
+    var limit: Double?
+
+    func validate() throws {
+      if let size, size < 1 { throw ValidationError("--size must be at least 1") }
+      if let limit, !(limit > 0) { throw ValidationError("--limit must be above 0") }
     }
+
+    func run() async throws {
+      try await options.measure([.tcp]) { settings in
+        if let size { settings.tcpMegabytes = size }
+        if let limit { settings.tcpSecondsAtMost = limit }
+      }
+    }
+  }
+
+  struct Cost: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "What a packet costs: relay path, null upcall, share of the relay's processor.",
+      discussion: "Nanoseconds and cycles, sandbox beside kernel forwarding and beside the paper's figures.")
+    @OptionGroup var options: BenchOptions
+    @Option(
+      name: .customLong("extension"),
+      help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
+      completion: .file(extensions: ["srx"]))
+    var extensions: [String] = []
+    @Flag(help: "Also measure costs with the account left out.")
+    var withoutAccount = false
+
+    func run() async throws {
+      try await options.measure([.cost]) { settings in
+        settings.extensions = extensions
+        settings.withoutAccount = withoutAccount
+      }
+    }
+  }
+
+  struct FanOut: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "fanout", abstract: "1 to 16 sinks of a stream: cost of each, and throughput.")
+    @OptionGroup var options: BenchOptions
+
+    func run() async throws { try await options.measure([.fanout]) { _ in } }
+  }
+
+  struct Scale: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "1 to 10,000 relays: cost of a packet, and throughput with traffic spread over them.")
+    @OptionGroup var options: BenchOptions
+
+    func run() async throws { try await options.measure([.scale]) { _ in } }
+  }
+
+  struct All: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Everything, one after the other (default).",
+      discussion: "Some half an hour with --peers; --quick is a look of two minutes.")
+    @OptionGroup var options: BenchOptions
+
+    func run() async throws { try await options.measure(BenchPart.allCases) { _ in } }
   }
 }
-
-extension Bench.Part: ExpressibleByArgument {}

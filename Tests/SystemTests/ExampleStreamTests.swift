@@ -36,7 +36,7 @@ struct ExampleStreamTests {
   private static func send(
     _ payloads: [[UInt8]], _ fixture: LabFixture, on node: String, from address: String, to endpoint: String
   ) async throws {
-    let descriptor = try BenchFlood.socket(in: namespace(fixture, node), address: address, port: 4000)
+    let descriptor = try BenchSocket.open(in: namespace(fixture, node), address: address, port: 4000)
     defer { close(descriptor) }
     let destination = try #require(Endpoint(endpoint))
     for (number, payload) in payloads.enumerated() {

@@ -54,7 +54,7 @@ struct RealWireTests {
         ("six", "[fd78::1]:5014", "[fd78::3]:5014", "fd78::1"),
       ] {
         let collector = try DatagramCollector(live, node: "studio", at: to)
-        let descriptor = try BenchFlood.socket(in: live.namespace("camera"), address: own, port: 4000)
+        let descriptor = try BenchSocket.open(in: live.namespace("camera"), address: own, port: 4000)
         defer { close(descriptor) }
         var expected: [[UInt8]] = []
         // One by one, every length from nothing to what fits; odd ones tell of a checksum's last byte.
@@ -106,7 +106,7 @@ struct RealWireTests {
       let edge = address.split(separator: ":").compactMap { UInt8($0, radix: 16) }
       let wire = try NamespacePacketSocket(namespace: live.namespace("studio"), device: "to-edge")
       let collector = try DatagramCollector(live, node: "studio", at: "10.78.0.3:5012")
-      let sender = try BenchFlood.socket(in: live.namespace("camera"), address: "10.78.0.1", port: 4000)
+      let sender = try BenchSocket.open(in: live.namespace("camera"), address: "10.78.0.1", port: 4000)
       defer { close(sender) }
 
       let ingress = try #require(Endpoint("10.78.0.1:5012"))

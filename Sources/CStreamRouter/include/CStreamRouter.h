@@ -11,6 +11,7 @@
 #include "sr_counters.h"
 #include "sr_extension_process.h"
 #include "sr_lockdown.h"
+#include "sr_machine.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_socket.h"

@@ -1,0 +1,26 @@
+/// Why a benchmark cannot run, or a result not be read.
+public enum BenchError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What forwards did not start: what it said.
+  case notReady(way: String, message: String)
+  /// Something that this machine does not have, or does not permit.
+  case needs(String)
+  /// An argument that cannot be.
+  case usage(String)
+  case nothingArrived(String)
+  case unreadable(file: String, reason: String)
+
+  public var description: String {
+    switch self {
+    case .notReady(let way, let message): "\(way) did not start: \(message)"
+    case .needs(let what), .usage(let what): what
+    case .nothingArrived(let what): "nothing arrived at the sink: \(what); the figure would be meaningless"
+    case .unreadable(let file, let reason): "\(file): \(reason)"
+    }
+  }
+
+  /// The reason alone, where the way is named beside it.
+  var reason: String {
+    if case .notReady(_, let message) = self { return "did not start: \(message)" }
+    return description
+  }
+}

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Measures everything beside the peers that users have today, and writes docs/RESULTS.md with its charts from what was
+# found. Needs root and two processors, and wants an otherwise idle machine for half an hour.
+#
+#   scripts/bench.sh [--quick]    --quick is a look of some minutes, into .build/bench-quick; it leaves docs/ as it is
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh build
+scripts/setup.sh bench
+swift build -c release --product streamrouter
+streamrouter="$(swift build -c release --show-bin-path)/streamrouter"
+
+as_root=()
+if ((EUID != 0)); then as_root=(sudo); fi
+if [[ ${1:-} == --quick ]]; then
+    exec "${as_root[@]}" "$streamrouter" bench all --peers --quick --output .build/bench-quick
+fi
+"${as_root[@]}" "$streamrouter" bench all --peers --output .build/bench
+"$streamrouter" bench report .build/bench --markdown docs/RESULTS.md --pictures docs/img
