@@ -6,7 +6,10 @@ struct PipePool {
   private let idle: UnsafeMutablePointer<sr_pipe>
   private let capacity: Int
   private let bytes: Int32
+  /// Those in which no byte waits.
   private(set) var count = 0
+  /// All that there are, those in use included.
+  private(set) var open = 0
 
   /// Makes them ahead, as many as can be had.
   init(capacity: Int, bytes: Int) {
@@ -14,6 +17,7 @@ struct PipePool {
     self.bytes = Int32(clamping: bytes)
     idle = .allocate(capacity: capacity)
     while count < capacity, sr_pipe_open(idle + count, self.bytes) == 0 { count += 1 }
+    open = count
   }
 
   mutating func deallocate() {
@@ -26,7 +30,11 @@ struct PipePool {
 
   /// The one used last, which the processor's caches still know; false: none can be had.
   mutating func take(_ pipe: inout sr_pipe) -> Bool {
-    guard count > 0 else { return sr_pipe_open(&pipe, bytes) == 0 }
+    guard count > 0 else {
+      guard sr_pipe_open(&pipe, bytes) == 0 else { return false }
+      open += 1
+      return true
+    }
     count -= 1
     pipe = idle[count]
     return true
@@ -39,6 +47,7 @@ struct PipePool {
       count += 1
     } else {
       sr_pipe_close(&pipe)
+      open -= 1
     }
     pipe = SplitEnd.noPipe
   }

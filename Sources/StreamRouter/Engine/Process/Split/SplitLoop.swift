@@ -33,8 +33,8 @@ struct SplitLoop {
     self.limits = limits
     table = SplitTable(capacity: limits.connections)
     pipes = PipePool(capacity: limits.idlePipes, bytes: limits.pipeBytes)
-    ready = .allocate(capacity: Int(SR_READY_BATCH.rawValue))
-    ready.initialize(repeating: sr_ready(), count: Int(SR_READY_BATCH.rawValue))
+    ready = .allocate(capacity: SR_READY_BATCH)
+    ready.initialize(repeating: sr_ready(), count: SR_READY_BATCH)
   }
 
   /// Resets what is open.
