@@ -70,11 +70,14 @@ static __always_inline int sr_remove_tags(struct __sk_buff *skb, struct sr_packe
 
 // Needs what stands above.
 #include "tcp.h"
+#include "icmp.h"
 
 // What is no UDP: a segment of one of the node's connections, or somebody else's.
 static __always_inline int sr_relay_other(struct __sk_buff *skb, struct sr_node_counters *node,
                                           struct sr_settings *setting) {
     int verdict = sr_tcp(skb, setting);
+    if (verdict == SR_PASSED + SR_NODE_PASSED_NOT_UDP)
+        verdict = sr_icmp_error(skb, setting);
     if (verdict < SR_PASSED) {
         node->value[SR_NODE_RELAYED]++;
         return verdict;

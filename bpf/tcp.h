@@ -57,6 +57,10 @@ struct sr_segment {
     __u8 is_ipv6;
     __u8 malformed;
     __u8 tags;
+    __u8 transport;              // what the IP header names
+    __u32 outer_destination[4];  // of an ICMP error
+    struct bpf_fib_lookup route; // what the FIB was asked last, and answered
+    __u32 inner_l4;              // where the segment's ports stand that it quotes
 };
 
 // Memory for it, too large for the stack.
@@ -116,23 +120,40 @@ static __always_inline __u32 sr_parse_segment(struct __sk_buff *skb, struct sr_s
         struct iphdr *ip = data + l3;
         if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
             return SR_NODE_PASSED_SHORT;
-        if (ip->protocol != IPPROTO_TCP)
+        segment->is_ipv6 = 0;
+        segment->l3 = l3;
+        segment->l4 = l3 + ip->ihl * 4;
+        segment->tags = tags;
+        segment->transport = ip->protocol;
+        segment->wire_length = bpf_ntohs(ip->tot_len);
+        if (ip->protocol != IPPROTO_TCP) {
+            segment->outer_destination[0] = segment->outer_destination[1] = 0;
+            segment->outer_destination[2] = bpf_htonl(0xffff);
+            segment->outer_destination[3] = ip->daddr;
             return SR_NODE_PASSED_NOT_UDP;
+        }
         if (bpf_ntohs(ip->frag_off) & SR_IPV4_FRAGMENT_BITS)
             return SR_NODE_PASSED_FRAGMENT;
         key->source[0] = key->source[1] = key->destination[0] = key->destination[1] = 0;
         key->source[2] = key->destination[2] = bpf_htonl(0xffff);
         key->source[3] = ip->saddr;
         key->destination[3] = ip->daddr;
-        segment->is_ipv6 = 0;
         l4 = l3 + ip->ihl * 4;
         ip_end = l3 + bpf_ntohs(ip->tot_len);
     } else if (type == bpf_htons(ETH_P_IPV6)) {
         struct ipv6hdr *ip = data + l3;
         if ((void *)(ip + 1) > end || ip->version != 6)
             return SR_NODE_PASSED_SHORT;
-        if (ip->nexthdr != IPPROTO_TCP)
+        segment->is_ipv6 = 1;
+        segment->l3 = l3;
+        segment->l4 = l3 + sizeof(*ip);
+        segment->tags = tags;
+        segment->transport = ip->nexthdr;
+        segment->wire_length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+        if (ip->nexthdr != IPPROTO_TCP) {
+            __builtin_memcpy(segment->outer_destination, &ip->daddr, 16);
             return SR_NODE_PASSED_NOT_UDP;
+        }
         // RFC 4291 section 2.5.5.2 has no place for mapped addresses on a wire; in the tables they mean IPv4.
         const __u32 *to = (const __u32 *)&ip->daddr;
         const __u32 *from = (const __u32 *)&ip->saddr;
@@ -142,7 +163,6 @@ static __always_inline __u32 sr_parse_segment(struct __sk_buff *skb, struct sr_s
             return SR_NODE_PASSED_UNKNOWN;
         __builtin_memcpy(key->source, from, 16);
         __builtin_memcpy(key->destination, to, 16);
-        segment->is_ipv6 = 1;
         l4 = l3 + sizeof(*ip);
         ip_end = l4 + bpf_ntohs(ip->payload_len);
     } else {
@@ -154,9 +174,6 @@ static __always_inline __u32 sr_parse_segment(struct __sk_buff *skb, struct sr_s
     __u32 header = tcp->doff * 4;
     key->source_port = tcp->source;
     key->destination_port = tcp->dest;
-    segment->l3 = l3;
-    segment->l4 = l4;
-    segment->tags = tags;
     segment->header = header;
     segment->flags = ((__u8 *)tcp)[13];
     segment->sequence = bpf_ntohl(tcp->seq);
@@ -195,10 +212,11 @@ struct sr_way {
 };
 
 // Asks the FIB for the way and keeps what it says; what leads to this node itself is kept as lo. Returns
-// BPF_FIB_LKUP_RET_..., or a negative errno; `route` is what it said.
-static __always_inline long sr_find_way(struct __sk_buff *skb, const struct sr_segment *segment,
+// BPF_FIB_LKUP_RET_..., or a negative errno.
+static __always_inline long sr_find_way(struct __sk_buff *skb, struct sr_segment *segment,
                                         const struct sr_way *way, struct sr_kept_route *kept,
-                                        __u32 generation, struct bpf_fib_lookup *route) {
+                                        __u32 generation) {
+    struct bpf_fib_lookup *route = &segment->route;
     __builtin_memset(route, 0, sizeof(*route));
     route->l4_protocol = IPPROTO_TCP;
     route->sport = way->source_port;
@@ -529,16 +547,15 @@ static __always_inline int sr_forward_segment(struct __sk_buff *skb, struct sr_s
                                               __u32 generation, __u8 dscp) {
     if (!sr_way_holds(kept, segment, generation)) {
         struct sr_way way = {ends->source, ends->destination, ends->source_port, ends->destination_port};
-        struct bpf_fib_lookup route;
-        long found = sr_find_way(skb, segment, &way, kept, generation, &route);
+        long found = sr_find_way(skb, segment, &way, kept, generation);
         if (found == BPF_FIB_LKUP_RET_NO_NEIGH) {
             __u32 cause = sr_rewrite_segment(skb, segment, ends, dscp);
             if (cause)
                 return -(int)cause;
             // The kernel asks for the neighbour and holds the segment meanwhile.
-            struct bpf_redir_neigh next = {.nh_family = route.family};
-            __builtin_memcpy(next.ipv6_nh, route.ipv6_dst, 16);
-            int verdict = bpf_redirect_neigh(route.ifindex, &next, sizeof(next), 0);
+            struct bpf_redir_neigh next = {.nh_family = segment->route.family};
+            __builtin_memcpy(next.ipv6_nh, segment->route.ipv6_dst, 16);
+            int verdict = bpf_redirect_neigh(segment->route.ifindex, &next, sizeof(next), 0);
             return verdict == TC_ACT_REDIRECT ? verdict : -SR_DROP_NEIGHBOUR;
         }
         if (found != BPF_FIB_LKUP_RET_SUCCESS)
@@ -567,12 +584,12 @@ static __always_inline int sr_relay_segment(struct __sk_buff *skb, struct sr_seg
     if (sr_accounting) {
         account->last_seen_ns = segment->arrival_ns;
         if (is_reply) {
-            sr_measure_segments(segment, account, flow, &flow->variations.pdv, &connection->reply,
+            sr_measure_segments(segment, account, flow, &flow->variations.ipdv, &connection->reply,
                                 &connection->forward, SR_TCP_REPLY_RETRANSMITTED);
         } else {
             account->value[SR_PACKETS_IN] += segment->segments;
             account->value[SR_BYTES_IN] += segment->payload;
-            sr_measure_segments(segment, account, flow, &flow->variations.ipdv, &connection->forward,
+            sr_measure_segments(segment, account, flow, &flow->variations.pdv, &connection->forward,
                                 &connection->reply, SR_TCP_RETRANSMITTED);
         }
     }
@@ -593,12 +610,11 @@ static __always_inline int sr_relay_segment(struct __sk_buff *skb, struct sr_seg
     if (segment->flags & SR_TCP_SYN) {
         // Either direction is bound by both links: what one end announces the other one's segments have to
         // pass them too.
-        struct bpf_fib_lookup route;
         struct sr_way to_sink = {forward.source, forward.destination, forward.source_port,
                                  forward.destination_port};
         struct sr_way to_source = {back.source, back.destination, back.source_port, back.destination_port};
-        sr_find_way(skb, segment, &to_sink, &connection->to_sink, generation, &route);
-        sr_find_way(skb, segment, &to_source, &connection->to_source, generation, &route);
+        sr_find_way(skb, segment, &to_sink, &connection->to_sink, generation);
+        sr_find_way(skb, segment, &to_source, &connection->to_source, generation);
         __u32 mtu = connection->to_sink.mtu;
         if (!mtu || (connection->to_source.mtu && connection->to_source.mtu < mtu))
             mtu = connection->to_source.mtu;

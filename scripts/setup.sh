@@ -13,7 +13,7 @@ readonly build_packages=(
 )
 readonly demo_packages=(ffmpeg)
 readonly test_packages=(
-    tcpdump tshark gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
+    tcpdump tshark iperf3 python3-minimal python3 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
     tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils
     openssh-client openssh-server
 )

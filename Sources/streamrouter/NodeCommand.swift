@@ -33,6 +33,11 @@ struct NodeCommand: AsyncParsableCommand {
     @Option(help: "Relays that the tables of engine sandbox hold.")
     var relayCapacity = 4096
     @Option(
+      help: ArgumentHelp(
+        "TCP connections that the tables of engine sandbox hold; one more takes the place of the longest silent."
+      ))
+    var connectionCapacity = 8192
+    @Option(
       help: "The log's format on stderr: \(NodeLog.Format.allCases.map(\.rawValue).joined(separator: " or ")).")
     var logFormat = NodeLog.Format.text
 
@@ -47,6 +52,9 @@ struct NodeCommand: AsyncParsableCommand {
       guard (1...1_000_000).contains(relayCapacity) else {
         throw ValidationError("--relay-capacity takes 1 to 1000000")
       }
+      guard (256...4_000_000).contains(connectionCapacity) else {
+        throw ValidationError("--connection-capacity takes 256 to 4000000")
+      }
       guard (file == nil) == (name == nil) else {
         throw ValidationError(
           file == nil
@@ -58,6 +66,10 @@ struct NodeCommand: AsyncParsableCommand {
       if let obstacle = metrics?.obstacle { throw ValidationError("--metrics: \(obstacle)") }
     }
 
+    private var capacity: SandboxCapacity {
+      SandboxCapacity(relays: relayCapacity, connections: connectionCapacity)
+    }
+
     func run() async throws {
       let format = logFormat
       guard let file, let name else {
@@ -65,7 +77,7 @@ struct NodeCommand: AsyncParsableCommand {
         return try await ControlExit.translate {
           try await MemberDaemon(
             configuration: .init(
-              state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, relayCapacity: relayCapacity,
+              state: stateDirectory.map { StatePaths(.init($0)) } ?? .standard, capacity: capacity,
               metrics: metrics), log: log
           ).run()
         }
@@ -73,7 +85,7 @@ struct NodeCommand: AsyncParsableCommand {
       let log = Logger(label: name) { NodeLog(label: $0, format: format) }
       do {
         try await NodeDaemon(
-          configuration: .init(file: file, node: name, relayCapacity: relayCapacity, metrics: metrics), log: log
+          configuration: .init(file: file, node: name, capacity: capacity, metrics: metrics), log: log
         ).run()
       } catch let error as TopologyError {
         tell(error, log)

@@ -107,7 +107,8 @@ struct ControllerFixture: Sendable {
     let current = CurrentIdentity(
       try Identity.load(from: paths.identity.string), path: paths.identity, now: now)
     let member = try Member(
-      node: name, folder: paths.member, relayCapacity: 64, log: log.logger("member \(name)"))
+      node: name, folder: paths.member, capacity: SandboxCapacity(relays: 64), log: log.logger("member \(name)")
+    )
     let places =
       given
       ?? ControllerPlaces(

@@ -92,7 +92,9 @@ import Testing
       var sockets: Set<String> = []
       for relay in relays {
         for socket in relay.sockets {
-          #expect(sockets.insert("\(relay.node) \(socket.port)").inserted, "seed \(seed): \(relay)")
+          #expect(
+            sockets.insert("\(relay.node) \(socket.endpoint.port) \(socket.isTCP)").inserted,
+            "seed \(seed): \(relay)")
         }
         for sink in relay.sinks where sink.kind == .node {
           let next = relays.first { $0.stream == relay.stream && $0.node == sink.name }

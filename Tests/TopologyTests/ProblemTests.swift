@@ -149,7 +149,14 @@ struct Mistake: Sendable, CustomTestStringConvertible {
   static let streams = [
     Mistake(
       stream: "{}", ("11:6", "without 'protocol'"), ("11:6", "without 'from'"), ("11:6", "without 'to'")),
-    Mistake(stream: "{protocol: tcp, from: a:1, to: b:1}", ("11:17", "write udp or rtp")),
+    Mistake(stream: "{protocol: quic, from: a:1, to: b:1}", ("11:17", "write udp, rtp or tcp")),
+    Mistake(stream: "{protocol: tcp, from: a:1, to: [b:1, 192.0.2.1:5]}", ("11:43", "has 2 sinks")),
+    Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, extensions: [police]}", ("11:54", "see datagrams")),
+    Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, clockRate: 90000}", ("11:53", "protocol tcp")),
+    Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, mode: proxy}", ("11:48", "write packet or split")),
+    Mistake(stream: "{protocol: udp, from: a:1, to: b:1, mode: split}", ("11:48", "has no connections")),
+    Mistake(
+      stream: "{protocol: tcp, from: a:1, to: b:1, expect: {jitter: 5ms}}", ("11:59", "no times of their own")),
     Mistake(stream: "{protocol: udp, from: a, to: b:1}", ("11:28", "such as camera:5004")),
     Mistake(stream: "{protocol: udp, from: 'a:0', to: b:1}", ("11:28", "'0' in 'a:0' is no port")),
     Mistake(stream: "{protocol: udp, from: 'a:+5', to: b:1}", ("11:28", "is no port")),
@@ -171,7 +178,7 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(stream: "{protocol: udp, from: a:5, to: b:5, dscp: 64}", ("11:48", "; as the upper bits")),
     Mistake(stream: "{protocol: udp, from: a:5, to: b:5, dscp: af14}", ("11:48", "did you mean 'af1")),
     Mistake(stream: "{protocol: udp, from: a:5, to: b:5, family: ipv5}", ("11:50", "did you mean 'ipv")),
-    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, clockRate: 1}", ("11:53", "has no timestamps")),
+    Mistake(stream: "{protocol: udp, from: a:5, to: b:5, clockRate: 1}", ("11:53", "has no media timestamps")),
     Mistake(stream: "{protocol: rtp, from: a:6, to: b:6, clockRate: 0}", ("11:53", "from 1 to 1000000000")),
     Mistake(stream: "{protocol: udp, from: a:5, to: b:5, sources: []}", ("11:51", "empty list")),
     Mistake(

@@ -50,6 +50,7 @@ import Testing
     #expect(words(scheduling["policy"]) == Grammar.policies)
     #expect(words(alternatives(node["scheduling"]).first) == Grammar.policies)
     #expect(words(stream["protocol"]) == Grammar.protocols)
+    #expect(words(stream["mode"]) == Grammar.modes)
     #expect(words(stream["family"]) == Grammar.families)
     #expect(words(alternatives(stream["dscp"]).last) == Grammar.dscp.map(\.key))
   }
@@ -168,7 +169,8 @@ import Testing
     "nodes: {a: 10.0.0.1}\nprobe: 5", "nodes: {a: 10.0.0.1}\nprobe: {port: 70000}",
     "nodes: {a: 10.0.0.1}\nprobe: {every: 1s}",
     "nodes: {a: 10.0.0.1, b: 10.0.0.2}\nlinks: [{between: [a, b], probe: often}]",
-    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: tcp, from: a:1, to: a:2}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: quic, from: a:1, to: a:2}}",
+    "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: tcp, from: a:1, to: a:2, mode: proxy}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a, to: a:2}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: []}}",
     "nodes: {a: 10.0.0.1}\nstreams: {s: {protocol: udp, from: a:1, to: a:2, dscp: 64}}",

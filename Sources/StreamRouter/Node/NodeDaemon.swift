@@ -13,15 +13,15 @@ public struct NodeDaemon: Sendable {
     public var file: String
     /// The node's name in it.
     public var node: String
-    /// Relays that the tables of engine sandbox hold.
-    public var relayCapacity: Int
+    /// What the tables of engine sandbox hold.
+    public var capacity: SandboxCapacity
     /// Where metrics and health are answered; nil: nowhere.
     public var metrics: MetricsEndpoint?
 
-    public init(file: String, node: String, relayCapacity: Int, metrics: MetricsEndpoint? = nil) {
+    public init(file: String, node: String, capacity: SandboxCapacity, metrics: MetricsEndpoint? = nil) {
       self.file = file
       self.node = node
-      self.relayCapacity = relayCapacity
+      self.capacity = capacity
       self.metrics = metrics
     }
   }
@@ -108,7 +108,7 @@ public struct NodeDaemon: Sendable {
     }
     let options = Reconciler.Options(
       engine: node.engine, scheduling: node.scheduling, pins: paths.pins.string,
-      relayCapacity: configuration.relayCapacity, extensions: objects, extensionStore: paths.extensions.string,
+      capacity: configuration.capacity, extensions: objects, extensionStore: paths.extensions.string,
       limits: topology.limits)
     return (topology, relays, options)
   }

@@ -12,7 +12,7 @@ public actor Reconciler {
     public var engine: EngineChoice
     public var scheduling: Scheduling
     public var pins: String
-    public var relayCapacity: Int
+    public var capacity: SandboxCapacity
     /// The built extensions that the relays use, by their content.
     public var extensions: [String: ExtensionObject]
     /// Where copies of those that run are kept for the next daemon.
@@ -23,13 +23,13 @@ public actor Reconciler {
 
     public init(
       engine: EngineChoice, scheduling: Scheduling = .other, pins: String,
-      relayCapacity: Int = Int(SR_DEFAULT_RELAYS.rawValue), extensions: [String: ExtensionObject] = [:],
+      capacity: SandboxCapacity = SandboxCapacity(), extensions: [String: ExtensionObject] = [:],
       extensionStore: String? = nil, limits: [String: StreamLimits] = [:]
     ) {
       self.engine = engine
       self.scheduling = scheduling
       self.pins = pins
-      self.relayCapacity = relayCapacity
+      self.capacity = capacity
       self.extensions = extensions
       self.extensionStore = extensionStore
       self.limits = limits
@@ -217,7 +217,7 @@ public actor Reconciler {
     do {
       let log = self.log
       let started = try SandboxEngine(
-        pins: options.pins, capacity: options.relayCapacity, extensions: shelf.source,
+        pins: options.pins, capacity: options.capacity, extensions: shelf.source,
         store: options.extensionStore
       ) { log.warning("\($0)") }
       sandbox = started

@@ -10,7 +10,7 @@ import Topology
 actor Member {
   nonisolated let node: String
   private let log: Logger
-  private let relayCapacity: Int
+  private let capacity: SandboxCapacity
   private let store: ExtensionStore
   private var state: MemberState
   private var reconciler: Reconciler?
@@ -31,11 +31,11 @@ actor Member {
 
   /// - Parameters:
   ///   - folder: What it keeps, its own.
-  ///   - relayCapacity: Relays that the tables of engine sandbox hold.
-  init(node: String, folder: FilePath, relayCapacity: Int, log: Logger) throws {
+  ///   - capacity: What the tables of engine sandbox hold.
+  init(node: String, folder: FilePath, capacity: SandboxCapacity, log: Logger) throws {
     self.node = node
     self.log = log
-    self.relayCapacity = relayCapacity
+    self.capacity = capacity
     state = try MemberState(folder: folder)
     store = try ExtensionStore(folder.appending("extensions"))
     prober = LinkProber(log: log)
@@ -95,7 +95,7 @@ actor Member {
         node: node, reason: "it relays topology \(former.topology); 'streamrouter destroy' ends that")
     }
     if let missing = missingExtensions(of: part).first { throw ControlError.missingExtension(name: missing) }
-    try PartCheck(part: part, former: state.settled, capacity: relayCapacity, extensions: objects(of: part))
+    try PartCheck(part: part, former: state.settled, capacity: capacity.relays, extensions: objects(of: part))
       .run()
     try state.prepare(part, revertAfterSeconds: revertAfterSeconds)
     log.info("revision \(part.revision) is prepared")
@@ -195,7 +195,7 @@ actor Member {
     // Those of both revisions: former relays go on beside the new ones.
     let contents = part.extensionContents.union(state.extensionContents)
     return Reconciler.Options(
-      engine: part.engine, scheduling: part.scheduling, pins: paths.pins.string, relayCapacity: relayCapacity,
+      engine: part.engine, scheduling: part.scheduling, pins: paths.pins.string, capacity: capacity,
       extensions: objects(contents), extensionStore: paths.extensions.string, limits: part.limits)
   }
 

@@ -9,14 +9,14 @@ import UnixSignals
 public struct MemberDaemon: Sendable {
   public struct Configuration: Sendable {
     public var state: StatePaths
-    /// Relays that the tables of engine sandbox hold.
-    public var relayCapacity: Int
+    /// What the tables of engine sandbox hold.
+    public var capacity: SandboxCapacity
     /// Where metrics and health are answered; nil: nowhere.
     public var metrics: MetricsEndpoint?
 
-    public init(state: StatePaths, relayCapacity: Int, metrics: MetricsEndpoint? = nil) {
+    public init(state: StatePaths, capacity: SandboxCapacity, metrics: MetricsEndpoint? = nil) {
       self.state = state
-      self.relayCapacity = relayCapacity
+      self.capacity = capacity
       self.metrics = metrics
     }
   }
@@ -49,7 +49,7 @@ public struct MemberDaemon: Sendable {
       configuration.state.root.appending("node.lock"), what: "a daemon of node \(name)")
     defer { lock.release() }
     let member = try Member(
-      node: name, folder: configuration.state.member, relayCapacity: configuration.relayCapacity, log: log)
+      node: name, folder: configuration.state.member, capacity: configuration.capacity, log: log)
     try await member.start()
     let current = CurrentIdentity(identity, path: configuration.state.identity)
     let telemetry = MemberTelemetry(node: name)

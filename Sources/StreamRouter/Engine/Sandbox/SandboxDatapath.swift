@@ -34,10 +34,12 @@ final class SandboxDatapath {
   /// - Parameters:
   ///   - pins: A folder on a bpffs, made where absent; nil pins nothing (tests, benchmarks).
   ///   - capacity: Relays that the tables hold; ignored where pinned maps are taken over.
+  ///   - connections: TCP connections that the tables hold; likewise.
   ///   - extensions: What is linked in.
   ///   - accounting: false in a benchmark that shows what the account costs.
   init(
     pins: String?, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
+    connections: Int = Int(SR_DEFAULT_CONNECTIONS.rawValue),
     extensions placements: [ExtensionPlacement] = [], accounting: Bool = true
   ) throws {
     _ = Self.keepLog
@@ -49,7 +51,7 @@ final class SandboxDatapath {
     var finished = false
     defer { if !finished { bpf_object__close(object) } }
     do {
-      try Self.size(object, capacity: capacity)
+      try Self.size(object, capacity: capacity, connections: connections)
       if !accounting { try Self.leaveOutAccounting(object) }
       let adopted = try pins.map { try Self.pin(object, to: $0) } ?? false
       for placement in placements { try Self.prepare(placement, in: object, pins: pins) }
@@ -72,7 +74,7 @@ final class SandboxDatapath {
         relays: try descriptor("relays"), counters: try descriptor("counters"), flows: try descriptor("flows"),
         reports: try descriptor("reports"),
         nodeCounters: try descriptor("node_counters"), settings: try descriptor("settings"))
-      connections = SandboxConnections(
+      self.connections = SandboxConnections(
         connections: try descriptor("connections"), replies: try descriptor("replies"),
         sweeps: try descriptor("sweeps"))
       self.capacity = Int(bpf_map__max_entries(bpf_object__find_map_by_name(object, "counters")))
@@ -331,10 +333,10 @@ final class SandboxDatapath {
     guard result == 0 else { throw failure("setting", "constant sr_accounting", -result) }
   }
 
-  private static func size(_ object: OpaquePointer, capacity: Int) throws {
+  private static func size(_ object: OpaquePointer, capacity: Int, connections: Int) throws {
     for (name, entries) in [
       ("relays", 2 * capacity), ("counters", capacity), ("flows", capacity), ("routes", capacity),
-      ("reports", capacity), ("sweeps", capacity),
+      ("reports", capacity), ("sweeps", capacity), ("connections", connections), ("replies", connections),
     ] {
       let map = bpf_object__find_map_by_name(object, name)
       let result = bpf_map__set_max_entries(map, UInt32(entries))

@@ -41,12 +41,12 @@ public actor SandboxEngine: Engine {
   ///
   /// - Parameters:
   ///   - pins: The folder of this node on a bpffs.
-  ///   - capacity: Relays that the tables hold, unless pinned tables are taken over.
+  ///   - capacity: What the tables hold, unless pinned tables are taken over.
   ///   - extensions: Finds the built extension that a relay uses.
   ///   - store: Where copies of the extensions that run are kept for the next daemon.
   ///   - notice: Called with what does not stop a relay but should be known.
   public init(
-    pins: String, capacity: Int = Int(SR_DEFAULT_RELAYS.rawValue),
+    pins: String, capacity: SandboxCapacity = SandboxCapacity(),
     extensions library: @escaping ExtensionSource = noExtensions, store: String? = nil,
     notice: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
@@ -68,7 +68,8 @@ public actor SandboxEngine: Engine {
       }
     }
     try extensions.adopt(SandboxDatapath.pinnedUses(pins), pins: pins)
-    tables = try SandboxDatapath(pins: pins, capacity: capacity, extensions: extensions.all)
+    tables = try SandboxDatapath(
+      pins: pins, capacity: capacity.relays, connections: capacity.connections, extensions: extensions.all)
     var used: Set<UInt32> = []
     for key in tables.relayKeys() {
       guard let entry = tables.relay(at: key) else { continue }
@@ -186,6 +187,8 @@ public actor SandboxEngine: Engine {
   /// Keeps what the datapath cannot know for itself up to date; call it every few seconds.
   public func refresh() throws {
     try updateSettings()
+    // Who turns ip_forward off turns it off everywhere.
+    try Self.enableRouteLookup()
     sweepConnections()
     for entry in running.values {
       guard let relay = entry.relay else { continue }
