@@ -36,7 +36,8 @@ import Topology
     let arriving = aside { accepted.receive() }
     let (answer, answerEnd) = try await aside { client.receive() }.value
     let (request, requestEnd) = try await arriving.value
-    try await (sending.value, answering.value)
+    try await sending.value
+    try await answering.value
     #expect(request == there)
     #expect(answer == back)
     #expect(requestEnd == .end && answerEnd == .end)
@@ -141,10 +142,10 @@ import Topology
     let client = try TestConnection(to: ingress)
     let accepted = try server.accept()
     client.send([1, 2])
-    client.send([3], flags: Int32(MSG_OOB.rawValue))
+    client.send([3], flags: Int32(MSG_OOB))
     client.send([4, 5])
     #expect(accepted.receive(5).bytes == [1, 2, 3, 4, 5])
-    client.send([6], flags: Int32(MSG_OOB.rawValue))
+    client.send([6], flags: Int32(MSG_OOB))
     client.send([7])
     #expect(accepted.receive(2).bytes == [6, 7])
   }

@@ -66,7 +66,7 @@ final class TestConnection: Sendable {
     bytes.withUnsafeBytes { bytes in
       while sent < bytes.count {
         let count = Glibc.send(
-          descriptor, bytes.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue) | flags)
+          descriptor, bytes.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL) | flags)
         if count < 0 { break }
         sent += count
       }
@@ -155,11 +155,7 @@ func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) ->
 
 func randomBytes(_ count: Int) -> [UInt8] {
   [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-    var rest = UnsafeMutableRawBufferPointer(buffer)
-    while !rest.isEmpty {
-      let got = getrandom(rest.baseAddress!, min(rest.count, 1 << 20), 0)
-      rest = UnsafeMutableRawBufferPointer(rebasing: rest[got...])
-    }
+    arc4random_buf(buffer.baseAddress!, count)
     initialized = count
   }
 }

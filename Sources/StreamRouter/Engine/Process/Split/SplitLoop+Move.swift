@@ -126,6 +126,9 @@ extension SplitLoop {
       if error == ETIMEDOUT { cause = SR_TCP_EXPIRED }
       end.pointee.isReadable = true
     }
+    // A socket whose error was taken reads as one that has ended; the other end hears of a reset, and of no end.
+    source.pointee.isPassedOn = true
+    sink.pointee.isPassedOn = true
     var budget = limits.roundBytes
     if end != sink { _ = move(place, from: source, to: sink, isReply: false, &budget) }
     budget = limits.roundBytes
