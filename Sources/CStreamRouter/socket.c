@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "sr_socket.h"
 
+#include "address.h"
+
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -19,35 +21,6 @@
 
 // linux/udp.h clashes with netinet/udp.h in some versions; the values are part of the kernel's interface.
 enum { SR_UDP_SEGMENT = 103, SR_UDP_GRO = 104 };
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
-static int is_ipv4(const __u32 address[4]) {
-    static const unsigned char prefix[12] = {[10] = 0xff, [11] = 0xff};
-    return memcmp(address, prefix, sizeof(prefix)) == 0;
-}
-
-static socklen_t fill(union address *out, const struct sr_udp_address *in) {
-    memset(out, 0, sizeof(*out));
-    if (is_ipv4(in->address)) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(in->port);
-        memcpy(&out->v4.sin_addr, &in->address[3], 4);
-        return sizeof(out->v4);
-    }
-    out->v6.sin6_family = AF_INET6;
-    out->v6.sin6_port = htons(in->port);
-    memcpy(&out->v6.sin6_addr, in->address, 16);
-    return sizeof(out->v6);
-}
-
-static int set(int fd, int level, int option, int value) {
-    return setsockopt(fd, level, option, &value, sizeof(value));
-}
 
 int sr_udp_open(const struct sr_udp_address *local, int buffer_bytes, const char **step) {
     int v4 = is_ipv4(local->address);

@@ -76,8 +76,9 @@ struct CaptureCommand: AsyncParsableCommand {
       let parts = place.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let point = try await CapturePoint.find(
         reference.ends(parts[0]), at: parts.count > 1 ? parts[1] : nil, side: side)
-      if !when.isEmpty, point.relay.transport == .udp {
-        throw ValidationError("--when needs RTP, and stream \(point.relay.stream) is plain UDP")
+      if !when.isEmpty, point.relay.transport != .rtp {
+        throw ValidationError(
+          "--when needs RTP, and stream \(point.relay.stream) is of protocol \(point.relay.transport.rawValue)")
       }
       return try await Capture(point, topology: reference.topology.name, settings: settings()).run {
         Report.note("capturing \(point.comment); end with Ctrl-C")

@@ -77,6 +77,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     var settings: TestReceiver.Settings
     if let stream {
       let ends = try TrafficReference(topology).ends(stream)
+      try ends.requireDatagrams(for: "receive")
       let sink = try ends.sink(at: at)
       settings = TestReceiver.Settings(endpoint: sink.endpoint)
       settings.namespace = sink.namespace

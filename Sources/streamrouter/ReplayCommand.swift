@@ -54,7 +54,7 @@ struct ReplayCommand: AsyncParsableCommand {
   }
 
   private func settings() throws -> Replay.Settings {
-    let place = try destination.find()
+    let place = try destination.find(for: "replay")
     var settings = Replay.Settings(file: file, destination: place.endpoint)
     settings.source = place.source
     settings.namespace = place.namespace

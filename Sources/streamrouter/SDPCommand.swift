@@ -86,6 +86,7 @@ struct SDPCommand: AsyncParsableCommand {
     _ name: String, _ reference: TrafficReference, isGuess: Bool
   ) throws -> SessionDescription.Media {
     let ends = try reference.ends(name)
+    try ends.requireDatagrams(for: "sdp")
     let format = Self.choice(codec, name, "=").flatMap { MediaFormat.named($0) }
     let media = SessionDescription.Media(
       ends.stream, at: try ends.sink(at: at).endpoint, format: format,

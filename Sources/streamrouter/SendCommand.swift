@@ -70,7 +70,7 @@ struct SendCommand: AsyncParsableCommand {
   }
 
   private func settings() throws -> TestSender.Settings {
-    let place = try destination.find()
+    let place = try destination.find(for: "send")
     var settings = TestSender.Settings(destination: place.endpoint)
     settings.source = place.source
     settings.namespace = place.namespace

@@ -35,12 +35,14 @@ struct TrafficDestination: ParsableArguments {
     var stream: Stream?
   }
 
-  func find() throws -> Place {
+  /// - Parameter tool: The command that asks.
+  func find(for tool: String) throws -> Place {
     guard let stream else {
       guard let to else { throw ValidationError("give --to ADDRESS:PORT") }
       return Place(endpoint: to)
     }
     let ends = try TrafficReference(topology).ends(stream)
+    try ends.requireDatagrams(for: tool)
     let source = try ends.source(at: from)
     return Place(
       endpoint: ends.ingress, source: source.address, namespace: source.namespace, stream: ends.stream)

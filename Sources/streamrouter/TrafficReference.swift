@@ -85,4 +85,12 @@ extension Endpoint: ExpressibleByArgument {
   public init?(argument: String) { self.init(argument) }
 }
 
-extension StreamProtocol: ExpressibleByArgument {}
+/// What can be sent and received: datagrams.
+extension StreamProtocol: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let known = Self(rawValue: argument), known.isDatagrams else { return nil }
+    self = known
+  }
+
+  public static var allValueStrings: [String] { allCases.filter(\.isDatagrams).map(\.rawValue) }
+}

@@ -123,7 +123,7 @@ struct TestFailure: Error, CustomStringConvertible {
 }
 
 /// `sockaddr_in` or `sockaddr_in6`.
-private struct SocketAddress {
+struct SocketAddress {
   private var storage = sockaddr_in6()
   private var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
 

@@ -20,7 +20,7 @@ enum sr_socket_limits {
     SR_TRAIN_BYTES = 65000,
 };
 
-// A UDP socket address.
+// The address of a socket, also of TCP.
 struct sr_udp_address {
     __u32 address[4]; // network order, IPv4-mapped
     __u16 port;       // host order

@@ -48,7 +48,8 @@ public struct CapturePoint: Hashable, Sendable {
     let devices = SandboxDevices.all()
     switch side {
     case .before:
-      let filter = "udp and dst host \(relay.ingress.address) and \(ports("dst", relay.ingress.port, relay))"
+      let filter =
+        "\(kind(relay)) and dst host \(relay.ingress.address) and \(ports("dst", relay.ingress.port, relay))"
       // Engine process takes packets from any device.
       let found = (try? SandboxDevices.ingress(of: relay)).map { $0.sorted() } ?? devices
       return found.map { Tap(device: $0.name, filter: filter, isOutbound: false) }
@@ -72,11 +73,13 @@ public struct CapturePoint: Hashable, Sendable {
       return filters.sorted { $0.key < $1.key }.map { device, parts in
         // On lo each packet is met once, as it comes in.
         Tap(
-          device: device, filter: "udp and (" + parts.joined(separator: " or ") + ")",
+          device: device, filter: "\(kind(relay)) and (" + parts.joined(separator: " or ") + ")",
           isOutbound: device != "lo")
       }
     }
   }
+
+  private static func kind(_ relay: Relay) -> String { relay.transport == .tcp ? "tcp" : "udp" }
 
   /// RTCP takes the port above (RFC 3550 section 11).
   private static func ports(_ end: String, _ port: UInt16, _ relay: Relay) -> String {

@@ -5,7 +5,8 @@ import Topology
   import Glibc
 #endif
 
-/// Engine `process`: relays on ordinary UDP sockets, all served by one thread of this process.
+/// Engine `process`: relays on ordinary sockets, served by one thread of this process for datagrams and another one for
+/// TCP, where each connection ends and another one goes on (split mode).
 ///
 /// Needs no privileges (only scheduling rr and fifo do). Packets it sends are new ones: they carry the kernel's
 /// default TTL, and the relay's DSCP or where it names none the code point that they came with. Datagrams larger than
@@ -32,6 +33,11 @@ public actor ProcessEngine: Engine {
   private(set) var running: [String: ProcessRunning] = [:]
   var nextStream: UInt32 = 0
   private var peers = PeerLedger()
+  /// Protocol tcp, by the names of the streams.
+  var splits: [String: SplitRunning] = [:]
+  /// nil before the first relay of protocol tcp.
+  var splitThread: SplitThread?
+  let splitLimits: SplitLimits
   private var isStopped = false
 
   /// Starts the engine's thread.
@@ -47,6 +53,18 @@ public actor ProcessEngine: Engine {
     extensions: @escaping ExtensionSource = noExtensions,
     program: String = "/proc/self/exe", notice: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
+    try self.init(
+      scheduling: scheduling, cpu: cpu, extensions: extensions, program: program, split: SplitLimits(),
+      notice: notice)
+  }
+
+  init(
+    scheduling: Scheduling = .other, cpu: Int? = nil,
+    extensions: @escaping ExtensionSource = noExtensions,
+    program: String = "/proc/self/exe", split: SplitLimits,
+    notice: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws {
+    splitLimits = split
     self.scheduling = scheduling
     self.cpu = cpu
     installed = extensions
@@ -58,10 +76,13 @@ public actor ProcessEngine: Engine {
   deinit {
     thread.stop()
     for entry in running.values { entry.release() }
+    splitThread?.stop()
+    for entry in splits.values { entry.release() }
   }
 
   public func add(_ relay: Relay) throws {
     try check(relay, replacing: nil)
+    if relay.transport == .tcp { return try addSplit(relay) }
     let memory = try ProcessRelayMemory(relay)
     do {
       let extended = try extend(relay, memory, former: nil)
@@ -76,6 +97,10 @@ public actor ProcessEngine: Engine {
 
   /// Sockets whose address stays are kept, with all that waits in their queues.
   public func replace(_ old: Relay, with new: Relay) throws {
+    if let former = splits[old.stream] {
+      try check(new, replacing: old.stream)
+      return try replaceSplit(former, with: new)
+    }
     guard let former = running[old.stream] else { return try add(new) }
     try check(new, replacing: old.stream)
     var next = former.memory
@@ -110,6 +135,7 @@ public actor ProcessEngine: Engine {
   }
 
   public func remove(_ relay: Relay) throws {
+    if let former = splits[relay.stream] { return removeSplit(former) }
     guard let former = running.removeValue(forKey: relay.stream) else { return }
     let sockets = former.memory.sockets
     if let extended = former.extended {
@@ -150,7 +176,7 @@ public actor ProcessEngine: Engine {
     for place in snapshots.indices where snapshots[place].transport == .rtp {
       snapshots[place].peers = peers.account(of: snapshots[place].stream) { rates[$0] }
     }
-    return snapshots
+    return snapshots + splitSnapshots()
   }
 
   /// Reads the RTCP that came, before later packets take its place; call it every few seconds.
@@ -178,13 +204,14 @@ public actor ProcessEngine: Engine {
   /// Empty: this engine sees no packets but those of its relays.
   public func datapath() throws -> [String: UInt64] { [:] }
 
-  /// Stops all relays and ends the thread.
+  /// Stops all relays and ends the threads.
   public func stop() {
     guard !isStopped else { return }
     isStopped = true
     thread.stop()
     for entry in running.values { entry.release() }
     running = [:]
+    stopSplit()
   }
 
   /// Lets the engine's thread serve the sockets: all of them, or none where one cannot be watched.
@@ -235,8 +262,18 @@ public actor ProcessEngine: Engine {
         detail: detail)
     }
     if isStopped { throw refuse("the engine has been stopped: start the node again", errno: ESHUTDOWN) }
-    if relay.stream != former, running[relay.stream] != nil {
+    if relay.stream != former, running[relay.stream] != nil || splits[relay.stream] != nil {
       throw refuse("a stream of this name runs here already: replace it or remove it first", errno: EEXIST)
+    }
+    if relay.transport == .tcp {
+      precondition(relay.sinks.count == 1 && relay.extensions.isEmpty, "Topology lets neither through for TCP.")
+      if relay.mode == .packet {
+        throw EngineError.unsupported(
+          engine: choice,
+          reason:
+            "stream \(relay.stream) asks for mode packet, in which segments pass through the kernel's datapath",
+          remedy: "let engine sandbox run it ('engine: auto' or 'engine: sandbox'), or write 'mode: split'")
+      }
     }
     let isRTP = relay.transport == .rtp
     if isRTP, relay.ingress.port == .max {
@@ -249,7 +286,9 @@ public actor ProcessEngine: Engine {
       if sink.destination.address.family != relay.ingress.address.family {
         throw refuse("sink \(sink.destination) is of another address family: give the stream one family")
       }
-      if sink.source.address.family != relay.ingress.address.family || sink.source.port != relay.ingress.port {
+      // TCP's is left to the kernel.
+      let hasPort = relay.transport == .tcp || sink.source.port == relay.ingress.port
+      if sink.source.address.family != relay.ingress.address.family || !hasPort {
         throw refuse(
           "packets to sink \(sink.destination) cannot leave from \(sink.source): the port must be that of the ingress"
         )

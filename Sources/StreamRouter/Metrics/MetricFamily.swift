@@ -126,6 +126,12 @@ struct MetricFamily: Hashable, Sendable {
     "relay_packet_delay_variation_seconds", .histogram,
     "Delay over that of the quickest packet on arrival (RFC 5481); streams of protocol rtp, in seconds",
     labels: relayLabels)
+  static let openConnections = MetricFamily(
+    "relay_open_connections", .gauge, "Connections that are open; streams of protocol tcp", labels: relayLabels)
+  static let roundTrip = MetricFamily(
+    "relay_round_trip_seconds", .histogram,
+    "Round trip between this hop and the sink or the source, by side; streams of protocol tcp, in seconds",
+    labels: relayLabels + ["side"])
   static let peerLoss = MetricFamily(
     "relay_peer_reported_loss_ratio", .gauge,
     "Worst loss that receivers reported in RTCP within a minute, in the interval of their latest report, 0 to 1",
@@ -184,7 +190,8 @@ struct MetricFamily: Hashable, Sendable {
       linkLastAnswer,
     ] + datapathCounters.map(\.family) + [relayInfo] + relayCounters.map(\.family)
     + [
-      drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, peerLoss, peerJitter, peerRoundTrip,
+      drops, jitter, jitterMax, lastPacket, ipdv, pdv, residence, openConnections, roundTrip, peerLoss,
+      peerJitter, peerRoundTrip,
       workerRestarts,
     ]
     + [runs, verdicts, runTime, runTimeMax, authorCounters]

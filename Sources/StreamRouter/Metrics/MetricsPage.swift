@@ -143,8 +143,8 @@ struct MetricsPage {
     }
     for (counter, family) in MetricFamily.relayCounters {
       text.family(family)
-      // A stream without sequence numbers has no loss that could be told.
-      for relay in relays where counter.kind != .rtp || relay.value.transport == .rtp {
+      // A stream without sequence numbers has no loss that could be told, and one without connections none of theirs.
+      for relay in relays where counter.counts(for: relay.value.transport) {
         if let value = relay.value.counters[counter.name] { text.sample(family, relay.labels, value) }
       }
     }
@@ -155,10 +155,11 @@ struct MetricsPage {
         text.sample(.drops, relay.labels.with("reason", counter.dropReason), value)
       }
     }
+    let datagrams = relays.filter { $0.value.transport.isDatagrams }
     text.family(.jitter)
-    for relay in relays { text.sample(.jitter, relay.labels, relay.value.jitterSeconds) }
+    for relay in datagrams { text.sample(.jitter, relay.labels, relay.value.jitterSeconds) }
     text.family(.jitterMax)
-    for relay in relays { text.sample(.jitterMax, relay.labels, relay.value.jitterMaxSeconds) }
+    for relay in datagrams { text.sample(.jitterMax, relay.labels, relay.value.jitterMaxSeconds) }
     text.family(.lastPacket)
     for relay in relays where relay.value.lastSeenNs > 0 {
       text.sample(.lastPacket, relay.labels, Double(relay.value.lastSeenNs) / 1e9)
@@ -167,14 +168,28 @@ struct MetricsPage {
       (.ipdv, { $0.ipdv.durations }), (.pdv, { $0.pdv.durations }), (.residence, { $0.residence }),
     ] as [(MetricFamily, (RelaySnapshot) -> ResidenceHistogram)] {
       text.family(family)
-      for relay in relays {
+      for relay in family.name == MetricFamily.residence.name ? relays : datagrams {
         Self.write(histogram(relay.value), family, relay.labels, &text)
       }
     }
+    writeConnections(&text, relays)
     writePeers(&text, relays)
     text.family(.workerRestarts)
     for relay in relays {
       if let worker = relay.value.worker { text.sample(.workerRestarts, relay.labels, worker.restarts) }
+    }
+  }
+
+  private func writeConnections(_ text: inout MetricsText, _ relays: [Labelled<RelaySnapshot>]) {
+    text.family(.openConnections)
+    for relay in relays {
+      if let tcp = relay.value.tcp { text.sample(.openConnections, relay.labels, tcp.open) }
+    }
+    text.family(.roundTrip)
+    for relay in relays {
+      guard let tcp = relay.value.tcp else { continue }
+      Self.write(tcp.sinkRoundTrip.durations, .roundTrip, relay.labels.with("side", "sink"), &text)
+      Self.write(tcp.sourceRoundTrip.durations, .roundTrip, relay.labels.with("side", "source"), &text)
     }
   }
 

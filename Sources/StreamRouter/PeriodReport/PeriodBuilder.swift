@@ -21,6 +21,8 @@ struct PeriodBuilder {
     var residence = ResidenceHistogram()
     var ipdv = ResidenceHistogram()
     var pdv = ResidenceHistogram()
+    var sinkRoundTrip = ResidenceHistogram()
+    var sourceRoundTrip = ResidenceHistogram()
     var parts: [Int: PartSum] = [:]
   }
 
@@ -154,6 +156,10 @@ struct PeriodBuilder {
     sum.residence.add(row.relay.residence, since: before?.residence)
     sum.ipdv.add(row.relay.ipdv.durations, since: before?.ipdv.durations)
     sum.pdv.add(row.relay.pdv.durations, since: before?.pdv.durations)
+    if let tcp = row.relay.tcp {
+      sum.sinkRoundTrip.add(tcp.sinkRoundTrip.durations, since: before?.tcp?.sinkRoundTrip.durations)
+      sum.sourceRoundTrip.add(tcp.sourceRoundTrip.durations, since: before?.tcp?.sourceRoundTrip.durations)
+    }
     guard part >= 0 else { return }
     var piece = sum.parts[part] ?? PartSum()
     piece.seconds += rates.intervalSeconds
@@ -221,12 +227,15 @@ struct PeriodBuilder {
       row.rates = RelayRates(
         intervalSeconds: sum.seconds, counters: sum.counters, rtpLost: sum.rtpLost,
         jitterSeconds: sum.jitterMaxSeconds, residence: ResidenceSummary(sum.residence),
-        ipdv: ResidenceSummary(sum.ipdv), pdv: ResidenceSummary(sum.pdv))
+        ipdv: ResidenceSummary(sum.ipdv), pdv: ResidenceSummary(sum.pdv),
+        sinkRoundTrip: ResidenceSummary(sum.sinkRoundTrip),
+        sourceRoundTrip: ResidenceSummary(sum.sourceRoundTrip))
     }
     return PeriodHop(
       row: row, from: sum.from, seconds: sum.seconds, maxPacketsPerSecond: sum.maxPacketsPerSecond,
       maxBitsPerSecond: sum.maxBitsPerSecond, restarts: sum.restarts, residence: sum.residence,
-      ipdv: sum.ipdv, pdv: sum.pdv, parts: timesNs.indices.map { sum.parts[$0].flatMap(Self.part) })
+      ipdv: sum.ipdv, pdv: sum.pdv, sinkRoundTrip: sum.sinkRoundTrip, sourceRoundTrip: sum.sourceRoundTrip,
+      parts: timesNs.indices.map { sum.parts[$0].flatMap(Self.part) })
   }
 
   private static func part(_ sum: PartSum) -> PeriodHop.Part? {

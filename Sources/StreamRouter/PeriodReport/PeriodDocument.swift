@@ -121,6 +121,8 @@ extension PeriodDocument.Hop {
     try container.encode(hop.residence.buckets, forKey: "residenceBuckets")
     try container.encode(hop.ipdv.buckets, forKey: "ipdvBuckets")
     try container.encode(hop.pdv.buckets, forKey: "pdvBuckets")
+    try container.encode(hop.sinkRoundTrip.buckets, forKey: "sinkRoundTripBuckets")
+    try container.encode(hop.sourceRoundTrip.buckets, forKey: "sourceRoundTripBuckets")
     let parts = zip(timesNs, hop.parts).map { timeNs, part in
       PeriodDocument.Part(
         time: MonitorDocument.text(timeNs: timeNs), packetsPerSecond: OrNull(part?.packetsPerSecond),

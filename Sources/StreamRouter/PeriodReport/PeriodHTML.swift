@@ -51,7 +51,7 @@ extension PeriodReport {
       html += HTMLText.element("p", "Expected: " + limits.map(\.description).joined(separator: ", ")) + "\n"
     }
     html += remarks(stream)
-    let columns = tableColumns
+    let columns = tableColumns(stream.transport)
     html += HTMLText.table(
       caption: "Hop by hop", ["way"] + columns.map(\.title),
       stream.hops.map { hop in [hop.way] + columns.map { $0.text(hop) } },

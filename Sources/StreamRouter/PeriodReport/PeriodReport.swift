@@ -118,6 +118,9 @@ struct PeriodHop: Sendable {
   var residence: ResidenceHistogram
   var ipdv: ResidenceHistogram
   var pdv: ResidenceHistogram
+  /// Protocol tcp.
+  var sinkRoundTrip = ResidenceHistogram()
+  var sourceRoundTrip = ResidenceHistogram()
   /// One for each of ``PeriodReport/timesNs``.
   var parts: [Part?]
 

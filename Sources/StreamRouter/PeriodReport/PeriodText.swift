@@ -1,3 +1,5 @@
+import Topology
+
 /// The report for people, in lines of text.
 extension PeriodReport {
   /// Events that the text shows; the other forms have all.
@@ -17,8 +19,9 @@ extension PeriodReport {
   }
 
   /// Those of tables for people, behind the way.
-  var tableColumns: [PeriodColumn] {
-    columns.isUsual ? PeriodHop.textColumns : columns.reported(usual: []).map(PeriodColumn.init)
+  func tableColumns(_ transport: StreamProtocol) -> [PeriodColumn] {
+    if !columns.isUsual { return columns.reported(usual: []).map(PeriodColumn.init) }
+    return transport == .tcp ? PeriodHop.connectionColumns : PeriodHop.textColumns
   }
 
   /// Those of comma-separated values.
@@ -29,7 +32,7 @@ extension PeriodReport {
   private func text(_ stream: Stream) -> [String] {
     let limits = stream.limits?.limits.map(\.description).joined(separator: ", ")
     var lines = ["stream \(stream.name) (\(stream.transport.rawValue))" + (limits.map { ": \($0)" } ?? "")]
-    let columns = tableColumns
+    let columns = tableColumns(stream.transport)
     let rows =
       [["WAY"] + columns.map(\.title)]
       + stream.hops.map { hop in [hop.way] + columns.map { $0.text(hop) } }
@@ -124,6 +127,19 @@ extension PeriodHop {
     + named("loss", "link-lost", "dropped")
     + named("jitter-max", "ipdv", "pdv", "p50", "p99", "max")
 
+  /// The same of connections.
+  static let connectionColumns: [PeriodColumn] =
+    named("engine", "state")
+    + [
+      PeriodColumn(
+        "OPENED", "connectionsOpened", "tcp: connections that sources began", .rate,
+        { $0.row.relay.tcp == nil ? nil : $0.row.rates?.counters["tcp_opened"].map { .integer($0) } })
+    ]
+    + named("connections") + [packets] + named("bits") + [maxBits]
+    + named(
+      "reply-bits", "dropped", "retransmitted", "rtt", "rtt99", "source-rtt", "source-rtt99", "p50", "p99",
+      "max")
+
   private static func named(_ names: String...) -> [PeriodColumn] {
     names.compactMap { MonitorColumn.named($0).map(PeriodColumn.init) }
   }
@@ -153,6 +169,8 @@ extension PeriodHop {
         { hop in hop.rtp("rtp_duplicates") }),
     ]
     + durations("ipdv", \.ipdv) + durations("pdv", \.pdv) + durations("residence", \.residence)
+    + durations("sinkRoundTrip", \.sinkRoundTrip) + durations("sourceRoundTrip", \.sourceRoundTrip)
+    + [connectionColumns.first { $0.key == "connectionsOpened" }].compactMap { $0 }
     + [
       PeriodColumn(
         "SECONDS", "accountedSeconds", "time that the figures are of", .duration, { .number($0.seconds) }),

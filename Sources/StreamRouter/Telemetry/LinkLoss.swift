@@ -22,6 +22,8 @@ struct LinkLoss: Sendable {
   ///   before it came here.
   /// - Returns: Packets lost in the interval; nil where the accounts do not tell.
   mutating func update(received: End, sent: End?) -> UInt64? {
+    // What a link loses of a connection is sent again.
+    guard received.relay.transport.isDatagrams else { return nil }
     guard let rates = received.rates, !rates.restarted, sent?.rates?.restarted != true else {
       highest = nil
       return nil

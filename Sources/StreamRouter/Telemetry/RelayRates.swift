@@ -20,8 +20,11 @@ public struct RelayRates: Hashable, Sendable {
   /// Inter-packet delay variation on arrival over the packets of the interval, and packet delay variation.
   public var ipdv: ResidenceSummary?
   public var pdv: ResidenceSummary?
+  /// Protocol tcp: round trips to the sink and to the source that were told in the interval; nil where none was.
+  public var sinkRoundTrip: ResidenceSummary?
+  public var sourceRoundTrip: ResidenceSummary?
   /// The highest interarrival jitter (RFC 3550) that is known of the interval, in seconds: that at its end, or the
-  /// maximum since the relay was deployed where that rose in it. nil where no packet came.
+  /// maximum since the relay was deployed where that rose in it. nil where no packet came, and for protocol tcp.
   public var jitterSeconds: Double?
   /// Whether the counters began again in the interval.
   public var restarted: Bool
@@ -34,6 +37,16 @@ public struct RelayRates: Hashable, Sendable {
   public var bitsPerSecond: Double { rate("bytes_in") * 8 }
   /// Bits a second of UDP payload sent or delivered.
   public var bitsOutPerSecond: Double { rate("bytes_out") * 8 }
+  /// Protocol tcp: bits a second of payload from the sink, passed on.
+  public var replyBitsPerSecond: Double { rate("reply_bytes") * 8 }
+  /// Protocol tcp: connections a second that sources began.
+  public var connectionsOpenedPerSecond: Double { rate("tcp_opened") }
+  /// Protocol tcp: segments whose bytes had passed before, both ways together.
+  public var segmentsRetransmitted: UInt64 {
+    (counters["tcp_retransmitted"] ?? 0) &+ (counters["tcp_reply_retransmitted"] ?? 0)
+  }
+  /// Whether something came, from either side.
+  var isActive: Bool { (counters["packets_in"] ?? 0) > 0 || (counters["reply_packets"] ?? 0) > 0 }
 
   /// nil where the later snapshot is not later, or of another relay. Times are nanoseconds since 1970, of the
   /// node that took both.
@@ -67,13 +80,17 @@ public struct RelayRates: Hashable, Sendable {
       let histogram = of(later).since(before)
       return ResidenceSummary(histogram, maxNs: histogram.intervalMaxNs(maxBeforeNs: before.maxNs))
     }
-    if counters["packets_in"] ?? 0 > 0 {
+    if later.transport.isDatagrams, counters["packets_in"] ?? 0 > 0 {
       let rose = !restarted && later.jitterMaxSeconds > earlier.jitterMaxSeconds
       jitterSeconds = rose ? later.jitterMaxSeconds : later.jitterSeconds
     }
     residence = summary(\.residence)
     ipdv = summary(\.ipdv.durations)
     pdv = summary(\.pdv.durations)
+    if later.tcp != nil {
+      sinkRoundTrip = summary { $0.tcp?.sinkRoundTrip.durations ?? ResidenceHistogram() }
+      sourceRoundTrip = summary { $0.tcp?.sourceRoundTrip.durations ?? ResidenceHistogram() }
+    }
   }
 
   /// Over several intervals together: what was counted, and the delays of all their packets.
@@ -81,8 +98,11 @@ public struct RelayRates: Hashable, Sendable {
   /// - Parameter intervalSeconds: Of all of them, above zero.
   init(
     intervalSeconds: Double, counters: [String: UInt64], rtpLost: UInt64?, jitterSeconds: Double?,
-    residence: ResidenceSummary?, ipdv: ResidenceSummary?, pdv: ResidenceSummary?
+    residence: ResidenceSummary?, ipdv: ResidenceSummary?, pdv: ResidenceSummary?,
+    sinkRoundTrip: ResidenceSummary? = nil, sourceRoundTrip: ResidenceSummary? = nil
   ) {
+    self.sinkRoundTrip = sinkRoundTrip
+    self.sourceRoundTrip = sourceRoundTrip
     self.intervalSeconds = intervalSeconds
     self.counters = counters
     self.rtpLost = rtpLost

@@ -211,6 +211,15 @@ public struct Counter: Hashable, Sendable {
   public static let drops: [Counter] = relay.filter { $0.kind == .drop }
   static let dropNames = drops.map(\.name)
 
+  /// Whether relays of this protocol can count it.
+  func counts(for transport: StreamProtocol) -> Bool {
+    switch kind {
+    case .flow, .drop: true
+    case .rtp: transport == .rtp
+    case .tcp: transport == .tcp
+    }
+  }
+
   private static func read(_ info: (UInt32) -> UnsafePointer<sr_counter_info>?) -> [Counter] {
     var counters: [Counter] = []
     while let next = info(UInt32(counters.count)) {

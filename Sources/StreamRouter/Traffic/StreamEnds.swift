@@ -32,6 +32,14 @@ public struct StreamEnds: Sendable {
     namespaces = try lab.flatMap { try LabState.load(topology: $0) }?.namespaces ?? [:]
   }
 
+  /// Refuses a stream of connections.
+  ///
+  /// - Parameter tool: The command that is for datagrams.
+  /// - Throws: ``TrafficError/notDatagrams(stream:tool:)``.
+  public func requireDatagrams(for tool: String) throws {
+    guard stream.transport.isDatagrams else { throw TrafficError.notDatagrams(stream: stream.name, tool: tool) }
+  }
+
   /// The namespace of a node in the lab; nil where it has none.
   public func namespace(of node: String) -> String? { namespaces[node] }
 

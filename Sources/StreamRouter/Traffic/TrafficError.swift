@@ -13,6 +13,7 @@ public enum TrafficError: Error, Hashable, Sendable, CustomStringConvertible {
   case needsRealtime
   case badDescription(file: String, reason: String)
   case badCodec(stream: String, reason: String)
+  case notDatagrams(stream: String, tool: String)
   case badReplay(file: String, reason: String, remedy: String)
 
   public var description: String {
@@ -42,6 +43,9 @@ public enum TrafficError: Error, Hashable, Sendable, CustomStringConvertible {
     case .badDescription(let file, let reason):
       "\(file) is no usable session description: \(reason)"
     case .badCodec(let stream, let reason): "stream \(stream): \(reason)"
+    case .notDatagrams(let stream, let tool):
+      "stream \(stream) is of protocol tcp, and '\(tool)' is for datagrams (udp, rtp); "
+        + "use a client and a server of TCP, and 'streamrouter monitor' for what the hops see"
     case .badReplay(let file, let reason, let remedy): "\(file): \(reason); \(remedy)"
     }
   }

@@ -49,6 +49,11 @@ struct ProcessAccount {
     lastSeenNs.pointee = arrivalNs
   }
 
+  /// Notes when something came, since 1970; never goes back.
+  func seen(_ timeNs: UInt64) {
+    if timeNs > lastSeenNs.pointee { lastSeenNs.pointee = timeNs }
+  }
+
   /// Counts a packet that left `residenceNs` after it had arrived.
   func left(residenceNs: UInt64) {
     residence[Int(sr_residence_bucket(residenceNs))] &+= 1

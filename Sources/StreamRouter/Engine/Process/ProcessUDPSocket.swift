@@ -39,10 +39,10 @@ enum ProcessUDPSocket {
     return -sr_udp_set_dscp(descriptor, &address, UInt32(dscp ?? 0))
   }
 
-  private static func advice(errno: Int32, _ endpoint: Endpoint) -> String {
+  static func advice(errno: Int32, _ endpoint: Endpoint, isTCP: Bool = false) -> String {
     switch errno {
     case EADDRINUSE:
-      "another program or relay listens on \(endpoint) ('ss -ulpn sport = :\(endpoint.port)' shows which): "
+      "another program or relay listens on \(endpoint) ('ss -\(isTCP ? "t" : "u")lpn sport = :\(endpoint.port)' shows which): "
         + "stop it or give the stream another port"
     case EADDRNOTAVAIL:
       "\(endpoint.address) is no address of this node ('ip address' lists them): correct the node's address in the "

@@ -32,7 +32,7 @@ public struct MonitorColumn: Sendable {
   let value: @Sendable (MonitorRow) -> Value?
 
   /// In the order in which they stand.
-  static let all: [MonitorColumn] = identity + flow + quality + variation + residence
+  static let all: [MonitorColumn] = identity + flow + quality + variation + residence + connections
 
   /// Names that `--sort` takes.
   public static let sortable: [String] = all.filter { $0.format != .sparkline }.map(\.name)
@@ -150,6 +150,51 @@ extension MonitorColumn {
         "delay variation that the way from the hop before adds: rise of PDV99 (udp: IPDV99) less what that hop adds",
       format: .duration, importance: nil, width: 6...6, value: { $0.linkAddedSeconds.map { .number($0) } }),
   ]
+
+  /// Protocol tcp; nothing for others.
+  private static let connections: [MonitorColumn] =
+    [
+      MonitorColumn(
+        name: "connections", title: "CONNS", key: "connectionsOpen", text: "tcp: connections that are open",
+        format: .count, importance: nil, width: 5...7,
+        value: { row in row.staleSeconds == nil ? row.relay.tcp.map { .integer($0.open) } : nil }),
+      MonitorColumn(
+        name: "opened", title: "OPEN/S", key: "connectionsOpenedPerSecond",
+        text: "tcp: connections a second that sources began",
+        format: .rate, importance: nil, width: 6...6,
+        value: { row in row.connectionRates.map { .number($0.connectionsOpenedPerSecond) } }),
+      MonitorColumn(
+        name: "retransmitted", title: "RETR", key: "segmentsRetransmitted",
+        text: "tcp: segments whose bytes had passed before, both ways, in the interval",
+        format: .rate, importance: nil, width: 5...5,
+        value: { row in row.connectionRates.map { .integer($0.segmentsRetransmitted) } }),
+      MonitorColumn(
+        name: "reply-bits", title: "REPLY", key: "replyBitsPerSecond",
+        text: "tcp: bits a second of payload from the sink",
+        format: .rate, importance: nil, width: 6...6,
+        value: { row in row.connectionRates.map { .number($0.replyBitsPerSecond) } }),
+    ]
+    + roundTrip("rtt", "sinkRoundTrip", "this hop and the sink", \.sinkRoundTrip)
+    + roundTrip("source-rtt", "sourceRoundTrip", "this hop and the source", \.sourceRoundTrip)
+
+  /// Its title says S for the source.
+  private static func roundTrip(
+    _ name: String, _ key: String, _ between: String,
+    _ summary: @escaping @Sendable (RelayRates) -> ResidenceSummary?
+  ) -> [MonitorColumn] {
+    let title = name == "rtt" ? "RTT" : "SRTT"
+    return [
+      MonitorColumn(
+        name: name, title: "\(title)50", key: "\(key)P50Seconds",
+        text: "tcp: round trip between \(between), half of what was told in the interval",
+        format: .duration, importance: nil, width: 6...6,
+        value: { row in row.rates.flatMap(summary).map { .number($0.p50Seconds) } }),
+      MonitorColumn(
+        name: "\(name)99", title: "\(title)99", key: "\(key)P99Seconds", text: "tcp: the same, 99 of 100",
+        format: .duration, importance: nil, width: 6...6,
+        value: { row in row.rates.flatMap(summary).map { .number($0.p99Seconds) } }),
+    ]
+  }
 
   private static let residence: [MonitorColumn] = [
     MonitorColumn(

@@ -53,15 +53,18 @@ struct MonitorRow: Sendable, Identifiable {
     if rates.dropped > rates.droppedByExtensions { return .drop }
     if linkLost ?? 0 > 0 { return .loss }
     if rates.droppedByExtensions > 0 { return .cut }
-    return rates.counters["packets_in"] ?? 0 == 0 ? .idle : .ok
+    return rates.isActive ? .ok : .idle
   }
+
+  /// Protocol tcp: its rates.
+  var connectionRates: RelayRates? { relay.transport.isDatagrams ? nil : rates }
 
   /// Delay variation that the hop added in the interval, in seconds: packets stayed so much longer than half of them
   /// (residence p99 less p50). nil where no packet came.
   var addedSeconds: Double? { rates?.residence.map { $0.p99Seconds - $0.p50Seconds } }
 
-  /// The relay's jitter in seconds; nil while the node is stale and before the first packet.
+  /// The relay's jitter in seconds; nil while the node is stale, before the first packet, and for protocol tcp.
   var jitterSeconds: Double? {
-    staleSeconds == nil && relay.lastSeenNs > 0 ? relay.jitterSeconds : nil
+    staleSeconds == nil && relay.lastSeenNs > 0 && relay.transport.isDatagrams ? relay.jitterSeconds : nil
   }
 }

@@ -99,6 +99,19 @@ struct MonitorDocument: Encodable {
     }
   }
 
+  /// The connections of a relay of protocol tcp.
+  struct Connections: Encodable {
+    var open: UInt64
+    var sinkRoundTrip: Variation
+    var sourceRoundTrip: Variation
+
+    init(_ account: ConnectionAccount, _ rates: RelayRates?) {
+      open = account.open
+      sinkRoundTrip = Variation(account.sinkRoundTrip, rates?.sinkRoundTrip)
+      sourceRoundTrip = Variation(account.sourceRoundTrip, rates?.sourceRoundTrip)
+    }
+  }
+
   /// Packets whose residence was below a bound and not below that of the bucket before; empty ones are left out.
   struct Bucket: Encodable {
     var belowSeconds: Double
@@ -261,6 +274,8 @@ extension MonitorDocument.Relay {
     try container.encode(relay.residence.buckets, forKey: "residenceBuckets")
     try container.encode(MonitorDocument.Variation(relay.ipdv, row.rates?.ipdv), forKey: "ipdv")
     try container.encode(MonitorDocument.Variation(relay.pdv, row.rates?.pdv), forKey: "pdv")
+    try container.encode(
+      OrNull(relay.tcp.map { MonitorDocument.Connections($0, row.rates) }), forKey: "connections")
     try container.encode(relay.extensions.map(MonitorDocument.Extension.init), forKey: "extensions")
     try container.encode(OrNull(relay.worker), forKey: "worker")
     try container.encode(OrNull(relay.peers.map(PeerDocument.init)), forKey: "peerReports")

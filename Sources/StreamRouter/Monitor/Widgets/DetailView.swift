@@ -68,13 +68,20 @@ struct DetailView {
     let relay = row.relay
     var lines = [field("last seen", lastSeen(relay))]
     if let ssrc = relay.ssrc { lines.append(field("ssrc", "0x" + String(ssrc, radix: 16))) }
-    let jitter = Figure.duration(seconds: relay.jitterSeconds)
-    lines.append(
-      field("jitter", "\(jitter), at most \(Figure.duration(seconds: relay.jitterMaxSeconds)) since deployed"))
+    if relay.transport.isDatagrams {
+      let jitter = Figure.duration(seconds: relay.jitterSeconds)
+      lines.append(
+        field("jitter", "\(jitter), at most \(Figure.duration(seconds: relay.jitterMaxSeconds)) since deployed")
+      )
+    }
     lines += variation(row)
     if let rates = row.rates {
       lines.append(field("in", Self.flow(rates.packetsPerSecond, rates.bitsPerSecond)))
       lines.append(field("out", Self.flow(rates.packetsOutPerSecond, rates.bitsOutPerSecond)))
+      if relay.tcp != nil {
+        let replies = Double(rates.counters["reply_packets"] ?? 0) / rates.intervalSeconds
+        lines.append(field("replies", Self.flow(replies, rates.replyBitsPerSecond)))
+      }
       if rates.restarted { lines.append(field("", "the counters began again in this interval")) }
     }
     if relay.transport == .rtp { lines.append(field("lost", loss(row))) }
@@ -115,10 +122,33 @@ struct DetailView {
   }
 
   private func counters(_ row: MonitorRow) -> [StyledLine] {
-    [(Counter.Kind.flow, "Packets"), (.rtp, "RTP"), (.drop, "Dropped at this hop")].flatMap { kind, title in
-      [StyledLine(), StyledLine(title, .title)]
+    let isTCP = row.relay.transport == .tcp
+    let groups: [(Counter.Kind, String)] = [
+      (.flow, "Packets"), isTCP ? (.tcp, "TCP") : (.rtp, "RTP"), (.drop, "Dropped at this hop"),
+    ]
+    return groups.flatMap { kind, title in
+      [StyledLine(), StyledLine(title, .title)] + (kind == .tcp ? connections(row) : [])
         + Counter.relay.filter { $0.kind == kind }.map { counter($0, row) }
     }
+  }
+
+  /// Of protocol tcp: how many are open, and how far both ends are.
+  private func connections(_ row: MonitorRow) -> [StyledLine] {
+    guard let tcp = row.relay.tcp else { return [] }
+    let roundTrips = [
+      ("sink", tcp.sinkRoundTrip, row.rates?.sinkRoundTrip),
+      ("source", tcp.sourceRoundTrip, row.rates?.sourceRoundTrip),
+    ].map { side, histogram, interval in
+      guard let all = ResidenceSummary(histogram.durations) else {
+        return field("  rtt to \(side)", Figure.none)
+      }
+      return field(
+        "  rtt to \(side)",
+        Self.summary(interval ?? all)
+          + "; since deployed max \(Figure.duration(seconds: all.maxSeconds)) at \(Figure.clock(timeNs: histogram.maxAtNs))"
+      )
+    }
+    return [field("  open", Figure.grouped(tcp.open))] + roundTrips
   }
 
   private func counter(_ counter: Counter, _ row: MonitorRow) -> StyledLine {
