@@ -16,7 +16,7 @@ struct ConnectionLabTests {
       speed: {protocol: tcp, from: "camera:5201", to: "studio:5201"}
       rtsp: {protocol: tcp, from: "camera:8554", to: "studio:8554"}
     """
-  private static let engines: [EngineChoice] = [.sandbox]
+  private static let engines: [EngineChoice] = [.sandbox, .process]
 
   private static func missing(_ tools: String...) -> String? {
     let folders = LabShell.searchPath.split(separator: ":")
