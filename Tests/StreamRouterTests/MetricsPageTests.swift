@@ -58,11 +58,22 @@ import Testing
   }
 
   @Test func countersAreThoseOfTheSnapshot() throws {
-    let relay = try #require(MetricsSample.snapshot().relays.first)
+    let relays = MetricsSample.snapshot().relays
+    let relay = try #require(relays.first)
+    let web = #"topology="studio",node="edge",stream="web",hop="0""#
     for (counter, family) in MetricFamily.relayCounters {
-      let expected = try #require(relay.counters[counter.name])
-      #expect(MetricsSample.value("\(family.name){\(cam)}", in: page) == "\(expected)", "\(family.name)")
+      let ofMedia = counter.kind == .tcp ? nil : relay.counters[counter.name].map { "\($0)" }
+      let ofTCP = counter.kind == .rtp ? nil : relays[2].counters[counter.name].map { "\($0)" }
+      #expect(MetricsSample.value("\(family.name){\(cam)}", in: page) == ofMedia, "\(family.name)")
+      #expect(MetricsSample.value("\(family.name){\(web)}", in: page) == ofTCP, "\(family.name)")
     }
+    #expect(MetricsSample.value("streamrouter_relay_tcp_opened_total{\(web)}", in: page) == "12")
+    #expect(MetricsSample.value("streamrouter_relay_open_connections{\(web)}", in: page) == "3")
+    let roundTrip = "streamrouter_relay_round_trip_seconds_count{\(web)"
+    #expect(MetricsSample.value("\(roundTrip),side=\"sink\"}", in: page) == "5")
+    #expect(MetricsSample.value("\(roundTrip),side=\"source\"}", in: page) == "2")
+    // Segments have no jitter.
+    #expect(MetricsSample.value("streamrouter_relay_interarrival_jitter_seconds{\(web)}", in: page) == nil)
     for counter in Counter.drops {
       let sample = "streamrouter_relay_dropped_packets_total{\(cam),reason=\"\(counter.dropReason)\"}"
       #expect(MetricsSample.value(sample, in: page) == "\(relay.counters[counter.name] ?? 99)", "\(sample)")

@@ -34,6 +34,11 @@ enum MetricsSample {
       ExtensionSnapshot(name: "police", version: "1", content: "c", runs: 500),
     ]
     let udp = MonitorSample.relay("tele\"metry\\\n", hop: 1, seconds: 10, transport: .udp)
+    var tcp = MonitorSample.relay("web", hop: 0, seconds: 10, transport: .tcp)
+    tcp.counters["tcp_opened"] = 12
+    tcp.tcp = ConnectionAccount(
+      open: 3, sinkRoundTrip: VariationHistogram(durations: histogram([(400_000, 5)])),
+      sourceRoundTrip: VariationHistogram(durations: histogram([(90_000, 2)])))
     var link = LinkSnapshot(
       peer: "studio", local: IPAddress("10.0.0.2")!, remote: Endpoint("10.0.0.3:8622")!, intervalMs: 200)
     (link.sent, link.answered, link.lostForward, link.lostBackward, link.lostEither) = (100, 90, 4, 3, 1)
@@ -54,7 +59,7 @@ enum MetricsSample {
         ]),
       datapath: Dictionary(
         uniqueKeysWithValues: Counter.node.map { ($0.name, UInt64($0.index + 1)) }),
-      relays: [rtp, udp], links: [link])
+      relays: [rtp, udp, tcp], links: [link])
   }
 
   /// A histogram of so many packets of each residence in nanoseconds.

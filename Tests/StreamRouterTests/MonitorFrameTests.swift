@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func detail() {
-    var state = MonitorSample.state(columns: 100, rows: 74)
+    var state = MonitorSample.state(columns: 100, rows: 75)
     _ = state.press(.down)
     _ = state.press(.enter)
     #expect(
@@ -160,10 +160,10 @@ import Testing
         lost              12 since deployed, 0.05%; 12 in the interval, 12 of them on the way here
 
         Packets
-          packets_in                22 488    +488  datagrams that arrived from an allowed source
-          bytes_in              26 985 600   +586k  UDP payload bytes of those datagrams
-          packets_out               22 488    +488  datagrams sent or delivered, all sinks together
-          bytes_out             26 985 600   +586k  UDP payload bytes sent or delivered
+          packets_in                22 488    +488  datagrams or segments from an allowed source
+          bytes_in              26 985 600   +586k  payload bytes of those
+          packets_out               22 488    +488  of them sent or delivered, all sinks together
+          bytes_out             26 985 600   +586k  payload bytes sent or delivered
           unmeasured                     0          datagrams not looked at: another processor was at it
 
         RTP
@@ -188,6 +188,7 @@ import Testing
           drop_fault                     0          an extension trapped, crashed, or is missing
           drop_busy                      0          another processor held the extensions' state
           drop_train                     0          GSO packet for extensions, which see single datagrams
+          drop_ports                     0          no source port left for another connection to the sink
           drop_queue                     0          receive queue full before the relay could read it
 
         Residence: arrival to transmit, since deployed
@@ -333,34 +334,34 @@ import Testing
     #expect(
       MonitorSample.text(state) == """
         studio  3 of 4 nodes up, 1 down  5 relays                           15:10:11 UTC
-        Columns: space shows or hides, J K move, d takes the usual ones
-          [x] stream      the stream's name in the topology
-          [x] node        the node that runs the relay
-          [x] engine      where the relay runs
-          [x] state       ok, idle, loss, drop, limit broken, cut by extension, new, st…
-          [x] pps         datagrams a second that arrived
-          [x] bits        bits a second of payload that arrived
-          [x] loss        RTP packets missing on arrival, of those expected in the inte…
-          [x] dropped     packets this hop dropped in the interval
-          [x] jitter      interarrival jitter of RFC 3550, in its own smoothing
-          [x] p50         arrival to transmit in the interval, half of the packets
-          [x] p99         the same, 99 of 100 packets
-          [x] max         the same, the slowest packet
-        › [x] link-added  delay variation that the way from the hop before adds: rise o…
-          [x] minute      jitter over the last minute, from zero
-          [ ] hop         place on the stream's way, 0 where it enters
-          [ ] pps-out     datagrams a second sent, all sinks together
-          [ ] bits-out    bits a second of payload sent
-          [ ] lost        RTP packets missing in the interval
-          [ ] link-lost   packets lost between the hop before and here, in the interval
-          [ ] jitter-max  the largest that jitter ever was
-          [ ] ipdv        change of delay from packet to packet on arrival (RFC 3393), …
-          [ ] pdv         delay over the quickest packet's on arrival (RFC 5481), 99 of…
-          [ ] added       delay variation that this hop adds: residence p99 less p50
-
-        --columns stream,node,engine,state,pps,bits,loss,dropped,jitter,p50,p99,max,
-            link-added,minute
-
+          [x] state          ok, idle, loss, drop, limit broken, cut by extension, new,…
+          [x] pps            datagrams a second that arrived
+          [x] bits           bits a second of payload that arrived
+          [x] loss           RTP packets missing on arrival, of those expected in the i…
+          [x] dropped        packets this hop dropped in the interval
+          [x] jitter         interarrival jitter of RFC 3550, in its own smoothing
+          [x] p50            arrival to transmit in the interval, half of the packets
+          [x] p99            the same, 99 of 100 packets
+          [x] max            the same, the slowest packet
+        › [x] source-rtt99   tcp: the same, 99 of 100
+          [x] minute         jitter over the last minute, from zero
+          [ ] hop            place on the stream's way, 0 where it enters
+          [ ] pps-out        datagrams a second sent, all sinks together
+          [ ] bits-out       bits a second of payload sent
+          [ ] lost           RTP packets missing in the interval
+          [ ] link-lost      packets lost between the hop before and here, in the inter…
+          [ ] jitter-max     the largest that jitter ever was
+          [ ] ipdv           change of delay from packet to packet on arrival (RFC 3393…
+          [ ] pdv            delay over the quickest packet's on arrival (RFC 5481), 99…
+          [ ] added          delay variation that this hop adds: residence p99 less p50
+          [ ] link-added     delay variation that the way from the hop before adds: ris…
+          [ ] connections    tcp: connections that are open
+          [ ] opened         tcp: connections a second that sources began
+          [ ] retransmitted  tcp: segments whose bytes had passed before, both ways, in…
+          [ ] reply-bits     tcp: bits a second of payload from the sink
+          [ ] rtt            tcp: round trip between this hop and the sink, half of wha…
+          [ ] rtt99          tcp: the same, 99 of 100
+          [ ] source-rtt     tcp: round trip between this hop and the source, half of w…
         q quit  esc back  space show or hide  J K move  d usual columns  j k select
         """)
   }

@@ -61,6 +61,8 @@ import Topology
     let (engine, relay, server) = try await start()
     let client = try TestConnection(to: relay.ingress)
     let accepted = try server.accept()
+    // Before, it would be one that came to nothing.
+    _ = try await engine.snapshot { $0.counters["tcp_established"] == 1 }
     client.reset()
     #expect(accepted.receive().end == .reset)
     let snapshot = try await engine.snapshot { $0.counters["tcp_reset"] == 1 }
