@@ -18,8 +18,8 @@ struct BenchTests {
     let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
     try await LabShell.run(
-      program,
-      ["bench"] + arguments + [
+      "env",
+      [program, "bench"] + arguments + [
         "--output", folder.path, "--peers-directory", repository.appending(path: "Benchmarks/peers").path,
       ])
     return try BenchResults(path: folder.path)

@@ -63,7 +63,7 @@ import Testing
       ascii.lines.joined(separator: "\n") == """
         UDP throughput at each way's best rate, thousand packets/s (bars on a logarithmic scale)
           0 background threads
-            process  ############## 100
+            process  ############### 100
             sandbox  #################### 400
           8 background threads
             process  ###### 10.0
