@@ -6,14 +6,14 @@ import Topology
 
 @testable import StreamRouter
 
-/// One end of a TCP connection in a test. Calls block, for twenty seconds at most.
+/// One end of a TCP connection in a test. Calls block, for a minute at most.
 final class TestConnection: Sendable {
   let descriptor: Int32
   private let isClosed = Mutex(false)
 
   fileprivate init(_ descriptor: Int32) {
     self.descriptor = descriptor
-    var patience = timeval(tv_sec: 20, tv_usec: 0)
+    var patience = timeval(tv_sec: 60, tv_usec: 0)
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
       setsockopt(descriptor, SOL_SOCKET, option, &patience, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -59,7 +59,7 @@ final class TestConnection: Sendable {
 
   func finish() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  /// How many of the bytes were taken: all, or fewer where the connection broke or nobody read for twenty seconds.
+  /// How many of the bytes were taken: all, or fewer where the connection broke or nobody read for a minute.
   @discardableResult
   func send(_ bytes: [UInt8], flags: Int32 = 0) -> Int {
     var sent = 0
@@ -128,7 +128,7 @@ final class TestServer: Sendable {
     _ = bound.withMutablePointer { getsockname(descriptor, $0, &$1) }
     self.descriptor = descriptor
     endpoint = bound.endpoint
-    var patience = timeval(tv_sec: 20, tv_usec: 0)
+    var patience = timeval(tv_sec: 60, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
   }
 
@@ -146,10 +146,15 @@ func freeEndpoint(_ address: IPAddress) throws -> Endpoint { try TestServer(addr
 
 /// Runs what blocks beside others that do.
 func aside<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) -> Task<Result, any Error> {
-  Task {
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Result, any Error>) in
-      Thread.detachNewThread { continuation.resume(with: Swift.Result { try body() }) }
-    }
+  // At once: a task would wait for a thread of the pool, which tests that read may hold.
+  let (stream, continuation) = AsyncStream<Swift.Result<Result, any Error>>.makeStream()
+  Thread.detachNewThread {
+    continuation.yield(Swift.Result { try body() })
+    continuation.finish()
+  }
+  return Task {
+    for await result in stream { return try result.get() }
+    throw TestFailure("the thread ended without a result")
   }
 }
 
