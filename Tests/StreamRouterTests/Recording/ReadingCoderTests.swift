@@ -68,7 +68,7 @@ import Testing
     let reports = try #require(first[0].snapshot?.relays[0].peers?.reports)
     #expect(reports.contains { $0.voice != nil } && reports.contains { $0.statistics?.jitter != nil })
     var coder = ReadingCoder()
-    #expect(try coder.encode(first, isFull: true).shapes.count == 5)
+    #expect(try coder.encode(first, isFull: true).shapes.count == 6)
     for seconds in 1...3 {
       var later = first
       later[0].snapshot?.relays[0].peers = RecordingSample.full(seconds: seconds)[0].snapshot?.relays[0].peers
