@@ -65,7 +65,10 @@ struct BenchOptions: ParsableArguments {
     settings.peersDirectory = peersDirectory
     change(&settings)
     do {
-      let results = try await Bench(settings: settings, progress: { Report.note($0) }).run()
+      let folder = output.map { BenchFolder(path: $0) }
+      let results = try await Bench(settings: settings, progress: { Report.note($0) }).run { results in
+        try folder?.keep(results)
+      }
       if json {
         print(String(decoding: try results.json(), as: UTF8.self))
       } else if csv {
@@ -73,8 +76,8 @@ struct BenchOptions: ParsableArguments {
       } else {
         print(BenchText(results: results, style: Self.style(ascii: ascii)).text)
       }
-      if let output {
-        for note in try await BenchFolder(path: output).write(results) { Report.note(note) }
+      if let folder {
+        for note in try await folder.write(results) { Report.note(note) }
       }
     } catch is CancellationError {
       throw ExitCode(130)

@@ -13,7 +13,7 @@ import Topology
 struct TrafficAgreementTests {
   private static let nodes = ["camera", "edge", "studio"]
   private static let packets =
-    ProcessInfo.processInfo.environment["SR_PACKETS"].flatMap { UInt64($0) } ?? 100_000
+    ProcessInfo.processInfo.environment["SR_PACKETS"].flatMap { UInt64($0) } ?? 200_000
 
   @Test(
     "counters agree exactly with send and receive, also where the daemons are killed in between",

@@ -82,8 +82,8 @@ import Topology
     Mistake(1, ["analyze", twoSources, "--sdp", "/nowhere/a.sdp"], says: "/nowhere/a.sdp", "encoder"),
     Mistake(64, ["extension", "test", "a.srx", "--param", "a=1"], says: "--pcap"),
     Mistake(64, ["extension", "test", "a.srx", "--pcap", twoSources, "--param", "a"], says: "name=value"),
-    Mistake(64, ["bench", "--only", "nothing"], says: "nothing", "throughput"),
-    Mistake(64, ["bench", "--repetitions", "0"], says: "above 0"),
+    Mistake(64, ["bench", "udp", "--ways", "nothing"], says: "nothing", "sandbox"),
+    Mistake(64, ["bench", "udp", "--repetitions", "0"], says: "at least 1"),
   ]
 
   @Test(arguments: mistakes)
@@ -151,7 +151,7 @@ import Topology
     defer { try? FileManager.default.removeItem(at: file) }
     for (command, word) in [
       (["lab", "up", file.path], "CAP_SYS_ADMIN"), (["node", "run", file.path, "--name", "b"], "CAP_BPF"),
-      (["bench", "--only", "cost"], "CAP_NET_ADMIN"),
+      (["bench", "cost"], "CAP_NET_ADMIN"),
     ] {
       let outcome = try await run(command, without: "-all")
       #expect(outcome.status == "exited(77)", "\(command)")

@@ -15,15 +15,20 @@ public struct Bench: Sendable {
 
   /// Runs everything that the settings name, until SIGINT or SIGTERM: then what was built is removed all the same, and
   /// the error is a `CancellationError`. Needs root and two processors.
-  public func run() async throws -> BenchResults {
-    let measuring = Task { try await measure() }
+  ///
+  /// - Parameter keeping: Called with all that was found whenever a part is over, so that a run that is ended early is
+  ///   not lost.
+  public func run(
+    keeping: @escaping @Sendable (BenchResults) throws -> Void = { _ in }
+  ) async throws -> BenchResults {
+    let measuring = Task { try await measure(keeping) }
     let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
     let watching = Task { for await _ in signals { measuring.cancel() } }
     defer { watching.cancel() }
     return try await measuring.value
   }
 
-  private func measure() async throws -> BenchResults {
+  private func measure(_ keeping: @Sendable (BenchResults) throws -> Void) async throws -> BenchResults {
     // Root in a container may well lack them.
     let missing = Capability.missing(Capability.lab)
     guard geteuid() == 0, missing.isEmpty else {
@@ -60,6 +65,7 @@ public struct Bench: Sendable {
         case .fanout: try await FanOutBench(lab: lab).run(&results)
         case .scale: try await ScaleBench(lab: lab).run(&results)
         }
+        try keeping(results)
       }
     } catch {
       // A task of its own, which a cancelled run does not cancel.

@@ -6,10 +6,15 @@ public struct BenchFolder: Sendable {
 
   public init(path: String) { self.path = path }
 
+  /// Writes results.json alone.
+  public func keep(_ results: BenchResults) throws {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    try results.json().write(to: URL(fileURLWithPath: path + "/results.json"), options: .atomic)
+  }
+
   /// Writes everything, and says what was written.
   public func write(_ results: BenchResults) async throws -> [String] {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    try results.json().write(to: URL(fileURLWithPath: path + "/results.json"))
+    try keep(results)
     for figure in results.figures {
       try (BenchFigure.csvHeader + figure.csvBody()).write(
         toFile: "\(path)/\(figure.key).csv", atomically: true, encoding: .utf8)
