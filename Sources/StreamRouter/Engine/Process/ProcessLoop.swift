@@ -11,7 +11,7 @@ import JitterStats
 /// A value that lives on the stack of the engine's thread. Nothing on the way of a packet is allocated, counted by
 /// reference, locked or checked for exclusive access: all state stands behind plain pointers.
 struct ProcessLoop {
-  private let mailbox: ProcessMailbox
+  private let mailbox: ProcessMailbox<ProcessLoop>
   private let receiver: OpaquePointer
   private let received: UnsafeMutablePointer<sr_received>
   private let ready: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -19,7 +19,7 @@ struct ProcessLoop {
 
   private static let batch = Int(SR_RECEIVE_BATCH.rawValue)
 
-  init(mailbox: ProcessMailbox) {
+  init(mailbox: ProcessMailbox<ProcessLoop>) {
     self.mailbox = mailbox
     guard let receiver = sr_receiver_make() else {
       fatalError("Out of memory for the receive buffers of engine process.")

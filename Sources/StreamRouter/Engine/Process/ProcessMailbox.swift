@@ -7,12 +7,12 @@ import Topology
   import Glibc
 #endif
 
-/// The way into the engine's thread: commands that run between two rounds of packets, and the descriptor that wakes
+/// The way into a thread of the engine: commands that run between two rounds of its loop, and the descriptor that wakes
 /// it.
-final class ProcessMailbox: Sendable {
-  typealias Command = @Sendable (inout ProcessLoop) -> Void
+final class ProcessMailbox<Loop>: Sendable {
+  typealias Command = @Sendable (inout Loop) -> Void
 
-  private let watch: sr_watch
+  let watch: sr_watch
   private let commands = Mutex<[Command]>([])
   private let closed = Atomic<Bool>(false)
 
@@ -31,9 +31,8 @@ final class ProcessMailbox: Sendable {
     withUnsafePointer(to: watch) { sr_watch_close(UnsafeMutablePointer(mutating: $0)) }
   }
 
-  /// Runs `body` on the engine's thread and waits for its result: about the time of one round of packets. The loop
-  /// must run.
-  func run<Result: Sendable>(_ body: @escaping @Sendable (inout ProcessLoop) -> Result) -> Result {
+  /// Runs `body` on the thread and waits for its result: about the time of one round. The loop must run.
+  func run<Result: Sendable>(_ body: @escaping @Sendable (inout Loop) -> Result) -> Result {
     let reply = ProcessReply<Result>()
     commands.withLock { $0.append { reply.give(body(&$0)) } }
     wake()
@@ -45,7 +44,7 @@ final class ProcessMailbox: Sendable {
     wake()
   }
 
-  // What follows is called on the engine's thread.
+  // What follows is called on the thread.
 
   var isClosed: Bool { closed.load(ordering: .acquiring) }
 
@@ -56,6 +55,16 @@ final class ProcessMailbox: Sendable {
     }
   }
 
+  /// Makes the loop look for commands, from any thread or process that has it.
+  func wake() {
+    withUnsafePointer(to: watch) { sr_watch_wake($0) }
+  }
+
+  /// What it waits on, and what wakes it.
+  var descriptors: (epoll: Int32, wake: Int32) { (watch.epoll, watch.wake) }
+}
+
+extension ProcessMailbox<ProcessLoop> {
   /// Waits until something can be read; writes the contexts, nil for commands. Returns their number.
   func wait(_ ready: UnsafeMutablePointer<UnsafeMutableRawPointer?>, capacity: Int) -> Int {
     let count = withUnsafePointer(to: watch) { sr_watch_wait($0, ready, Int32(capacity)) }
@@ -71,14 +80,6 @@ final class ProcessMailbox: Sendable {
   func remove(_ socket: UnsafeMutablePointer<ProcessSocket>) {
     withUnsafePointer(to: watch) { sr_watch_remove($0, socket.pointee.descriptor) }
   }
-
-  /// Makes ``wait(_:capacity:)`` return, from any thread or process that has it.
-  func wake() {
-    withUnsafePointer(to: watch) { sr_watch_wake($0) }
-  }
-
-  /// What it waits on, and what wakes it.
-  var descriptors: (epoll: Int32, wake: Int32) { (watch.epoll, watch.wake) }
 }
 
 /// One result on its way from the engine's thread to whoever waits for it.

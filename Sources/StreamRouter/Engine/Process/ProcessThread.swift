@@ -6,14 +6,14 @@ import Topology
 
 /// The thread of engine process that relays datagrams. It ends when this object does.
 final class ProcessThread: Sendable {
-  let mailbox: ProcessMailbox
+  let mailbox: ProcessMailbox<ProcessLoop>
   private let thread: ScheduledThread
 
   /// Starts the thread.
   /// - Parameter cpu: The processor to stay on; nil leaves it to the scheduler.
   /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the user may not use the policy.
   init(scheduling: Scheduling, cpu: Int?) throws(EngineError) {
-    let mailbox = try ProcessMailbox()
+    let mailbox = try ProcessMailbox<ProcessLoop>()
     self.mailbox = mailbox
     thread = try ScheduledThread(name: "sr-process", scheduling: scheduling, cpu: cpu) {
       var loop = ProcessLoop(mailbox: mailbox)

@@ -19,7 +19,7 @@ public struct WorkerKeeper {
   let shared: UnsafeMutablePointer<sr_worker_shared>
   let relay: UnsafeMutablePointer<ProcessRelay>
   let sockets: ProcessSockets
-  let mailbox: ProcessMailbox
+  let mailbox: ProcessMailbox<ProcessLoop>
   var loop: ProcessLoop
   let parameters: [UnsafeMutableRawPointer]
   private var worker: Worker?
@@ -115,7 +115,7 @@ public struct WorkerKeeper {
       sockets.all.append(socket)
     }
     self.sockets = sockets
-    mailbox = try ProcessMailbox()
+    mailbox = try ProcessMailbox<ProcessLoop>()
     loop = ProcessLoop(mailbox: mailbox)
   }
 
