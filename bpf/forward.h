@@ -141,26 +141,46 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
     return 0;
 }
 
+// VLAN tags belong to the device that the packet came in on, not to the one it leaves by.
+static __always_inline int sr_pop_tags(struct __sk_buff *skb, __u32 tags) {
+    for (__u32 i = 0; i <= SR_MAX_TAGS; i++) {
+        if (i >= tags)
+            break;
+        if (bpf_skb_vlan_pop(skb))
+            return -1;
+    }
+    return 0;
+}
+
+// Asks the FIB for the way of a packet that this node sends. Returns BPF_FIB_LKUP_RET_..., or a negative
+// errno; `route` is what it said.
+static __always_inline long sr_ask_fib(struct __sk_buff *skb, int is_ipv6, __u8 transport,
+                                       const __u32 source[4], __u16 source_port, const __u32 destination[4],
+                                       __u16 destination_port, __u32 length, struct bpf_fib_lookup *route) {
+    __builtin_memset(route, 0, sizeof(*route));
+    route->l4_protocol = transport;
+    route->sport = source_port;
+    route->dport = destination_port;
+    // The length of what goes on the wire: of one packet of a GSO packet.
+    route->tot_len = length;
+    route->ifindex = SR_LOOPBACK_IFINDEX;
+    if (is_ipv6) {
+        route->family = SR_AF_INET6;
+        __builtin_memcpy(route->ipv6_src, source, 16);
+        __builtin_memcpy(route->ipv6_dst, destination, 16);
+    } else {
+        route->family = SR_AF_INET;
+        route->ipv4_src = source[3];
+        route->ipv4_dst = destination[3];
+    }
+    return bpf_fib_lookup(skb, route, sizeof(*route), 0);
+}
+
 // The kernel's route to a sink. Returns BPF_FIB_LKUP_RET_..., or a negative errno.
 static __always_inline long sr_route(struct __sk_buff *skb, const struct sr_packet *packet,
                                      const struct sr_sink *sink, struct bpf_fib_lookup *route) {
-    __builtin_memset(route, 0, sizeof(*route));
-    route->l4_protocol = IPPROTO_UDP;
-    route->sport = sink->source_port;
-    route->dport = sink->destination_port;
-    // The length of what goes on the wire: one datagram of a GSO packet.
-    route->tot_len = packet->wire_length;
-    route->ifindex = SR_LOOPBACK_IFINDEX;
-    if (packet->call.is_ipv6) {
-        route->family = SR_AF_INET6;
-        __builtin_memcpy(route->ipv6_src, sink->source, 16);
-        __builtin_memcpy(route->ipv6_dst, sink->destination, 16);
-    } else {
-        route->family = SR_AF_INET;
-        route->ipv4_src = sink->source[3];
-        route->ipv4_dst = sink->destination[3];
-    }
-    return bpf_fib_lookup(skb, route, sizeof(*route), 0);
+    return sr_ask_fib(skb, packet->call.is_ipv6, IPPROTO_UDP, sink->source, sink->source_port,
+                      sink->destination, sink->destination_port, packet->wire_length, route);
 }
 
 static __always_inline __u32 sr_route_drop(long result) {
@@ -184,9 +204,9 @@ static __always_inline int sr_set_link_addresses(struct __sk_buff *skb, const st
 }
 
 static __always_inline void sr_keep_route(struct sr_kept_route *kept, const struct bpf_fib_lookup *route,
-                                          const struct sr_packet *packet, const struct sr_relay *relay) {
-    kept->until_ns = packet->call.arrival_ns + SR_ROUTE_VALID_NS;
-    kept->generation = relay->generation;
+                                          __u64 arrival_ns, __u32 generation) {
+    kept->until_ns = arrival_ns + SR_ROUTE_VALID_NS;
+    kept->generation = generation;
     kept->interface = route->ifindex;
     kept->mtu = route->mtu_result; // where tot_len stood
     __builtin_memcpy(kept->destination, route->dmac, ETH_ALEN);
@@ -248,7 +268,7 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
         // A copy cannot wait for the neighbour to answer.
         if (found != BPF_FIB_LKUP_RET_SUCCESS)
             return sr_route_drop(found);
-        sr_keep_route(kept, &route, packet, relay);
+        sr_keep_route(kept, &route, packet->call.arrival_ns, relay->generation);
     }
     cause = sr_rewrite(skb, packet, sink, packet->hops);
     if (cause)

@@ -77,6 +77,22 @@ static __always_inline int sr_ipv4_checksum_holds(const __u32 *header, const voi
     return sum == 0xffff;
 }
 
+// Steps over the VLAN tags behind an Ethernet header: `type` is then what the last one says, `l3` where that
+// begins. Returns 0, or -1 where they are cut short.
+static __always_inline int sr_skip_tags(void *data, void *end, __be16 *type, __u32 *l3, __u8 *tags) {
+    for (int i = 0; i < SR_MAX_TAGS; i++) {
+        if (*type != bpf_htons(ETH_P_8021Q) && *type != bpf_htons(ETH_P_8021AD))
+            break;
+        struct sr_vlan_tag *tag = data + *l3;
+        if ((void *)(tag + 1) > end)
+            return -1;
+        *type = tag->protocol;
+        *l3 += sizeof(*tag);
+        ++*tags;
+    }
+    return 0;
+}
+
 // Fills `packet` from what lies in the linear part. Returns SR_NODE_COUNTER_COUNT where the packet may be a
 // relay's, else the node counter that says why it is passed on.
 static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_packet *packet) {
@@ -93,16 +109,8 @@ static __always_inline __u32 sr_parse_linear(struct __sk_buff *skb, struct sr_pa
     __be16 type = ethernet->h_proto;
     __u32 l3 = ETH_HLEN;
     packet->tags = skb->vlan_present ? 1 : 0;
-    for (int i = 0; i < SR_MAX_TAGS; i++) {
-        if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
-            break;
-        struct sr_vlan_tag *tag = data + l3;
-        if ((void *)(tag + 1) > end)
-            return SR_NODE_PASSED_SHORT;
-        type = tag->protocol;
-        l3 += sizeof(*tag);
-        packet->tags++;
-    }
+    if (sr_skip_tags(data, end, &type, &l3, &packet->tags))
+        return SR_NODE_PASSED_SHORT;
 
     __u32 l4, ip_end;
     packet->first_fragment = 0;
@@ -197,6 +205,21 @@ static __always_inline __u32 sr_parse(struct __sk_buff *skb, struct sr_packet *p
             break;
     }
     return pass;
+}
+
+// Whether a relay accepts packets from there.
+static __always_inline int sr_source_allowed(const struct sr_relay *relay, const __u32 source[4]) {
+    for (__u32 i = 0; i < SR_MAX_SOURCES; i++) {
+        if (i >= relay->source_count)
+            break;
+        const struct sr_prefix *prefix = &relay->sources[i];
+        if (!(((source[0] & prefix->mask[0]) ^ prefix->address[0]) |
+              ((source[1] & prefix->mask[1]) ^ prefix->address[1]) |
+              ((source[2] & prefix->mask[2]) ^ prefix->address[2]) |
+              ((source[3] & prefix->mask[3]) ^ prefix->address[3])))
+            return 1;
+    }
+    return 0;
 }
 
 #endif

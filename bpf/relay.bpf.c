@@ -2,46 +2,18 @@
 //
 // A packet whose address names no relay is passed on untouched. All others end here: sent to every sink, or
 // dropped for a cause that is counted.
+#include "account.h"
 #include "extend.h"
 #include "forward.h"
+#include "icmp.h"
 #include "measure.h"
 #include "shortcut.h"
+#include "tcp.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-// 0 in one benchmark only, which shows what the account costs.
-const volatile __u32 sr_accounting SEC(".rodata.accounting") = 1;
-
 // Frames for another machine that a promiscuous device let in (linux/if_packet.h, which BPF cannot include).
 enum { SR_PACKET_OTHERHOST = 3 };
-
-static __always_inline int sr_source_allowed(const struct sr_relay *relay, const __u32 source[4]) {
-    for (__u32 i = 0; i < SR_MAX_SOURCES; i++) {
-        if (i >= relay->source_count)
-            break;
-        const struct sr_prefix *prefix = &relay->sources[i];
-        if (!(((source[0] & prefix->mask[0]) ^ prefix->address[0]) |
-              ((source[1] & prefix->mask[1]) ^ prefix->address[1]) |
-              ((source[2] & prefix->mask[2]) ^ prefix->address[2]) |
-              ((source[3] & prefix->mask[3]) ^ prefix->address[3])))
-            return 1;
-    }
-    return 0;
-}
-
-static __always_inline void sr_count(struct sr_counters *account, __u32 cause, __u32 packets) {
-    __u64 slot = cause;
-    // The compiler would check the 32-bit value and index with a shifted copy, which the verifier cannot
-    // relate.
-    asm volatile("" : "+r"(slot));
-    if (slot < SR_COUNTER_COUNT)
-        account->value[slot] += packets;
-}
-
-static __always_inline int sr_drop(struct sr_counters *account, __u32 cause, __u32 packets) {
-    sr_count(account, cause, packets);
-    return TC_ACT_SHOT;
-}
 
 // Of a mask that is not 0. BPF has no instruction that counts leading zeros.
 static __always_inline __u32 sr_highest_bit(__u32 mask) {
@@ -52,22 +24,13 @@ static __always_inline __u32 sr_highest_bit(__u32 mask) {
     return bit;
 }
 
-// VLAN tags belong to the device that the packet came in on, not to the one it leaves by.
 static __always_inline int sr_remove_tags(struct __sk_buff *skb, struct sr_packet *packet) {
-    for (int i = 0; i <= SR_MAX_TAGS; i++) {
-        if (i >= packet->tags)
-            break;
-        if (bpf_skb_vlan_pop(skb))
-            return -1;
-    }
+    if (sr_pop_tags(skb, packet->tags))
+        return -1;
     packet->call.udp_offset -= packet->call.headers_offset - ETH_HLEN;
     packet->call.headers_offset = ETH_HLEN;
     return 0;
 }
-
-// Needs what stands above.
-#include "tcp.h"
-#include "icmp.h"
 
 // What is no UDP: a segment of one of the node's connections, or somebody else's.
 static __always_inline int sr_relay_other(struct __sk_buff *skb, struct sr_node_counters *node,

@@ -12,6 +12,7 @@
 #define SR_TCP_H
 
 #include <linux/tcp.h>
+#include "account.h"
 #include "forward.h"
 #include "measure.h"
 
@@ -104,16 +105,8 @@ static __always_inline __u32 sr_parse_segment(struct __sk_buff *skb, struct sr_s
     __be16 type = ethernet->h_proto;
     __u32 l3 = ETH_HLEN;
     __u8 tags = skb->vlan_present ? 1 : 0;
-    for (int i = 0; i < SR_MAX_TAGS; i++) {
-        if (type != bpf_htons(ETH_P_8021Q) && type != bpf_htons(ETH_P_8021AD))
-            break;
-        struct sr_vlan_tag *tag = data + l3;
-        if ((void *)(tag + 1) > end)
-            return SR_NODE_PASSED_SHORT;
-        type = tag->protocol;
-        l3 += sizeof(*tag);
-        tags++;
-    }
+    if (sr_skip_tags(data, end, &type, &l3, &tags))
+        return SR_NODE_PASSED_SHORT;
     struct sr_connection_key *key = &segment->key;
     __u32 l4, ip_end;
     if (type == bpf_htons(ETH_P_IP)) {
@@ -217,22 +210,8 @@ static __always_inline long sr_find_way(struct __sk_buff *skb, struct sr_segment
                                         const struct sr_way *way, struct sr_kept_route *kept,
                                         __u32 generation) {
     struct bpf_fib_lookup *route = &segment->route;
-    __builtin_memset(route, 0, sizeof(*route));
-    route->l4_protocol = IPPROTO_TCP;
-    route->sport = way->source_port;
-    route->dport = way->destination_port;
-    route->tot_len = segment->wire_length;
-    route->ifindex = SR_LOOPBACK_IFINDEX;
-    if (segment->is_ipv6) {
-        route->family = SR_AF_INET6;
-        __builtin_memcpy(route->ipv6_src, way->source, 16);
-        __builtin_memcpy(route->ipv6_dst, way->destination, 16);
-    } else {
-        route->family = SR_AF_INET;
-        route->ipv4_src = way->source[3];
-        route->ipv4_dst = way->destination[3];
-    }
-    long found = bpf_fib_lookup(skb, route, sizeof(*route), 0);
+    long found = sr_ask_fib(skb, segment->is_ipv6, IPPROTO_TCP, way->source, way->source_port,
+                            way->destination, way->destination_port, segment->wire_length, route);
     if (found == BPF_FIB_LKUP_RET_NOT_FWDED) {
         route->ifindex = SR_LOOPBACK_IFINDEX;
         route->mtu_result = 0xffff;
@@ -240,14 +219,8 @@ static __always_inline long sr_find_way(struct __sk_buff *skb, struct sr_segment
         __builtin_memset(route->smac, 0, ETH_ALEN);
         found = BPF_FIB_LKUP_RET_SUCCESS;
     }
-    if (found == BPF_FIB_LKUP_RET_SUCCESS) {
-        kept->until_ns = segment->arrival_ns + SR_ROUTE_VALID_NS;
-        kept->generation = generation;
-        kept->interface = route->ifindex;
-        kept->mtu = route->mtu_result;
-        __builtin_memcpy(kept->destination, route->dmac, ETH_ALEN);
-        __builtin_memcpy(kept->source, route->smac, ETH_ALEN);
-    }
+    if (found == BPF_FIB_LKUP_RET_SUCCESS)
+        sr_keep_route(kept, route, segment->arrival_ns, generation);
     return found;
 }
 
@@ -624,13 +597,8 @@ static __always_inline int sr_relay_segment(struct __sk_buff *skb, struct sr_seg
             account->value[SR_TCP_CLAMPED]++;
     }
     if (segment->tags) {
-        // VLAN tags belong to the device that the segment came in on, not to the one it leaves by.
-        for (int i = 0; i <= SR_MAX_TAGS; i++) {
-            if (i >= segment->tags)
-                break;
-            if (bpf_skb_vlan_pop(skb))
-                return sr_drop(account, SR_DROP_SEND, segment->segments);
-        }
+        if (sr_pop_tags(skb, segment->tags))
+            return sr_drop(account, SR_DROP_SEND, segment->segments);
         segment->l4 -= segment->l3 - ETH_HLEN;
         segment->l3 = ETH_HLEN;
     }
