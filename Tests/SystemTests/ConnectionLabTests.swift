@@ -26,8 +26,13 @@ struct ConnectionLabTests {
     return absent.isEmpty ? nil : "needs \(absent.joined(separator: ", ")): run scripts/setup.sh test"
   }
 
-  private static func random(_ bytes: Int) -> Data {
-    (0..<bytes / 8).map { _ in UInt64.random(in: 0 ... .max) }.withUnsafeBytes { Data($0) }
+  /// A folder to serve, with a file `large` of random bytes.
+  private static func folder(_ live: LiveLab, largeBytes: Int) throws -> (folder: URL, large: Data) {
+    let folder = live.folder.appending(path: "www")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let large = (0..<largeBytes / 8).map { _ in UInt64.random(in: 0 ... .max) }.withUnsafeBytes { Data($0) }
+    try large.write(to: folder.appending(path: "large"))
+    return (folder, large)
   }
 
   /// A program that serves in a node until the lab goes.
@@ -64,10 +69,7 @@ struct ConnectionLabTests {
   func http(engine: EngineChoice) async throws {
     let live = try LiveLab("http", engine: engine, streams: Self.streams)
     try await live.use {
-      let folder = live.folder.appending(path: "www")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      let large = Self.random(20_000_000)
-      try large.write(to: folder.appending(path: "large"))
+      let (folder, large) = try Self.folder(live, largeBytes: 20_000_000)
       try Data("small".utf8).write(to: folder.appending(path: "small"))
       for (port, address) in [("8080", "10.78.0.3"), ("8081", "fd78::3")] {
         try await Self.serve(
@@ -203,10 +205,7 @@ struct ConnectionLabTests {
   func survival() async throws {
     let live = try LiveLab("survive", engine: .sandbox, streams: Self.streams)
     try await live.use {
-      let folder = live.folder.appending(path: "www")
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      let large = Self.random(10_000_000)
-      try large.write(to: folder.appending(path: "large"))
+      let (folder, large) = try Self.folder(live, largeBytes: 10_000_000)
       try await Self.serve(
         live, ["python3", "-m", "http.server", "8080", "--bind", "10.78.0.3", "--directory", folder.path],
         until: ":8080")

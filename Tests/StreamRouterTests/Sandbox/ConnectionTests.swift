@@ -11,21 +11,12 @@ import Topology
 //   outside 10.9.0.9 --> [ relay at 10.9.0.1, fd09::1, port 80 ] --va--vb--> 10.9.0.2, fd09::2 port 8080
 //                                                                            10.9.5.0/24 (MTU 600)
 
-private let network = """
-  link set lo up
-  link add name va address 02:00:00:00:00:01 type veth peer name vb
-  link set dev vb address 02:00:00:00:00:02
-  addr add 10.9.0.1/24 dev va
-  addr add fd09::1/64 dev va nodad
-  link set dev va up
-  link set dev vb up
-  neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev va
-  neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev va
-  neigh add fd09::2 lladdr 02:00:00:00:00:02 dev va
-  neigh add fd09::9 lladdr 02:00:00:00:00:09 dev va
-  route add 10.9.5.0/24 via 10.9.0.2 mtu lock 600
+private let network =
+  packetNetwork + """
+    neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev va
+    neigh add fd09::9 lladdr 02:00:00:00:00:09 dev va
 
-  """
+    """
 
 private let shot: Int32 = 2
 private let redirect: Int32 = 7

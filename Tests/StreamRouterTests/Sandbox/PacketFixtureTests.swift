@@ -11,7 +11,8 @@ import Topology
 //                                                                      10.9.0.3, 10.9.0.4, fd09::4 (not known)
 //                                                                      10.9.5.0/24 (MTU 600), 10.9.6.0/24 (blackhole)
 
-private let network = """
+/// What the drawing shows; `ConnectionTests` adds to it.
+let packetNetwork = """
   link set lo up
   link add name va address 02:00:00:00:00:01 type veth peer name vb
   link set dev vb address 02:00:00:00:00:02
@@ -401,7 +402,7 @@ struct PacketFixtureTests {
   }
 
   static func inNetwork(_ body: @escaping @Sendable (SandboxDatapath) throws -> Void) throws {
-    try PrivateNetwork.run(setup: network) {
+    try PrivateNetwork.run(setup: packetNetwork) {
       for family in ["ipv4", "ipv6"] {
         try "1\n".write(
           toFile: "/proc/sys/net/\(family)/conf/lo/forwarding", atomically: false,
