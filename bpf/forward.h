@@ -46,6 +46,40 @@ static __always_inline long sr_sums_change(struct __sk_buff *skb, __u32 l4, __u3
     return result;
 }
 
+// Takes `hops` off the TTL and writes the code point. Returns `sum` with what that changes of the header's
+// sum.
+static __always_inline __u64 sr_age_ipv4(struct iphdr *ip, __u32 hops, __u8 dscp, __u64 sum) {
+    __u16 *head = (__u16 *)ip; // version, header length and type of service
+    __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
+    if (hops) {
+        __u16 before = *ttl_and_protocol;
+        ip->ttl--;
+        sum = sr_sum_change(sum, before, *ttl_and_protocol);
+    }
+    if (dscp != SR_DSCP_KEEP) {
+        __u16 before = *head;
+        ip->tos = dscp << 2 | (ip->tos & 3);
+        sum = sr_sum_change(sum, before, *head);
+    }
+    return sum;
+}
+
+// The same for IPv6. No checksum in the packet covers these two words, but one that a device made over all of
+// it does: returns the change of that.
+static __always_inline __u64 sr_age_ipv6(struct ipv6hdr *ip, __u32 hops, __u8 dscp) {
+    __u32 *words = (__u32 *)ip;
+    __u32 class_before = words[0], hop_limit_before = words[1];
+    if (hops)
+        ip->hop_limit--;
+    if (dscp != SR_DSCP_KEEP) {
+        // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
+        ip->priority = dscp >> 2;
+        ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (dscp & 3) << 6;
+    }
+    __u64 change = sr_sum_change(0, class_before, words[0]);
+    return sr_sum_change(change, hop_limit_before, words[1]);
+}
+
 // Ports, addresses, TTL, DSCP and checksums for one sink, from whatever the headers hold now: after a copy
 // went to another sink that is the other sink's. A zero UDP checksum stays zero (RFC 768). The helper knows,
 // as we cannot, whether the checksum is still partial, to be finished by a device: then it covers the
@@ -65,18 +99,7 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
             return SR_DROP_MALFORMED;
         if (hops && ip->hop_limit <= 1)
             return SR_DROP_TTL;
-        __u32 *words = (__u32 *)ip;
-        __u32 class_before = words[0], hop_limit_before = words[1];
-        if (hops)
-            ip->hop_limit--;
-        if (packet->call.dscp != SR_DSCP_KEEP) {
-            // The traffic class straddles the first two bytes; its lower two bits are ECN (RFC 3168).
-            ip->priority = packet->call.dscp >> 2;
-            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (packet->call.dscp & 3) << 6;
-        }
-        // No checksum in the packet covers these two words, but one that a device made over all of it does.
-        uncovered_change = sr_sum_change(0, class_before, words[0]);
-        uncovered_change = sr_sum_change(uncovered_change, hop_limit_before, words[1]);
+        uncovered_change = sr_age_ipv6(ip, hops, packet->call.dscp);
         __u32 *source = (__u32 *)&ip->saddr;
         __u32 *destination = (__u32 *)&ip->daddr;
         for (int i = 0; i < 4; i++) {
@@ -98,19 +121,7 @@ static __always_inline __u32 sr_rewrite(struct __sk_buff *skb, const struct sr_p
         __u32 from = local ? packet->source[3] : sink->source[3];
         address_change = sr_sum_change(address_change, ip->saddr, from);
         ip->saddr = from;
-        __u64 header_change = address_change;
-        __u16 *head = (__u16 *)ip; // version, header length and type of service
-        __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
-        if (hops) {
-            __u16 before = *ttl_and_protocol;
-            ip->ttl--;
-            header_change = sr_sum_change(header_change, before, *ttl_and_protocol);
-        }
-        if (packet->call.dscp != SR_DSCP_KEEP) {
-            __u16 before = *head;
-            ip->tos = packet->call.dscp << 2 | (ip->tos & 3);
-            header_change = sr_sum_change(header_change, before, *head);
-        }
+        __u64 header_change = sr_age_ipv4(ip, hops, packet->call.dscp, address_change);
         ip->check = ~sr_fold16(header_change + (__u16)~ip->check);
     }
 

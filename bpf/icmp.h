@@ -116,7 +116,7 @@ static __always_inline __u32 sr_readdress(struct __sk_buff *skb, const struct sr
             return SR_DROP_MALFORMED;
         if (ip->hop_limit <= 1)
             return SR_DROP_TTL;
-        ip->hop_limit--;
+        __u64 uncovered_change = sr_age_ipv6(ip, 1, SR_DSCP_KEEP);
         __u32 *from = (__u32 *)&ip->saddr;
         __u32 *to = (__u32 *)&ip->daddr;
         for (int i = 0; i < 4; i++) {
@@ -128,6 +128,8 @@ static __always_inline __u32 sr_readdress(struct __sk_buff *skb, const struct sr
         // ICMPv6 has the addresses in its checksum (RFC 4443 section 2.3).
         __u32 check = (segment->l4 & 0x7f) + SR_ICMP_CHECK;
         __u32 folded = sr_fold32(change);
+        // ENOTSUPP where no device made such a checksum: nothing to keep right then.
+        bpf_csum_update(skb, sr_fold32(uncovered_change));
         if (bpf_l4_csum_replace(skb, check, 0, folded, BPF_F_PSEUDO_HDR | BPF_F_IPV6) &&
             bpf_l4_csum_replace(skb, check, 0, folded, BPF_F_PSEUDO_HDR))
             return SR_DROP_SEND;
@@ -140,10 +142,7 @@ static __always_inline __u32 sr_readdress(struct __sk_buff *skb, const struct sr
         return SR_DROP_TTL;
     change = sr_sum_change(change, ip->saddr, source[3]);
     change = sr_sum_change(change, ip->daddr, destination[3]);
-    __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
-    __u16 before = *ttl_and_protocol;
-    ip->ttl--;
-    change = sr_sum_change(change, before, *ttl_and_protocol);
+    change = sr_age_ipv4(ip, 1, SR_DSCP_KEEP, change);
     ip->saddr = source[3];
     ip->daddr = destination[3];
     ip->check = ~sr_fold16(change + (__u16)~ip->check);

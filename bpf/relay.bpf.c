@@ -138,8 +138,7 @@ int sr_relay_ingress(struct __sk_buff *skb) {
             sr_count(account, cause, packet.segments);
     }
     packet.generation = relay->generation;
-    if (relay->sink_count == 1 && !extensions && packet.verdict == TC_ACT_REDIRECT && !packet.call.is_ipv6)
-        sr_keep_shortcut(&packet);
+    sr_keep_shortcut(&packet, relay);
     if (!sr_accounting)
         return packet.verdict;
     account->value[SR_PACKETS_OUT] += (__u64)sent * packet.segments;

@@ -141,8 +141,10 @@ static __always_inline int sr_take_shortcut(struct __sk_buff *skb, const struct 
 
 // Keeps what is known of packets such as this one, which just went the long way to its only sink. A global
 // function, so that the verifier looks at it by itself.
-__noinline int sr_keep_shortcut(const struct sr_packet *packet) {
-    if (!packet)
+__noinline int sr_keep_shortcut(const struct sr_packet *packet, const struct sr_relay *sent_by) {
+    // Here, and not where it is called: the verifier would follow all that comes after it once more for each.
+    if (!packet || !sent_by || sent_by->sink_count != 1 || sent_by->extension_count || packet->call.is_ipv6 ||
+        packet->verdict != TC_ACT_REDIRECT)
         return 0;
     __u32 zero = 0;
     struct sr_settings *setting = bpf_map_lookup_elem(&settings, &zero);

@@ -40,6 +40,32 @@ struct {
     __type(value, struct sr_sweep);
 } sweeps SEC(".maps");
 
+enum {
+    SR_TCP_FIN = 1,
+    SR_TCP_SYN = 2,
+    SR_TCP_RST = 4,
+    SR_TCP_ACK = 16,
+    SR_TCP_CHECK = 16,   // offset of the checksum in the header
+    SR_MSS_OPTION = 2,   // RFC 9293 section 3.2, kind 2
+    SR_TCP_OPTIONS = 40, // bytes of options at most
+    // Options as nearly all stacks lay them out: NOP, NOP, timestamps (RFC 7323 appendix A), and in a SYN
+    // behind the MSS: SACK permitted, timestamps.
+    SR_OPTIONS_STAMP = 0x0101080a,
+    SR_OPTIONS_SYN_STAMP = 0x0402080a,
+    // An unanswered time stamp is given up for another one.
+    SR_STAMP_SECONDS = 60,
+    // Return values above: the packet is passed on, for the node counter of this number.
+    SR_PASSED = 0x100,
+};
+
+// The way through the options of a SYN.
+struct sr_option_search {
+    __u32 length; // of the options
+    __u32 next;   // where the next one begins
+    __u32 found;  // one behind where the MSS begins; 0: it is not found
+    __u8 options[SR_TCP_OPTIONS];
+};
+
 // What is known of the segment at hand.
 struct sr_segment {
     struct sr_connection_key key; // as it came
@@ -58,8 +84,9 @@ struct sr_segment {
     __u8 is_ipv6;
     __u8 malformed;
     __u8 tags;
-    __u8 transport;              // what the IP header names
-    __u32 outer_destination[4];  // of an ICMP error
+    __u8 transport;             // what the IP header names
+    __u32 outer_destination[4]; // of an ICMP error
+    struct sr_option_search search;
     struct bpf_fib_lookup route; // what the FIB was asked last, and answered
     __u32 inner_l4;              // where the segment's ports stand that it quotes
 };
@@ -71,24 +98,6 @@ struct {
     __type(key, __u32);
     __type(value, struct sr_segment);
 } segment_memory SEC(".maps");
-
-enum {
-    SR_TCP_FIN = 1,
-    SR_TCP_SYN = 2,
-    SR_TCP_RST = 4,
-    SR_TCP_ACK = 16,
-    SR_TCP_CHECK = 16,   // offset of the checksum in the header
-    SR_MSS_OPTION = 2,   // RFC 9293 section 3.2, kind 2
-    SR_TCP_OPTIONS = 40, // bytes of options at most
-    // Options as nearly all stacks lay them out: NOP, NOP, timestamps (RFC 7323 appendix A), and in a SYN
-    // behind the MSS: SACK permitted, timestamps.
-    SR_OPTIONS_STAMP = 0x0101080a,
-    SR_OPTIONS_SYN_STAMP = 0x0402080a,
-    // An unanswered time stamp is given up for another one.
-    SR_STAMP_SECONDS = 60,
-    // Return values above: the packet is passed on, for the node counter of this number.
-    SR_PASSED = 0x100,
-};
 
 static __always_inline int sr_words_equal(const __u32 a[4], const __u32 b[4]) {
     return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
@@ -230,9 +239,34 @@ static __always_inline int sr_way_holds(const struct sr_kept_route *kept, const 
            segment->wire_length <= kept->mtu;
 }
 
+// Looks at one place of the options: a callback of bpf_loop(), which ends where it returns 1.
+static long sr_option_step(__u32 at, __attribute__((unused)) void *nothing) {
+    __u32 zero = 0;
+    struct sr_segment *segment = bpf_map_lookup_elem(&segment_memory, &zero);
+    if (!segment)
+        return 1;
+    struct sr_option_search *search = &segment->search;
+    if (at < search->next)
+        return 0;
+    // Four bytes from here on, of an MSS, must be there.
+    if (at > SR_TCP_OPTIONS - 4 || at + 4 > search->length)
+        return 1;
+    __u8 kind = search->options[at], length = search->options[at + 1];
+    if (kind == 1)
+        return 0;
+    if (kind == SR_MSS_OPTION && length == 4)
+        search->found = at + 1;
+    if (kind == 0 || search->found || length < 2)
+        return 1;
+    search->next = at + length;
+    return 0;
+}
+
 // Lowers the MSS that a SYN announces to what packets of `mtu` bytes carry (RFC 9293 section 3.7.1). Returns
-// whether it did. A global function, so that the verifier looks at its loop once.
-__noinline int sr_clamp_mss(struct __sk_buff *skb, struct sr_segment *segment, __u32 mtu) {
+// whether it did. A global function, so that the verifier looks at it once.
+__noinline int sr_clamp_mss(struct __sk_buff *skb, __u32 mtu) {
+    __u32 zero = 0;
+    struct sr_segment *segment = bpf_map_lookup_elem(&segment_memory, &zero);
     if (!segment)
         return 0;
     __u32 headers =
@@ -241,40 +275,32 @@ __noinline int sr_clamp_mss(struct __sk_buff *skb, struct sr_segment *segment, _
         return 0;
     __u32 most = mtu - headers;
     __u32 start = (segment->l4 & 0x7f) + sizeof(struct tcphdr);
-    __u32 length = segment->header - sizeof(struct tcphdr);
-    __u32 at = 0;
-    for (int i = 0; i < SR_TCP_OPTIONS; i++) {
-        __u8 option[4];
-        if (at + 4 > length || at > SR_TCP_OPTIONS)
-            return 0;
-        if (bpf_skb_load_bytes(skb, start + at, option, 4))
-            return 0;
-        if (option[0] == 0)
-            return 0;
-        if (option[0] == 1) {
-            at++;
-            continue;
-        }
-        if (option[0] == SR_MSS_OPTION && option[1] == 4) {
-            __u32 announced = option[2] << 8 | option[3];
-            if (announced <= most)
-                return 0;
-            __be16 before = bpf_htons(announced), after = bpf_htons(most);
-            if (bpf_skb_store_bytes(skb, start + at + 2, &after, 2, 0))
-                return 0;
-            // At an odd place it straddles two words of the sum, which then has its bytes exchanged.
-            if (at & 1) {
-                before = before << 8 | before >> 8;
-                after = after << 8 | after >> 8;
-            }
-            bpf_l4_csum_replace(skb, (segment->l4 & 0x7f) + SR_TCP_CHECK, before, after, 2);
-            return 1;
-        }
-        if (option[1] < 2)
-            return 0;
-        at += option[1];
+    __u64 length = segment->header - sizeof(struct tcphdr);
+    // The compiler would check another copy of it than the one that is used.
+    asm volatile("" : "+r"(length));
+    if (length < 4 || length > SR_TCP_OPTIONS)
+        return 0;
+    struct sr_option_search *search = &segment->search;
+    search->length = length;
+    search->next = search->found = 0;
+    if (bpf_skb_load_bytes(skb, start, search->options, length))
+        return 0;
+    bpf_loop(SR_TCP_OPTIONS, sr_option_step, 0, 0);
+    if (!search->found || search->found > SR_TCP_OPTIONS)
+        return 0;
+    __u32 at = search->found - 1;
+    __be16 before, after = bpf_htons(most);
+    if (bpf_skb_load_bytes(skb, start + at + 2, &before, 2) || bpf_ntohs(before) <= most)
+        return 0;
+    if (bpf_skb_store_bytes(skb, start + at + 2, &after, 2, 0))
+        return 0;
+    // At an odd place it straddles two words of the sum, which then has its bytes exchanged.
+    if (at & 1) {
+        before = before << 8 | before >> 8;
+        after = after << 8 | after >> 8;
     }
-    return 0;
+    bpf_l4_csum_replace(skb, (segment->l4 & 0x7f) + SR_TCP_CHECK, before, after, 2);
+    return 1;
 }
 
 // What a segment becomes.
@@ -300,15 +326,7 @@ static __always_inline __u32 sr_rewrite_segment(struct __sk_buff *skb, const str
             return SR_DROP_MALFORMED;
         if (ip->hop_limit <= 1)
             return SR_DROP_TTL;
-        __u32 *words = (__u32 *)ip;
-        __u32 class_before = words[0], hop_limit_before = words[1];
-        ip->hop_limit--;
-        if (dscp != SR_DSCP_KEEP) {
-            ip->priority = dscp >> 2;
-            ip->flow_lbl[0] = (ip->flow_lbl[0] & 0x3f) | (dscp & 3) << 6;
-        }
-        uncovered_change = sr_sum_change(0, class_before, words[0]);
-        uncovered_change = sr_sum_change(uncovered_change, hop_limit_before, words[1]);
+        uncovered_change = sr_age_ipv6(ip, 1, dscp);
         __builtin_memcpy(&ip->saddr, ends->source, 16);
         __builtin_memcpy(&ip->daddr, ends->destination, 16);
     } else {
@@ -317,17 +335,7 @@ static __always_inline __u32 sr_rewrite_segment(struct __sk_buff *skb, const str
             return SR_DROP_MALFORMED;
         if (ip->ttl <= 1)
             return SR_DROP_TTL;
-        __u16 *head = (__u16 *)ip; // version, header length and type of service
-        __u16 *ttl_and_protocol = (__u16 *)&ip->ttl;
-        __u64 change = ends->address_change;
-        __u16 before = *ttl_and_protocol;
-        ip->ttl--;
-        change = sr_sum_change(change, before, *ttl_and_protocol);
-        if (dscp != SR_DSCP_KEEP) {
-            before = *head;
-            ip->tos = dscp << 2 | (ip->tos & 3);
-            change = sr_sum_change(change, before, *head);
-        }
+        __u64 change = sr_age_ipv4(ip, 1, dscp, ends->address_change);
         ip->saddr = ends->source[3];
         ip->daddr = ends->destination[3];
         ip->check = ~sr_fold16(change + (__u16)~ip->check);
@@ -593,7 +601,7 @@ static __always_inline int sr_relay_segment(struct __sk_buff *skb, struct sr_seg
         __u32 mtu = connection->to_sink.mtu;
         if (!mtu || (connection->to_source.mtu && connection->to_source.mtu < mtu))
             mtu = connection->to_source.mtu;
-        if (mtu && sr_clamp_mss(skb, segment, mtu))
+        if (mtu && sr_clamp_mss(skb, mtu))
             account->value[SR_TCP_CLAMPED]++;
     }
     if (segment->tags) {
