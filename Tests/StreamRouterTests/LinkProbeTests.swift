@@ -87,11 +87,15 @@ private struct Link {
     for _ in 0..<200 {
       var link = Link(intervalMs: [10, 50, 200, 1000, 5000].randomElement(using: &random)!)
       var (forward, backward) = (UInt64(0), UInt64(0))
+      // Lost one after the other, and those of such gaps behind which nothing comes for eight intervals.
+      var (gap, tooLong) = (UInt64(0), UInt64(0))
       link.round()
       for _ in 0..<300 {
         let lost: Link.Lost? = [nil, nil, nil, .forward, .backward].randomElement(using: &random)!
         forward += lost == .forward ? 1 : 0
         backward += lost == .backward ? 1 : 0
+        gap = lost == nil ? 0 : gap + 1
+        tooLong += gap > 8 ? 1 : 0
         link.round(lost: lost)
       }
       // Until all is judged.
@@ -99,9 +103,9 @@ private struct Link {
       let account = link.account
       #expect(account.sent == account.answered + account.lost, "seed \(random.seed)")
       #expect(account.lost == forward + backward, "seed \(random.seed)")
-      // A gap longer than what is kept has no direction.
+      // So long the answers behind a gap are waited for.
       #expect(account.lostForward <= forward && account.lostBackward <= backward, "seed \(random.seed)")
-      #expect(account.lostEither <= 3, "seed \(random.seed)")
+      #expect(account.lostEither <= tooLong, "seed \(random.seed)")
     }
   }
 
