@@ -26,11 +26,6 @@ extension TopologyDecoder {
     }
     if let value = keys["scheduling"] {
       node.scheduling = scheduling(value) ?? .other
-      if node.engine == .sandbox {
-        report(
-          value.position, "scheduling for engine sandbox, which has no threads to schedule",
-          "write engine: process or auto, or remove scheduling")
-      }
     }
     if let value = keys["labels"] { node.labels = labels(value) }
     return node

@@ -46,7 +46,7 @@ public struct Node: Hashable, Sendable {
   /// The node's addresses; never empty. Hops listen on the first of the stream's family.
   public var addresses: [IPAddress]
   public var engine: EngineChoice
-  /// How the threads of engine process are scheduled.
+  /// How what relays is scheduled: the threads of engine process; with engine sandbox ksoftirqd, all over the machine.
   public var scheduling: Scheduling
   /// Free text for the user's own use.
   public var labels: [String: String]
@@ -68,7 +68,7 @@ public enum EngineChoice: String, Hashable, Sendable, Codable, CaseIterable {
   case auto, sandbox, process
 }
 
-/// A Linux scheduling policy (sched(7)) for threads of engine process.
+/// A Linux scheduling policy (sched(7)) for threads that relay.
 public enum Scheduling: Hashable, Sendable, Codable {
   /// SCHED_OTHER.
   case other

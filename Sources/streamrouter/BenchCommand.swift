@@ -22,8 +22,8 @@ struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "UDP throughput, and transfer time of a paced stream, against background threads.",
       discussion: """
-        Ways: process (SCHED_OTHER), process-rr (SCHED_RR), kernel, sandbox, sandbox-extension, and with --peers nginx, \
-        socat, rtpengine, gstreamer, srt.
+        Ways: process (SCHED_OTHER), process-rr (SCHED_RR), kernel, sandbox, sandbox-fifo (ksoftirqd at \
+        SCHED_FIFO), sandbox-extension, and with --peers nginx, socat, rtpengine, gstreamer, srt.
         """)
     @OptionGroup var options: BenchOptions
     @Option(help: "Length of a paced stream whose transfer time is measured, in each round.")

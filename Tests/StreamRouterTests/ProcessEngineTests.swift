@@ -231,7 +231,7 @@ import Topology
       #expect(status?.contains("Cpus_allowed_list:\t0\n") == true)
     } catch {
       #expect(geteuid() != 0, "root may use any policy")
-      #expect("\(error)".contains("rr with priority 3"))
+      #expect("\(error)".contains("rr 3"))
       #expect("\(error)".contains("CAP_SYS_NICE"))
     }
     #expect(throws: EngineError.self) { try ProcessThread(scheduling: .fifo(priority: 100), cpu: nil) }

@@ -123,7 +123,6 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       node: "{address: 10.0.0.1, scheduling: {policy: rr, priority: 100}}",
       ("4:61", "write a number from 1 to 99")),
     Mistake(node: "{address: 10.0.0.1, scheduling: {policy: other, priority: 1}}", ("4:64", "has no priority")),
-    Mistake(node: "{address: 10.0.0.1, engine: sandbox, scheduling: rr}", ("4:55", "no threads to schedule")),
     Mistake(node: "{address: 10.0.0.1, labels: {a: [b]}}", ("4:38", "label 'a' is a list")),
     Mistake(file: "version: 1\nname: x\nnodes: {-a: 10.0.0.1}", ("3:9", "'-a' is no name for a node")),
     Mistake(

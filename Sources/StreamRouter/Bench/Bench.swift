@@ -59,8 +59,8 @@ public struct Bench: Sendable {
         switch part {
         case .cost: try await CostBench(lab: lab).run(&results)
         case .udp:
-          try await ThroughputBench(lab: lab).run(&results)
-          try await TransferBench(lab: lab).run(&results)
+          let ways = try await ThroughputBench(lab: lab).run(&results)
+          try await TransferBench(lab: lab).run(ways, &results)
         case .tcp: try await TCPBench(lab: lab).run(&results)
         case .fanout: try await FanOutBench(lab: lab).run(&results)
         case .scale: try await ScaleBench(lab: lab).run(&results)

@@ -18,6 +18,12 @@ public enum BenchError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether the way cannot be measured at all, and not just where it was tried.
+  var endsWay: Bool {
+    if case .nothingArrived = self { return false }
+    return true
+  }
+
   /// The reason alone, where the way is named beside it.
   var reason: String {
     if case .notReady(_, let message) = self { return "did not start: \(message)" }

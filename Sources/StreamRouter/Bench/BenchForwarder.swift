@@ -25,6 +25,7 @@ struct BenchForwarder: Sendable {
     case .process: return try await relay(.process, transport) { try await body(ingress) }
     case .processRR: return try await relay(.processRR, transport) { try await body(ingress) }
     case .sandbox: return try await relay(.sandbox, transport) { try await body(ingress) }
+    case .sandboxFIFO: return try await relay(.sandboxFIFO, transport) { try await body(ingress) }
     case .sandboxExtension:
       guard let passing else { throw BenchError.needs("there is no built extension") }
       return try await relay(.sandbox, transport, passing: passing) { try await body(ingress) }

@@ -45,7 +45,7 @@ public struct BenchJudgement: Sendable {
 
   /// All demands, in the order in which the project states them.
   public static func all(_ results: BenchResults) -> [BenchJudgement] {
-    let (process, kernel, sandbox) = ("process", "kernel", "sandbox")
+    let (process, kernel, sandbox, fifo) = ("process", "kernel", "sandbox", "sandbox-fifo")
     let peers = BenchWay.peers.map(\.rawValue)
     let (best, tcp, p999) = (
       results.figure("udp-best"), results.figure("tcp-rate"), results.figure("transfer-p999")
@@ -87,6 +87,9 @@ public struct BenchJudgement: Sendable {
         subject: "UDP at the best rate: sandbox with 64 threads to its own figure with none",
         wanted: .atLeast(0.95),
         found: ratio(best, sandbox, 64, sandbox, 0)),
+      .init(
+        subject: "UDP at the best rate: sandbox with ksoftirqd at SCHED_FIFO, the same", wanted: .atLeast(0.95),
+        found: ratio(best, fifo, 64, fifo, 0)),
       .init(
         subject: "The sender meanwhile: offered with 64 threads to offered with none", wanted: .atLeast(0.95),
         found: ratio(results.figure("udp-offered"), sandbox, 64, sandbox, 0)),

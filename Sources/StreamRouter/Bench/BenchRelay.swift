@@ -6,7 +6,7 @@ import Topology
 struct BenchRelay: Sendable {
   /// Distinguishes engines from each other: what stands in the topology's node.
   enum Setting: Sendable {
-    case process, processRR, sandbox
+    case process, processRR, sandbox, sandboxFIFO
   }
 
   var setting: Setting
@@ -28,6 +28,7 @@ struct BenchRelay: Sendable {
       case .process: "engine: process"
       case .processRR: "engine: process, scheduling: rr"
       case .sandbox: "engine: sandbox"
+      case .sandboxFIFO: "engine: sandbox, scheduling: fifo"
       }
     let to = "[" + sinks.map { "\"\($0)\"" }.joined(separator: ", ") + "]"
     let extensions = passing.map { ", extensions: \($0)" } ?? ""
@@ -74,7 +75,7 @@ struct BenchRelay: Sendable {
       namespace: network.relay, processor: BenchNetwork.relayProcessor
     ) { LabSocket.accepts(paths.controlSocket) }
     defer {
-      if setting == .sandbox {
+      if setting == .sandbox || setting == .sandboxFIFO {
         try? NetworkNamespace.run(in: network.relay) { SandboxEngine.removeAll(pins: paths.pins.string) }
       }
     }

@@ -9,12 +9,14 @@ public enum BenchWay: String, CaseIterable, Codable, Hashable, Sendable {
   case kernel
   /// Engine sandbox; for TCP this is packet mode.
   case sandbox
+  /// Engine sandbox with ksoftirqd at SCHED_FIFO.
+  case sandboxFIFO = "sandbox-fifo"
   /// Engine sandbox with an extension in Swift that lets everything through.
   case sandboxExtension = "sandbox-extension"
   case nginx, haproxy, socat, rtpengine, gstreamer, srt
 
   /// Those that are ours, and the reference.
-  static let own: [BenchWay] = [.process, .processRR, .kernel, .sandbox, .sandboxExtension]
+  static let own: [BenchWay] = [.process, .processRR, .kernel, .sandbox, .sandboxFIFO, .sandboxExtension]
   /// Programs at user level that others made.
   public static let peers: [BenchWay] = [.nginx, .haproxy, .socat, .rtpengine, .gstreamer, .srt]
 
@@ -27,7 +29,7 @@ public enum BenchWay: String, CaseIterable, Codable, Hashable, Sendable {
     switch self {
     case .process, .kernel, .sandbox: true
     case .processRR, .nginx, .socat: part == .udp || part == .tcp
-    case .sandboxExtension, .rtpengine, .gstreamer, .srt: part == .udp
+    case .sandboxFIFO, .sandboxExtension, .rtpengine, .gstreamer, .srt: part == .udp
     case .haproxy: part == .tcp
     }
   }
@@ -39,6 +41,7 @@ public enum BenchWay: String, CaseIterable, Codable, Hashable, Sendable {
     case .processRR: "process, SCHED_RR"
     case .kernel: "kernel forwarding"
     case .sandbox: "sandbox"
+    case .sandboxFIFO: "sandbox, SCHED_FIFO"
     case .sandboxExtension: "sandbox + extension"
     case .nginx: "nginx stream"
     case .haproxy: "haproxy"

@@ -16,12 +16,7 @@ struct SoftirqReading: Sendable {
 
     init(processor: Int) {
       self.processor = processor
-      let name = "ksoftirqd/\(processor)\n"
-      schedstat = LabFiles.list("/proc").first { pid in
-        Int32(pid) != nil && LabFiles.read(.init("/proc/\(pid)/comm")) == name
-          // Any program may bear that name; the kernel's threads alone have no memory of their own.
-          && LabFiles.read(.init("/proc/\(pid)/statm"))?.hasPrefix("0 ") == true
-      }.map { "/proc/\($0)/schedstat" }
+      schedstat = SoftirqThreads.all()[processor].map { "/proc/\($0)/schedstat" }
     }
 
     func read() -> SoftirqReading {

@@ -46,7 +46,7 @@ struct TCPBench: Sendable {
               add(fetch.softirq.ksoftirqdPercent, Self.ksoftirqd)
             } catch let error as BenchError {
               results.skip(way.rawValue, in: .tcp, because: error.reason)
-              ways.removeAll { $0 == way }
+              if error.endsWay { ways.removeAll { $0 == way } }
             }
           }
         }

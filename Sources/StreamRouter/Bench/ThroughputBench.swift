@@ -38,7 +38,8 @@ struct ThroughputBench: Sendable {
   static let ksoftirqdNote =
     "On the relay's processor: run time of ksoftirqd (schedstat) over softirq time (/proc/stat, sampled by the tick). What runs there is scheduled like any thread."
 
-  func run(_ results: inout BenchResults) async throws {
+  /// - Returns: The ways that could be measured.
+  func run(_ results: inout BenchResults) async throws -> [BenchWay] {
     let settings = lab.settings
     let sink = try NetworkNamespace.run(in: lab.network.sinkName) { try SinkProgram(device: "from-relay") }
     var guesses: [BenchWay: [Int: Double]] = [:]
@@ -50,7 +51,9 @@ struct ThroughputBench: Sendable {
           lab.progress(
             "udp throughput, round \(round + 1) of \(settings.repetitions), \(threads) background threads: \(way.title)"
           )
-          let guess = guesses[way]?[threads] ?? guesses[way]?.min { $0.key > $1.key }?.value
+          var guess = guesses[way]?[threads]
+          // Some peers that are overrun once deliver nothing any more: they begin low.
+          if !way.isPeer { guess = guess ?? guesses[way]?.min { $0.key > $1.key }?.value }
           do {
             let found = try await measure(way, threads: threads, guess: guess, sink)
             guesses[way, default: [:]][threads] = found.best.deliveredPerSecond
@@ -64,13 +67,14 @@ struct ThroughputBench: Sendable {
             add(found.full.softirq.ksoftirqdPercent, Self.fullKsoftirqd)
           } catch let error as BenchError {
             results.skip(way.rawValue, in: .udp, because: error.reason)
-            ways.removeAll { $0 == way }
+            if error.endsWay { ways.removeAll { $0 == way } }
           }
         }
       }
     }
     // The counting program would drop what a receiver waits for.
     try NetworkNamespace.run(in: lab.network.sinkName) { SinkProgram.detach(device: "from-relay") }
+    return ways
   }
 
   private func measure(
@@ -87,7 +91,9 @@ struct ThroughputBench: Sendable {
         network: lab.network, destinations: [destination], sink: sink,
         warmUpSeconds: max(0.1, turn), seconds: max(settings.seconds, 3 * turn), quietSeconds: 0.03 + 1.5 * turn
       )
-      let best = try await Self.search(from: guess) { try await flood.run(packetsPerSecond: $0) }
+      let best = try await Self.search(from: guess, orElse: threads == 0 ? 25_000 : 1000) {
+        try await flood.run(packetsPerSecond: $0)
+      }
       guard best.deliveredPerSecond > 0 else {
         throw BenchError.nothingArrived("\(way.title), \(threads) background threads")
       }
@@ -98,9 +104,12 @@ struct ThroughputBench: Sendable {
   /// The step that delivers most. A relay that the scheduler runs delivers less when more is offered than it can take, so
   /// what it does at full rate is not the best that it does.
   ///
-  /// - Parameter guess: What it delivered at best before; nil begins low and doubles.
+  /// - Parameters:
+  ///   - guess: What it delivered at best before.
+  ///   - beginning: Where to begin without one, to go up twofold.
   static func search(
-    from guess: Double?, _ step: (_ offeredPerSecond: Double) async throws -> BenchFlood.Step
+    from guess: Double?, orElse beginning: Double = 25_000,
+    _ step: (_ offeredPerSecond: Double) async throws -> BenchFlood.Step
   ) async throws -> BenchFlood.Step {
     var best: BenchFlood.Step?
     /// Whether nearly all arrived.
@@ -115,7 +124,7 @@ struct ThroughputBench: Sendable {
       // The sender too has an end, and then it offers less than it was asked to.
       return delivered >= 0.97 * offered
     }
-    var (low, high) = (0.0, max(1000, guess ?? 25_000))
+    var (low, high) = (0.0, max(1000, guess ?? beginning))
     let factor = guess == nil ? 2 : 1.25
     if try await passes(high) {
       // A moment in which the machine did something else must not end the way up: a step that fails is tried again.

@@ -34,12 +34,10 @@ struct TransferBench: Sendable {
     "ksoftirqd", "Share of the softirq work done in ksoftirqd", ThroughputBench.ksoftirqdNote, unit: "%",
     better: .neither, isBeside: true)
 
-  func run(_ results: inout BenchResults) async throws {
+  /// - Parameter ways: Those that started before.
+  func run(_ ways: [BenchWay], _ results: inout BenchResults) async throws {
     let settings = lab.settings
-    var ways = lab.ways(in: .udp).filter { way in
-      // What did not start before does not start now.
-      !results.skipped.contains { $0.part == .udp && $0.way == way.rawValue }
-    }
+    var ways = ways
     for round in 0..<settings.repetitions {
       for threads in settings.threads {
         for way in ways where settings.measures(way, at: threads) {
@@ -67,7 +65,7 @@ struct TransferBench: Sendable {
             add(outcome.softirq.ksoftirqdPercent, Self.ksoftirqd)
           } catch let error as BenchError {
             results.skip(way.rawValue, in: .udp, because: error.reason)
-            ways.removeAll { $0 == way }
+            if error.endsWay { ways.removeAll { $0 == way } }
           }
         }
       }

@@ -40,6 +40,7 @@ extension Lab {
     if !running.isEmpty { progress("ending \(running.count) daemons") }
     await LabProcess.end(Array(running), patience: Self.stopTimeout)
     for namespace in namespaces { try await remove(namespace) }
+    if LabFiles.exists(NodePaths.pinDirectory(topology: topology)) { SoftirqThreads.putBack() }
     try LabFiles.removeTree(NodePaths.pinDirectory(topology: topology))
     rmdir(NodePaths.pinDirectory(topology: topology).removingLastComponent().string)
     try LabFiles.removeTree(metricsTargets)

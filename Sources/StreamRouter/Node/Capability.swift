@@ -22,7 +22,7 @@ public enum Capability: String, Sendable, CaseIterable {
     case .netAdmin:
       "attaches the datapath to devices, keeps neighbours known, sets forwarding of lo, enlarges sockets' queues"
     case .sysAdmin: "makes and enters network namespaces, for labs only"
-    case .sysNice: "gives engine process the scheduling policies fifo and rr"
+    case .sysNice: "gives the threads of engine process, or ksoftirqd, the scheduling policies fifo and rr"
     case .perfmon: "lets the verifier accept pointer arithmetic on packets, and without slow guards"
     case .bpf: "makes maps and loads programs"
     }

@@ -66,6 +66,7 @@ public actor Reconciler {
   @discardableResult
   public func apply(_ wanted: [Relay], options: Options? = nil) async throws -> [Change] {
     if let options { self.options = options }
+    try await sandbox?.schedule(self.options.scheduling)
     shelf.put(self.options.extensions)
     let plan = Plan(from: running.values.map(\.relay), to: wanted)
     var done: [Change] = []
@@ -218,7 +219,7 @@ public actor Reconciler {
       let log = self.log
       let started = try SandboxEngine(
         pins: options.pins, capacity: options.capacity, extensions: shelf.source,
-        store: options.extensionStore
+        store: options.extensionStore, scheduling: options.scheduling
       ) { log.warning("\($0)") }
       sandbox = started
       return started

@@ -1,5 +1,3 @@
-import SystemPackage
-
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -18,11 +16,7 @@ actor NodeLoadReader {
   private var buffer = [UInt8](repeating: 0, count: 16 << 10)
 
   init() {
-    ksoftirqd = LabFiles.list("/proc").compactMap { Int32($0) }.filter { pid in
-      LabFiles.read(FilePath("/proc/\(pid)/comm"))?.hasPrefix("ksoftirqd/") == true
-        // Any program may bear that name; the kernel's threads alone have no memory of their own.
-        && LabFiles.read(FilePath("/proc/\(pid)/statm"))?.hasPrefix("0 ") == true
-    }.map { ProcFile("/proc/\($0)/schedstat") }
+    ksoftirqd = SoftirqThreads.all().values.sorted().map { ProcFile("/proc/\($0)/schedstat") }
   }
 
   /// What a file does not say is 0 or nil.

@@ -32,12 +32,7 @@ final class ProcessThread: Sendable {
 
   /// Schedules the calling thread. nil, or why it cannot.
   static func schedule(_ scheduling: Scheduling) -> EngineError? {
-    let (policy, name, priority): (Int32, String, Int) =
-      switch scheduling {
-      case .other: (SCHED_OTHER, "other", 0)
-      case .rr(let priority): (SCHED_RR, "rr", priority)
-      case .fifo(let priority): (SCHED_FIFO, "fifo", priority)
-      }
+    let (policy, priority) = scheduling.policy
     var parameters = sched_param()
     parameters.sched_priority = Int32(clamping: priority)
     // SCHED_OTHER is set too: a thread inherits the policy of the one that made it.
@@ -47,11 +42,11 @@ final class ProcessThread: Sendable {
     case EPERM:
       return .unsupported(
         engine: .process,
-        reason: "scheduling \(name) with priority \(priority) is not permitted to this user",
+        reason: "scheduling \(scheduling) is not permitted to this user",
         remedy: "give the node CAP_SYS_NICE or a real-time limit (LimitRTPRIO=), or use scheduling other")
     default:
       return .failed(
-        engine: .process, operation: "setting", subject: "scheduling \(name) with priority \(priority)",
+        engine: .process, operation: "setting", subject: "scheduling \(scheduling)",
         errno: result, detail: "priorities go from 1 to 99")
     }
   }

@@ -25,6 +25,9 @@ public actor SandboxEngine: Engine {
   /// When the TCP connections were gone through last.
   private var swept: ContinuousClock.Instant?
   private static let sweepInterval = Duration.milliseconds(900)
+  /// How ksoftirqd is scheduled, and its threads as they were found last.
+  private var scheduling = Scheduling.other
+  private var softirqThreads: [Int: pid_t] = [:]
   /// Called with what does not stop a relay but should be known.
   private let notice: @Sendable (String) -> Void
 
@@ -44,11 +47,12 @@ public actor SandboxEngine: Engine {
   ///   - capacity: What the tables hold, unless pinned tables are taken over.
   ///   - extensions: Finds the built extension that a relay uses.
   ///   - store: Where copies of the extensions that run are kept for the next daemon.
+  ///   - scheduling: Of the machine's threads ksoftirqd, in which softirq work that overruns its time goes on.
   ///   - notice: Called with what does not stop a relay but should be known.
   public init(
     pins: String, capacity: SandboxCapacity = SandboxCapacity(),
     extensions library: @escaping ExtensionSource = noExtensions, store: String? = nil,
-    notice: @escaping @Sendable (String) -> Void = { _ in }
+    scheduling: Scheduling = .other, notice: @escaping @Sendable (String) -> Void = { _ in }
   ) throws {
     self.notice = notice
     self.pins = pins
@@ -56,6 +60,11 @@ public actor SandboxEngine: Engine {
     extensions = SandboxExtensions(store: store.map { FilePath($0) })
     _ = SandboxDatapath.keepLog
     try SandboxPermission.demand()
+    if scheduling != .other {
+      softirqThreads = SoftirqThreads.all()
+      try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: true)
+      self.scheduling = scheduling
+    }
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
@@ -190,6 +199,7 @@ public actor SandboxEngine: Engine {
     // Who turns ip_forward off turns it off everywhere.
     try Self.enableRouteLookup()
     sweepConnections()
+    try keepScheduling()
     for entry in running.values {
       guard let relay = entry.relay else { continue }
       keepNeighbours(relay)
@@ -202,7 +212,22 @@ public actor SandboxEngine: Engine {
     peers.resolve()
   }
 
-  /// The datapath stays: it outlives the daemon.
+  /// Schedules ksoftirqd otherwise from now on.
+  func schedule(_ scheduling: Scheduling) throws {
+    guard scheduling != self.scheduling else { return }
+    softirqThreads = SoftirqThreads.all()
+    try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: true)
+    self.scheduling = scheduling
+  }
+
+  /// A processor may be new, and another node that was removed has put all threads back.
+  private func keepScheduling() throws {
+    guard scheduling != .other else { return }
+    if softirqThreads.count != sysconf(Int32(_SC_NPROCESSORS_ONLN)) { softirqThreads = SoftirqThreads.all() }
+    try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: false)
+  }
+
+  /// The datapath stays, and so does the scheduling of ksoftirqd: they outlive the daemon.
   public func stop() {}
 
   /// Removes everything of a node: filters, maps, program. Packets to its relays are no longer touched.
@@ -215,6 +240,7 @@ public actor SandboxEngine: Engine {
         SandboxDevices.detach(device)
       }
     }
+    if !isRemoved(pins: pins) { SoftirqThreads.putBack() }
     try? FileManager.default.removeItem(atPath: pins)
     if let store { try? FileManager.default.removeItem(atPath: store) }
   }
