@@ -135,6 +135,7 @@ public struct BenchMarkdown: Sendable {
     "- **One machine.** Sender, relay and receiver share its memory, its caches and, on a virtual machine, its host with others. Ratios within a round hold better than figures; figures of different machines do not compare.",
     "- **veth, not a network card.** No driver, no interrupt moderation, no DMA: a packet's way through a card is not in it, for no way.",
     "- **Two processors.** The sender has one, the relay with the background threads the other. What counts or receives packets at the end works there too, and takes the same of every way; for TCP both ends are on the sender's.",
+    "- **Virtual processors move.** A hypervisor that puts the two on cores with a cache in common, and then on others, changes every figure by a quarter to a third within one run, for tens of seconds. How far apart they were stands below the figures of UDP; figures that are judged were taken while they were near, as far as the run's patience went.",
     "- **Background threads compute and never wait.** They stand for a busy machine, not for a particular one.",
     "- **Softirq work that overruns continues in ksoftirqd,** which is scheduled like any thread: sandbox and kernel forwarding then wait for the scheduler too. Its share stands below the figures that it concerns. Without `CONFIG_IRQ_TIME_ACCOUNTING` the kernel samples softirq time by its tick, so the share is coarse where there is little of it.",
     "- **Transfer time** is one stream of 5,000 packets a second: what waits is the packet, not a queue.",
