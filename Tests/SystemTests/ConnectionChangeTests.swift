@@ -4,17 +4,17 @@ import Topology
 
 @testable import StreamRouter
 
+private let hasTools = ["curl", "python3"].allSatisfy { tool in
+  LabShell.searchPath.split(separator: ":").contains {
+    FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")
+  }
+}
+
 /// What users do with a stream of connections beside using it: another mode, limits, captures.
 @Suite(
   .serialized, .enabled(if: LabFixture.obstacle == nil, "\(LabFixture.obstacle ?? "")"),
-  .enabled(if: ConnectionChangeTests.hasTools, "needs curl and python3: run scripts/setup.sh test"))
+  .enabled(if: hasTools, "needs curl and python3: run scripts/setup.sh test"))
 struct ConnectionChangeTests {
-  static let hasTools = ["curl", "python3"].allSatisfy { tool in
-    LabShell.searchPath.split(separator: ":").contains {
-      FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")
-    }
-  }
-
   private static func streams(_ more: String) -> String {
     "  web: {protocol: tcp, from: \"camera:8080\", to: \"studio:8080\"\(more)}"
   }
