@@ -33,17 +33,15 @@ build() { # tc|xdp
     within source sh -c 'ip addr add 10.77.1.2/24 dev to-relay; ip link set to-relay up gso_max_segs 1'
     within relay sh -c 'ip addr add 10.77.1.1/24 dev in; ip link set in up; ip addr add 10.77.2.1/24 dev out; ip link set out up'
     within sink sh -c 'ip addr add 10.77.2.2/24 dev from-relay; ip link set from-relay up'
-    if [[ $1 == tc ]]; then
-        within relay sh -c 'echo 2 >/sys/class/net/in/queues/rx-0/rps_cpus'
-    else
-        within relay sh -c 'echo 1 >/sys/class/net/in/threaded'
-        within sink sh -c 'echo 1 >/sys/class/net/from-relay/threaded'
-    fi
+    [[ $1 == xdp ]] || within relay sh -c 'echo 2 >/sys/class/net/in/queues/rx-0/rps_cpus'
 }
 
-# The threads that serve the devices, which are there from the moment that a program is attached.
-pin() {
+# The threads that serve the devices, which can be from the moment that a program is attached.
+pin() { # tc|xdp
+    [[ $1 == xdp ]] || return 0
     sleep 0.3
+    within relay sh -c 'echo 1 >/sys/class/net/in/threaded'
+    within sink sh -c 'echo 1 >/sys/class/net/from-relay/threaded'
     for thread in $(pgrep '^napi/' || true); do
         taskset -p 2 "$thread" >/dev/null 2>&1 || true
         chrt -f -p 1 "$thread" 2>/dev/null || true
@@ -54,7 +52,7 @@ rates=(400000 500000 600000 700000 800000 900000 1000000 1100000 1200000 1300000
 for ((turn = 1; turn <= turns; turn++)); do
     for way in tc xdp; do
         build "$way"
-        pin &
+        pin "$way" &
         chrt -f 40 taskset -c 0 "$work/measure" "$work/forward.o" "$way" "$tag-source" "$tag-relay" "$tag-sink" 0.4 \
             "${rates[@]}" >"$work/found"
         wait
