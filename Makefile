@@ -26,7 +26,7 @@ demo: ## three nodes on this machine relay H.264 and Opus from ffmpeg to ffmpeg
 test: ## packages, style, build, all tests
 	scripts/test.sh
 
-bench: ## half an hour: every figure beside its peers, into .build/bench and docs/RESULTS.md
+bench: ## forty minutes: every figure beside its peers, into .build/bench and docs/RESULTS.md
 	scripts/bench.sh
 
 docs: ## makes the SDK's documentation below .build/documentation

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Measures everything beside the peers that users have today, and writes docs/RESULTS.md with its charts from what was
-# found. Needs root and two processors, and wants an otherwise idle machine for half an hour.
+# found. Needs root and two processors, and wants an otherwise idle machine for forty minutes.
 #
-#   scripts/bench.sh [--quick]    --quick is a look of some minutes, into .build/bench-quick; it leaves docs/ as it is
+#   scripts/bench.sh [--quick]    --quick is a look of ten minutes, into .build/bench-quick; it leaves docs/ as it is
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

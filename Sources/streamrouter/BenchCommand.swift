@@ -115,7 +115,7 @@ struct BenchCommand: AsyncParsableCommand {
   struct All: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Everything, one after the other (default).",
-      discussion: "Some half an hour with --peers; --quick is a look of two minutes.")
+      discussion: "Some forty minutes with --peers; --quick is a look of six minutes.")
     @OptionGroup var options: BenchOptions
 
     func run() async throws { try await options.measure(BenchPart.allCases) { _ in } }

@@ -32,7 +32,7 @@ public struct BenchSettings: Codable, Hashable, Sendable {
 
   public init(parts: [BenchPart] = BenchPart.allCases) { self.parts = parts }
 
-  /// For a first look: two minutes instead of half an hour.
+  /// For a first look: some minutes instead of forty.
   public mutating func makeQuick() {
     threads = [0, 8, 64]
     repetitions = 1
