@@ -42,7 +42,7 @@ pin() { # tc|xdp
     sleep 0.3
     within relay sh -c 'echo 1 >/sys/class/net/in/threaded'
     within sink sh -c 'echo 1 >/sys/class/net/from-relay/threaded'
-    for thread in $(pgrep '^napi/' || true); do
+    for thread in $(pgrep '^napi/(in-|from-relay)' || true); do
         taskset -p 2 "$thread" >/dev/null 2>&1 || true
         chrt -f -p 1 "$thread" 2>/dev/null || true
     done

@@ -22,30 +22,17 @@ struct CaptureTests {
     rate: Double = 2000, _ change: (inout Capture.Settings) -> Void = { _ in },
     meanwhile: () async throws -> Void = {}
   ) async throws -> CaptureReport {
-    let ends = try StreamEnds("video", of: live.topology, lab: live.topology.name)
-    let point = try await CapturePoint.find(ends, at: node, side: side)
-    var settings = Capture.Settings(file: live.folder.appending(path: file).path)
-    settings.seconds = 60
-    change(&settings)
-    let (ready, capturing) = AsyncStream.makeStream(of: Void.self)
-    let stop = StopFlag()
-    async let captured = Capture(point, topology: live.topology.name, settings: settings).run(until: stop) {
-      capturing.yield()
-      capturing.finish()
+    try await live.capture("video", at: node, side, file: file, change) {
+      let ends = try StreamEnds("video", of: live.topology, lab: live.topology.name)
+      let source = try ends.source()
+      var sender = TestSender.Settings(destination: ends.ingress)
+      (sender.source, sender.namespace) = (source.address, source.namespace)
+      sender.count = packets
+      sender.pace = Pace(perSecond: rate)
+      async let sending = TestSender(sender).run(until: StopFlag())
+      try await meanwhile()
+      #expect(try await sending.packets == packets)
     }
-    for await _ in ready { break }
-    let source = try ends.source()
-    var sender = TestSender.Settings(destination: ends.ingress)
-    (sender.source, sender.namespace) = (source.address, source.namespace)
-    sender.count = packets
-    sender.pace = Pace(perSecond: rate)
-    async let sending = TestSender(sender).run(until: StopFlag())
-    try await meanwhile()
-    #expect(try await sending.packets == packets)
-    // The kernel hands captured packets over in blocks of 50 ms.
-    try await Task.sleep(for: .milliseconds(500))
-    stop.set()
-    return try await captured
   }
 
   private static func tshark(_ file: String, _ fields: [String]) async throws -> [[String]]? {

@@ -4,16 +4,12 @@ import Topology
 
 @testable import StreamRouter
 
-private let hasTools = ["curl", "python3"].allSatisfy { tool in
-  LabShell.searchPath.split(separator: ":").contains {
-    FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)")
-  }
-}
+private let absent = LabFixture.missing("curl", "python3", "ss", "tcpdump")
 
 /// What users do with a stream of connections beside using it: another mode, limits, captures.
 @Suite(
   .serialized, .enabled(if: LabFixture.obstacle == nil, "\(LabFixture.obstacle ?? "")"),
-  .enabled(if: hasTools, "needs curl and python3: run scripts/setup.sh test"))
+  .enabled(if: absent == nil, "\(absent ?? "")"))
 struct ConnectionChangeTests {
   private static func streams(_ more: String) -> String {
     "  web: {protocol: tcp, from: \"camera:8080\", to: \"studio:8080\"\(more)}"
@@ -42,26 +38,18 @@ struct ConnectionChangeTests {
       let folder = live.folder.appending(path: "www")
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try Data(count: 2_000_000).write(to: folder.appending(path: "file"))
-      let command = try await live.lab.command(["python3"] + server + [folder.path], on: "studio")
-      _ = try LabProcess.startDetached(
-        command, log: NodePaths.runtimeDirectory(topology: live.topology.name).appending("server.log"),
-        mark: Lab.mark(topology: live.topology.name))
-      // Past the relays, so that they count no attempt.
-      let knock = ["python3", "-c", "import socket; socket.create_connection(('10.78.0.3', 8080))"]
-      for attempt in 0..<100 {
-        if try await live.run("studio", knock).succeeded { break }
-        try #require(attempt < 99, "the server does not answer")
-        try await Task.sleep(for: .milliseconds(50))
-      }
+      try await live.serve(["python3"] + server + [folder.path], until: ":8080")
       try await body(live)
     }
   }
 
-  private static func fetch(_ live: LiveLab, _ more: String...) async throws -> LabShell.Outcome {
+  private static func fetch(_ live: LiveLab) async throws -> LabShell.Outcome {
     try await live.run(
       "camera",
-      ["curl", "-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{size_download}"] + more
-        + ["http://10.78.0.1:8080/file"])
+      [
+        "curl", "-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{size_download}",
+        "http://10.78.0.1:8080/file",
+      ])
   }
 
   @Test("another mode takes over, and back again", .timeLimit(.minutes(2)))
@@ -111,21 +99,12 @@ struct ConnectionChangeTests {
     arguments: [EngineChoice.sandbox, .process])
   func captured(engine: EngineChoice) async throws {
     try await Self.use("t-tcpcap", engine, "") { live in
-      let ends = try StreamEnds("web", of: live.topology, lab: live.topology.name)
-      let point = try await CapturePoint.find(ends, at: "edge", side: .before)
-      var settings = Capture.Settings(file: live.folder.appending(path: "edge.pcapng").path)
-      settings.seconds = 30
-      let (ready, capturing) = AsyncStream.makeStream(of: Void.self)
-      let stop = StopFlag()
-      async let captured = Capture(point, topology: live.topology.name, settings: settings).run(until: stop) {
-        capturing.yield()
-        capturing.finish()
+      let report = try await live.capture("web", at: "edge", .before, file: "edge.pcapng") {
+        for _ in 0..<3 {
+          let got = try await Self.fetch(live)
+          #expect(got.output == "2000000", "\(got.errors)")
+        }
       }
-      for await _ in ready { break }
-      for _ in 0..<3 { #expect(try await Self.fetch(live).output == "2000000") }
-      try await Task.sleep(for: .milliseconds(500))
-      stop.set()
-      let report = try await captured
       let file = try #require(report.files.first)
       let begun = try await LabShell.attempt("tcpdump", ["-nr", file, "tcp[tcpflags] & tcp-syn != 0"])
       #expect(begun.succeeded && begun.output.split(separator: "\n").count == 3, "\(begun.output)")

@@ -28,6 +28,12 @@ struct LabFixture {
     }
   }
 
+  /// Which programs are not in the search path, and how to get them; nil where all are.
+  static func missing(_ tools: String...) -> String? {
+    let absent = tools.filter { BenchPeer.path(of: $0) == nil }
+    return absent.isEmpty ? nil : "needs \(absent.joined(separator: ", ")): run scripts/setup.sh test"
+  }
+
   init(_ name: String, loopback: Bool = false, streams: [Stream] = []) throws {
     let nodes = try ["a", "b", "c"].enumerated().map { index, node in
       let addresses = loopback ? ["127.77.0.\(index + 1)"] : ["10.77.0.\(index + 1)", "fd77::\(index + 1)"]

@@ -88,6 +88,45 @@ struct LiveLab {
     try await LabShell.attempt("nsenter", ["--net=/run/netns/\(namespace(node))"] + command)
   }
 
+  /// Starts a program that serves in studio until the lab goes, and waits until it listens at a port.
+  ///
+  /// - Parameter port: Such as `:8080`.
+  func serve(_ command: [String], until port: String) async throws {
+    let log = NodePaths.runtimeDirectory(topology: topology.name).appending("server-\(port.suffix(4)).log")
+    let command = try await lab.command(command, on: "studio")
+    _ = try LabProcess.startDetached(command, log: log, mark: Lab.mark(topology: topology.name))
+    for _ in 0..<500 {
+      let listening = try await run("studio", ["ss", "-Hltn", "sport = \(port)"])
+      if !listening.output.isEmpty { return }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    Issue.record("nothing listens at \(port): \(LabFiles.read(log) ?? "")")
+  }
+
+  /// Captures a stream at a hop while `body` runs, in a file beside the topology's.
+  func capture(
+    _ stream: String, at node: String, _ side: CapturePoint.Side, file: String,
+    _ change: (inout Capture.Settings) -> Void = { _ in }, while body: () async throws -> Void
+  ) async throws -> CaptureReport {
+    let ends = try StreamEnds(stream, of: topology, lab: topology.name)
+    let point = try await CapturePoint.find(ends, at: node, side: side)
+    var settings = Capture.Settings(file: folder.appending(path: file).path)
+    settings.seconds = 60
+    change(&settings)
+    let (ready, capturing) = AsyncStream.makeStream(of: Void.self)
+    let stop = StopFlag()
+    async let captured = Capture(point, topology: topology.name, settings: settings).run(until: stop) {
+      capturing.yield()
+      capturing.finish()
+    }
+    for await _ in ready { break }
+    try await body()
+    // The kernel hands captured packets over in blocks of 50 ms.
+    try await Task.sleep(for: .milliseconds(500))
+    stop.set()
+    return try await captured
+  }
+
   /// The account of one stream, hop by hop.
   func account(_ stream: String) async throws -> [RelaySnapshot] {
     let readings = await ControlSnapshotSource(topology: topology.name, nodes: topology.nodes.map(\.name))

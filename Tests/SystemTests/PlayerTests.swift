@@ -9,14 +9,7 @@ import Topology
 ///     ffmpeg --> camera ---- edge ---- studio --> ffprobe, gst-launch-1.0
 @Suite(.serialized, .enabled(if: LabFixture.obstacle == nil, "\(LabFixture.obstacle ?? "")"))
 struct PlayerTests {
-  private static func missing(_ tools: [String]) -> String? {
-    let folders = LabShell.searchPath.split(separator: ":")
-    let absent = tools.filter { tool in
-      !folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)") }
-    }
-    return absent.isEmpty ? nil : "needs \(absent.joined(separator: ", ")): run scripts/setup.sh test"
-  }
-  private static let obstacle = missing(["ffmpeg", "ffprobe"])
+  private static let obstacle = LabFixture.missing("ffmpeg", "ffprobe")
 
   @Test(
     "ffprobe and GStreamer open H.264 and Opus in one session, and MPEG-TS over UDP",
@@ -46,7 +39,7 @@ struct PlayerTests {
       #expect(codecs.contains("h264") && codecs.contains("320") && codecs.contains("opus"), "\(codecs)")
       let stream = try await Self.probe(live, transport)
       #expect(stream.contains("h264") && stream.contains("320"), "\(stream)")
-      if let absent = Self.missing(["ffplay"]) {
+      if let absent = LabFixture.missing("ffplay") {
         print("ffplay is not tried: \(absent)")
       } else {
         // SDL draws and plays into nothing: there is no screen here.
@@ -62,7 +55,7 @@ struct PlayerTests {
         #expect(said.errors.contains("Video: h264") && said.errors.contains("Audio: opus"), "\(end)")
         #expect(said.errors.contains(/A-V: +-?[0-9]/), "\(end)")
       }
-      if let absent = Self.missing(["gst-launch-1.0"]) {
+      if let absent = LabFixture.missing("gst-launch-1.0") {
         print("GStreamer is not tried: \(absent)")
       } else {
         let said = try await live.run(

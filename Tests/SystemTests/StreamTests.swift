@@ -20,15 +20,8 @@ struct StreamTests {
     "video": 5004, "audio": 5008, "transport": 5012, "gstreamer": 5016,
   ]
 
-  private static func missing(_ tools: [String]) -> String? {
-    let folders = LabShell.searchPath.split(separator: ":")
-    let absent = tools.filter { tool in
-      !folders.contains { FileManager.default.isExecutableFile(atPath: "\($0)/\(tool)") }
-    }
-    return absent.isEmpty ? nil : "needs \(absent.joined(separator: ", ")): run scripts/setup.sh test"
-  }
   private static let obstacle =
-    missing(["ffmpeg", "tcpdump", "gst-launch-1.0", "gst-inspect-1.0"]) ?? encoder()
+    LabFixture.missing("ffmpeg", "tcpdump", "gst-launch-1.0", "gst-inspect-1.0") ?? encoder()
 
   /// gst-launch-1.0 comes without encoders.
   private static func encoder() -> String? {

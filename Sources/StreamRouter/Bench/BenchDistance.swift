@@ -51,6 +51,21 @@ final class BenchDistance: Sendable {
     }
   }
 
+  /// Runs a measurement, with `waits` while the processors are near, and once more where they moved meanwhile.
+  ///
+  /// - Returns: What it found, and the mean of the distances before and after, in ns.
+  func around<T>(waits: Bool, _ measurement: () async throws -> T) async throws -> (found: T, distance: Double)
+  {
+    var mayRepeat = waits
+    while true {
+      let before = waits ? try await waitUntilNear() : try await measure()
+      let found = try await measurement()
+      let after = try await measure()
+      if !mayRepeat || isNear(before) == isNear(after) { return (found, (before + after) / 2) }
+      mayRepeat = false
+    }
+  }
+
   /// The distance now, in ns: the least of five rows of trips, since an interrupt may come between.
   func measure() async throws -> Double {
     let ball = Ball()

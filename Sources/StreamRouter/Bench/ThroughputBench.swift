@@ -69,13 +69,8 @@ struct ThroughputBench: Sendable {
           if !way.isPeer { guess = guess ?? guesses[way]?.min { $0.key > $1.key }?.value }
           do {
             let waits = !way.isPeer && settings.peerThreads.contains(threads)
-            var before = waits ? try await distance.waitUntilNear() : try await distance.measure()
-            var found = try await measure(way, threads: threads, guess: guess, sink)
-            var after = try await distance.measure()
-            if waits, distance.isNear(before) != distance.isNear(after) {
-              before = try await distance.waitUntilNear()
-              found = try await measure(way, threads: threads, guess: guess, sink)
-              after = try await distance.measure()
+            let (found, apart) = try await distance.around(waits: waits) {
+              try await measure(way, threads: threads, guess: guess, sink)
             }
             guesses[way, default: [:]][threads] = found.best.deliveredPerSecond
             func add(_ value: Double?, _ figure: BenchFigure) {
@@ -83,7 +78,7 @@ struct ThroughputBench: Sendable {
             }
             add(found.best.deliveredPerSecond, Self.best)
             add(found.best.softirq.ksoftirqdPercent, Self.bestKsoftirqd)
-            add((before + after) / 2, Self.distance)
+            add(apart, Self.distance)
             add(found.full.deliveredPerSecond, Self.full)
             add(found.full.offeredPerSecond, Self.offered)
             add(found.full.softirq.ksoftirqdPercent, Self.fullKsoftirqd)

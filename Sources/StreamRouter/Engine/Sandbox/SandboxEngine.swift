@@ -25,9 +25,7 @@ public actor SandboxEngine: Engine {
   /// When the TCP connections were gone through last.
   private var swept: ContinuousClock.Instant?
   private static let sweepInterval = Duration.milliseconds(900)
-  /// How ksoftirqd is scheduled, and its threads as they were found last.
-  private var scheduling = Scheduling.other
-  private var softirqThreads: [Int: pid_t] = [:]
+  private var softirqThreads = SoftirqThreads()
   /// Called with what does not stop a relay but should be known.
   private let notice: @Sendable (String) -> Void
 
@@ -60,11 +58,7 @@ public actor SandboxEngine: Engine {
     extensions = SandboxExtensions(store: store.map { FilePath($0) })
     _ = SandboxDatapath.keepLog
     try SandboxPermission.demand()
-    if scheduling != .other {
-      softirqThreads = SoftirqThreads.all()
-      try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: true)
-      self.scheduling = scheduling
-    }
+    try softirqThreads.schedule(scheduling)
     try Self.mountBPF()
     try Self.enableRouteLookup()
     // Another node of the same network namespace would fight for the same hooks.
@@ -199,7 +193,7 @@ public actor SandboxEngine: Engine {
     // Who turns ip_forward off turns it off everywhere.
     try Self.enableRouteLookup()
     sweepConnections()
-    try keepScheduling()
+    try softirqThreads.keep()
     for entry in running.values {
       guard let relay = entry.relay else { continue }
       keepNeighbours(relay)
@@ -213,19 +207,7 @@ public actor SandboxEngine: Engine {
   }
 
   /// Schedules ksoftirqd otherwise from now on.
-  func schedule(_ scheduling: Scheduling) throws {
-    guard scheduling != self.scheduling else { return }
-    softirqThreads = SoftirqThreads.all()
-    try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: true)
-    self.scheduling = scheduling
-  }
-
-  /// A processor may be new, and another node that was removed has put all threads back.
-  private func keepScheduling() throws {
-    guard scheduling != .other else { return }
-    if softirqThreads.count != sysconf(Int32(_SC_NPROCESSORS_ONLN)) { softirqThreads = SoftirqThreads.all() }
-    try SoftirqThreads.schedule(scheduling, softirqThreads.values, again: false)
-  }
+  func schedule(_ scheduling: Scheduling) throws { try softirqThreads.schedule(scheduling) }
 
   /// The datapath stays, and so does the scheduling of ksoftirqd: they outlive the daemon.
   public func stop() {}

@@ -8,9 +8,29 @@ import Topology
 /// Those that were given one here are marked in the kernel itself, by SCHED_RESET_ON_FORK, which means nothing to a
 /// thread that never forks: whoever removes a node finds them without any record, and leaves alone those that somebody
 /// else raised.
-enum SoftirqThreads {
+struct SoftirqThreads {
+  /// How they are scheduled by this node.
+  private var scheduling = Scheduling.other
+  /// As they were found last.
+  private var threads: [Int: pid_t] = [:]
+
   /// SCHED_RESET_ON_FORK (linux/sched.h).
   private static let mark: Int32 = 0x4000_0000
+
+  /// Schedules them so from now on.
+  mutating func schedule(_ scheduling: Scheduling) throws(EngineError) {
+    guard scheduling != self.scheduling else { return }
+    threads = Self.all()
+    try Self.schedule(scheduling, threads.values, again: true)
+    self.scheduling = scheduling
+  }
+
+  /// Schedules those that need it: a processor may be new, and another node that was removed has put all threads back.
+  mutating func keep() throws(EngineError) {
+    guard scheduling != .other else { return }
+    if threads.count != sysconf(Int32(_SC_NPROCESSORS_ONLN)) { threads = Self.all() }
+    try Self.schedule(scheduling, threads.values, again: false)
+  }
 
   /// The threads by processor. Empty where this process sees none, as in a container with its own process ids.
   static func all() -> [Int: pid_t] {
