@@ -80,13 +80,15 @@ extension SplitLoop {
   /// The sink answered, or the source gave up before.
   mutating func settle(_ place: Int, isSink: Bool) {
     guard isSink else { return reset(place, SR_TCP_RESET) }
-    guard sr_tcp_connected(table.sink(place).pointee.descriptor) == 0 else {
-      return refuse(place, SR_TCP_REFUSED)
-    }
+    let error = sr_tcp_connected(table.sink(place).pointee.descriptor)
+    // A reset is that of a connection which had come about (RFC 9293 section 3.10.7.3 names the other one refused):
+    // the next hop accepts first and hears of the refusal then, which may be before this thread ran.
+    guard error == 0 || error == ECONNRESET else { return refuse(place, SR_TCP_REFUSED) }
     let connection = table[place]
+    connection.pointee.relay!.pointee.account.add(SR_TCP_ESTABLISHED)
+    guard error == 0 else { return reset(place, SR_TCP_RESET) }
     connection.pointee.state = .open
     connection.pointee.seenNs = roundNs
-    connection.pointee.relay!.pointee.account.add(SR_TCP_ESTABLISHED)
     greet(place)
     move(place)
   }
