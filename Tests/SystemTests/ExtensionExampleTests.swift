@@ -78,10 +78,10 @@ struct ExtensionExampleTests {
       _ = try await lab.up(topology, file: FilePath(file.path))
       try await body(Example(topology: topology, file: file, lab: lab))
     } catch {
-      _ = try? await lab.down(topology)
+      _ = try? await lab.downAnyway(topology)
       throw error
     }
-    _ = try await lab.down(topology)
+    _ = try await lab.downAnyway(topology)
   }
 
   @Test func police() async throws {

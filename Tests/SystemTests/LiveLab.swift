@@ -56,11 +56,11 @@ struct LiveLab {
       _ = try await up()
       try await body()
     } catch {
-      _ = try? await lab.down(topology)
+      _ = try? await lab.downAnyway(topology)
       try? FileManager.default.removeItem(at: folder)
       throw error
     }
-    _ = try await lab.down(topology)
+    _ = try await lab.downAnyway(topology)
     try? FileManager.default.removeItem(at: folder)
     let pins = NodePaths.pinDirectory(topology: topology.name)
     #expect(!LabFiles.exists(pins), "lab down leaves no pins")

@@ -38,10 +38,10 @@ struct PrometheusTests {
       #expect(status.nodes.map(\.metrics) == (0..<3).map { "127.0.0.1:\(port + UInt16($0))" })
       try await scrape(live, port)
     } catch {
-      _ = try? await live.lab.down(live.topology)
+      _ = try? await live.lab.downAnyway(live.topology)
       throw error
     }
-    _ = try await live.lab.down(live.topology)
+    _ = try await live.lab.downAnyway(live.topology)
     #expect(!LabFiles.exists(live.lab.metricsTargets), "lab down leaves no targets")
   }
 

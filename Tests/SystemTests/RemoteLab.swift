@@ -39,7 +39,7 @@ struct RemoteLab: Sendable {
   }
 
   private func down() async {
-    do { _ = try await live.lab.down(live.topology) } catch { Issue.record("lab down: \(error)") }
+    do { _ = try await live.lab.downAnyway(live.topology) } catch { Issue.record("lab down: \(error)") }
     try? FileManager.default.removeItem(at: live.folder)
   }
 

@@ -73,10 +73,11 @@ inside timeout -s INT 16 gst-launch-1.0 -q rtpbin name=r udpsrc port=5020 \
     r. ! rtppcmadepay ! fakesink &
 receiver=$!
 sleep 1
-inside gst-launch-1.0 -q rtpbin name=r audiotestsrc is-live=true num-buffers=600 samplesperbuffer=160 \
+inside timeout -s INT 20 gst-launch-1.0 -q rtpbin name=r audiotestsrc is-live=true num-buffers=600 samplesperbuffer=160 \
     ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay min-ptime=20000000 max-ptime=20000000 \
     ! r.send_rtp_sink_0 r.send_rtp_src_0 ! udpsink host=127.0.0.1 port=5020 \
-    r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5021 sync=false async=false udpsrc port=5025 ! r.recv_rtcp_sink_0
+    r.send_rtcp_src_0 ! udpsink host=127.0.0.1 port=5021 sync=false async=false udpsrc port=5025 ! r.recv_rtcp_sink_0 \
+    || [ $? -eq 124 ]
 wait "$receiver" || true
 end
 begin udpts
