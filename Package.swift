@@ -13,6 +13,7 @@ let package = Package(
     .executable(name: "streamrouter", targets: ["streamrouter"]),
     .library(name: "JitterStats", targets: ["JitterStats"]),
     .library(name: "RelayExtension", targets: ["RelayExtension"]),
+    .library(name: "SandboxChannel", targets: ["SandboxChannel"]),
     .library(name: "Topology", targets: ["Topology"]),
     .library(name: "StreamRouter", targets: ["StreamRouter"]),
   ],
@@ -20,6 +21,7 @@ let package = Package(
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+    .package(url: "https://github.com/apple/swift-atomics", from: "1.3.0"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -52,6 +54,15 @@ let package = Package(
     .target(
       name: "JitterStats",
       dependencies: [.product(name: "Histogram", package: "hdrhistogram-swift")],
+      swiftSettings: ours),
+    // Packets and events through shared memory, between two processes or with the kernel.
+    .target(
+      name: "SandboxChannel",
+      dependencies: ["CStreamRouter", .product(name: "Atomics", package: "swift-atomics")], swiftSettings: ours),
+    // One side of a channel as a process of its own, for tests and measurements of SandboxChannel.
+    .executableTarget(
+      name: "channelpeer", dependencies: ["CStreamRouter", "SandboxChannel", .product(name: "Atomics", package: "swift-atomics")],
+      path: "Tests/ChannelPeer",
       swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.
     .target(name: "Topology", dependencies: ["Yams"], swiftSettings: ours),
@@ -135,6 +146,9 @@ let package = Package(
     .testTarget(
       name: "JitterStatsTests", dependencies: ["JitterStats", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
+    .testTarget(
+      name: "SandboxChannelTests",
+      dependencies: ["CStreamRouter", "SandboxChannel", "TestSupport", "channelpeer"], swiftSettings: ours),
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),

@@ -8,6 +8,7 @@
 
 #include "streamrouter_abi.h"
 #include "sr_bpf.h"
+#include "sr_channel.h"
 #include "sr_counters.h"
 #include "sr_extension_process.h"
 #include "sr_lockdown.h"

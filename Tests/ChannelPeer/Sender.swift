@@ -1,0 +1,45 @@
+import SandboxChannel
+
+/// One thread of a producer: allocates, fills, holds, gives back and sends at random.
+struct Sender {
+  let thread: Int
+  let tally: Tally
+  let cache: SlotCache
+  private var held: [Descriptor] = []
+  private var random = SystemRandomNumberGenerator()
+  private let room = UnsafeMutableBufferPointer<Descriptor>.allocate(capacity: 100)
+
+  init(thread: Int, tally: Tally, cache: SlotCache) {
+    (self.thread, self.tally, self.cache) = (thread, tally, cache)
+  }
+
+  mutating func step() throws {
+    let wanted = Int.random(in: 1...room.count, using: &random)
+    let count = cache.allocate(into: .init(rebasing: room[..<wanted]))
+    for index in 0..<count {
+      // In whole words, so that the check is quick.
+      let length = 8 * Int.random(in: 2...32, using: &random)
+      let number = tally[.sent0, thread] + 1
+      tally[.sent0, thread] = number
+      room[index].length = UInt16(length)
+      try cache.withBytes(of: room[index]) {
+        PacketContent.fill($0, thread: thread, number: number, length: length)
+      }
+    }
+    var first = 0
+    // Some are held for a while and then given back: their numbers are never seen.
+    if count > 4, held.count < 64, Int.random(in: 0..<4, using: &random) == 0 {
+      held += [room[0], room[1]]
+      first = 2
+    }
+    let sent = try cache.send(.init(rebasing: room[first..<count]))
+    tally.add(.sent, sent)
+    for descriptor in room[(first + sent)..<count] { try cache.giveBack(descriptor) }
+    if held.count > 32 { try rest() }
+  }
+
+  mutating func rest() throws {
+    for descriptor in held { try cache.giveBack(descriptor) }
+    held = []
+  }
+}
