@@ -61,7 +61,8 @@ let package = Package(
       dependencies: ["CStreamRouter", .product(name: "Atomics", package: "swift-atomics")], swiftSettings: ours),
     // One side of a channel as a process of its own, for tests and measurements of SandboxChannel.
     .executableTarget(
-      name: "channelpeer", dependencies: ["CStreamRouter", "SandboxChannel", .product(name: "Atomics", package: "swift-atomics")],
+      name: "channelpeer",
+      dependencies: ["CStreamRouter", "SandboxChannel", .product(name: "Atomics", package: "swift-atomics")],
       path: "Tests/ChannelPeer",
       swiftSettings: ours),
     // Values: decode, validate, graph, route, plan. No I/O but reading the file.

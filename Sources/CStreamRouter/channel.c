@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -68,6 +69,11 @@ void *sr_channel_map(int fd, size_t bytes, size_t guard, int writable) {
 
 void sr_channel_unmap(void *half, size_t bytes) {
     munmap((char *)half - SR_CHANNEL_PAGE, bytes + 2 * SR_CHANNEL_PAGE);
+}
+
+int sr_channel_doorbell(void) {
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
 }
 
 int sr_channel_pass(int socket, int fd, char what) {

@@ -17,13 +17,14 @@ public final class ChannelConsumer {
   /// Entries that a producer reserved, and died before it wrote them.
   public private(set) var holes: UInt64 = 0
 
-  private let half: ConsumerHalf
+  let half: ConsumerHalf
   private var peer: ProducerHalf
   private var head: UInt64
   private let mask: UInt64
   private let lapShift: UInt64
   private var eventHeads: [UInt64]
-  private var postedSeen: UInt64?
+  /// What the producer's count of events was when there was none left; nil where that is not known.
+  private var postedSeen: UInt64? = 0
 
   /// Attaches to a producer as its channel's first consumer. Takes the descriptor over.
   public init(producer: Int32) throws(ChannelError) {
@@ -67,6 +68,7 @@ public final class ChannelConsumer {
     peer = ProducerHalf(try ChannelHalf(producer, of: SR_SIDE_PRODUCER, expecting: geometry))
     half = ConsumerHalf(try ChannelHalf(geometry, SR_SIDE_CONSUMER, incarnation: old.incarnation + 1))
     recovery = ConsumerRecovery.run(from: ConsumerHalf(old), to: half, producer: peer)
+    postedSeen = nil
     head = half.head.relaxed(0)
     mask = UInt64(geometry.ringEntries - 1)
     lapShift = UInt64(geometry.ringEntries.trailingZeroBitCount)

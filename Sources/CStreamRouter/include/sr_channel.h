@@ -195,6 +195,9 @@ void *sr_channel_map(int fd, size_t bytes, size_t guard, int writable);
 
 void sr_channel_unmap(void *half, size_t bytes);
 
+// An eventfd(2) that never blocks. A descriptor, or a negative errno.
+int sr_channel_doorbell(void);
+
 // Passes a descriptor over a Unix socket with one byte of text, and receives it. Receiving gives a
 // descriptor, -ENODATA at the end of the stream, or a negative errno.
 int sr_channel_pass(int socket, int fd, char what);
