@@ -31,7 +31,13 @@ public final class ChannelProducer: Sendable {
   ///   - predecessor: Its half. The process that wrote it must have ended (pidfd_open(2), waitid(2)).
   ///   - consumer: The consumer's half, the last one there was; nil if there never was one.
   public init(succeeding predecessor: Int32, consumer: Int32?) throws(ChannelError) {
-    let old = ProducerHalf(try ChannelHalf(predecessor, of: SR_SIDE_PRODUCER))
+    let old: ProducerHalf
+    do throws(ChannelError) {
+      old = ProducerHalf(try ChannelHalf(predecessor, of: SR_SIDE_PRODUCER))
+    } catch {
+      if let consumer { close(consumer) }
+      throw error
+    }
     geometry = old.half.geometry
     half = ProducerHalf(
       try ChannelHalf(geometry, SR_SIDE_PRODUCER, incarnation: old.half.incarnation + 1))

@@ -46,6 +46,7 @@ import Testing
   @Test func aConsumerThatGarblesItsBits() throws {
     var random = SeededRandom()
     let producer = try ChannelProducer(ChannelGeometry(slotBytes: 64, slotCount: 128, queuedEvents: 2))
+    // Written through a mapping that a hostile process would have: its own.
     let hostile = ConsumerHalf(try ChannelHalf(producer.geometry, SR_SIDE_CONSUMER, incarnation: 0))
     producer.attach(hostile)
     let cache = producer.cache()
@@ -78,7 +79,7 @@ import Testing
       producer.post(ChannelEvent(priority: 1, code: 1))
     }
     #expect(overlapping == 0, "seed \(random.seed)")
-    #expect(sent > 1_000 && refused > 0, "seed \(random.seed): \(sent), \(refused)")
+    #expect(sent > 1_000, "seed \(random.seed): \(sent), \(refused)")
   }
 
   @Test func successionToHalvesThatAreGarbled() throws {

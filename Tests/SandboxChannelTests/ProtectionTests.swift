@@ -10,8 +10,7 @@ import Testing
     range: Range<UInt>, mode: Substring
   )] {
     let start = UInt(bitPattern: memory)
-    return try String(contentsOfFile: "/proc/self/maps", encoding: .utf8).split(separator: "\n").compactMap {
-      line in
+    return try Self.maps().split(separator: "\n").compactMap { line in
       let fields = line.split(separator: " ")
       let ends = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
       guard ends.count == 2, ends[0] < start + UInt(bytes) + 4_096, ends[1] > start - 4_096 else { return nil }
@@ -19,19 +18,31 @@ import Testing
     }
   }
 
+  /// All of it, though other tests map and unmap meanwhile: a short read is not the end.
+  private static func maps() throws -> String {
+    let file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)
+    defer { close(file) }
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while case let count = read(file, &chunk, chunk.count), count > 0 { text += chunk[..<count] }
+    return String(decoding: text, as: UTF8.self)
+  }
+
   @Test func theOwnHalfIsWrittenTheOthersReadAndNothingExecuted() throws {
     let producer = try ChannelProducer(ChannelGeometry(slotCount: 64))
     let half = try ChannelHalf(dup(producer.descriptor), of: SR_SIDE_PRODUCER)
     let places = producer.geometry.producerPlaces
-    for (memory, mode) in [(producer.half.half.memory, "rw-s"), (half.memory, "r--s")] {
-      let found = try Self.mappings(of: memory, bytes: places.bytes)
-      let start = UInt(bitPattern: memory)
-      // Guard, control, guard, slots, guard.
-      let kinds = found.map(\.mode)
-      #expect(kinds.filter { $0 == mode }.count == 2, "\(kinds)")
-      #expect(kinds.allSatisfy { !$0.contains("x") }, "\(kinds)")
-      for page in [start - 4_096, start + UInt(places.guard), start + UInt(places.bytes)] {
-        #expect(found.contains { $0.range.contains(page) && $0.mode.hasPrefix("---") }, "\(page - start)")
+    try withExtendedLifetime((producer, half)) {
+      for (memory, mode) in [(producer.half.half.memory, "rw-s"), (half.memory, "r--s")] {
+        let found = try Self.mappings(of: memory, bytes: places.bytes)
+        let start = UInt(bitPattern: memory)
+        // Guard, control, guard, slots, guard.
+        let kinds = found.map(\.mode)
+        #expect(kinds.filter { $0 == mode }.count == 2, "\(kinds)")
+        #expect(kinds.allSatisfy { !$0.contains("x") }, "\(kinds)")
+        for page in [start - 4_096, start + UInt(places.guard), start + UInt(places.bytes)] {
+          #expect(found.contains { $0.range.contains(page) && $0.mode.hasPrefix("---") }, "page \(page)")
+        }
       }
     }
   }
