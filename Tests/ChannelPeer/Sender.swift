@@ -5,6 +5,7 @@ struct Sender {
   let thread: Int
   let tally: Tally
   let cache: SlotCache
+  var writesAfterSending = false
   private var held: [Descriptor] = []
   private var random = SystemRandomNumberGenerator()
   private let room = UnsafeMutableBufferPointer<Descriptor>.allocate(capacity: 100)
@@ -32,7 +33,10 @@ struct Sender {
       held += [room[0], room[1]]
       first = 2
     }
+    let late = writesAfterSending && count > first ? try cache.withBytes(of: room[first]) { $0.baseAddress } : nil
     let sent = try cache.send(.init(rebasing: room[first..<count]))
+    // With the value that stands there, so that only who looks at the access sees it.
+    late?.storeBytes(of: UInt64(thread), as: UInt64.self)
     tally.add(.sent, sent)
     for descriptor in room[(first + sent)..<count] { try cache.giveBack(descriptor) }
     if held.count > 32 { try rest() }

@@ -31,6 +31,8 @@ enum Thread {
 struct ThreadsRun {
   let seconds: Double
   let threads: Int
+  /// The control: a packet is written once more after it was sent, which ThreadSanitizer has to find.
+  let writesAfterSending: Bool
 
   func run() throws {
     let memory = sr_channel_make("tally", Tally.bytes)
@@ -41,6 +43,7 @@ struct ThreadsRun {
     for thread in 0..<threads {
       try Thread.start {
         var sender = Sender(thread: thread, tally: tally, cache: producer.cache())
+        sender.writesAfterSending = writesAfterSending
         while tally[.order] == Tally.Order.work.rawValue {
           try sender.step()
           if thread == 0 {

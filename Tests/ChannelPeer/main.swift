@@ -1,7 +1,7 @@
 // One side of a channel as a process of its own, to be killed; and both sides as threads, for ThreadSanitizer.
 //
 //   channelpeer producer|consumer PREDECESSOR PEER THREADS   descriptors: 3 a socket to the keeper, 4 the tally
-//   channelpeer threads SECONDS THREADS
+//   channelpeer threads|race SECONDS THREADS
 
 import Glibc
 
@@ -27,10 +27,12 @@ do {
       predecessor: arguments[2] == "1", peer: arguments[3] == "1", threads: Int(arguments[4]) ?? 1
     )
     .run()
-  case "threads" where arguments.count == 4:
-    try ThreadsRun(seconds: Double(arguments[2]) ?? 1, threads: Int(arguments[3]) ?? 2).run()
+  case "threads" where arguments.count == 4, "race" where arguments.count == 4:
+    try ThreadsRun(
+      seconds: Double(arguments[2]) ?? 1, threads: Int(arguments[3]) ?? 2, writesAfterSending: arguments[1] == "race"
+    ).run()
   default:
-    complain("usage: producer|consumer PREDECESSOR PEER THREADS, or threads SECONDS THREADS")
+    complain("usage: producer|consumer PREDECESSOR PEER THREADS, or threads|race SECONDS THREADS")
     exit(64)
   }
 } catch {
