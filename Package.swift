@@ -44,7 +44,7 @@ let package = Package(
     .target(
       name: "CStreamRouter",
       cSettings: oursC,
-      linkerSettings: [.linkedLibrary("bpf"), .linkedLibrary("pcap")]),
+      linkerSettings: [.linkedLibrary("bpf"), .linkedLibrary("pcap"), .linkedLibrary("uring")]),
     // What the author of a relay extension imports. Compiled here to be checked and documented; `extension build`
     // compiles it anew, from the copy within the product, for the kernel and for this machine.
     .target(
@@ -100,7 +100,8 @@ let package = Package(
     .target(
       name: "StreamRouter",
       dependencies: [
-        "CStreamRouter", "ControlAPI", "EtcdAPI", "Identity", "JitterStats", "Topology", "Yams",
+        "CStreamRouter", "ControlAPI", "EtcdAPI", "Identity", "JitterStats", "SandboxChannel", "Topology",
+        "Yams",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRPCCore", package: "grpc-swift-2"),

@@ -146,19 +146,19 @@ public final class ChannelConsumer {
     } == 1 ? packet : nil
   }
 
-  /// The bytes of a packet that is held here. A hostile producer can change them while they are read: copy what
-  /// decisions hang on.
-  public func withBytes<Result>(
-    of packet: Descriptor, _ body: (UnsafeRawBufferPointer) throws -> Result
-  ) throws -> Result {
-    guard Int(packet.offset) + Int(packet.length) <= geometry.slotBytes else {
-      throw SlotMisuse.outside(packet)
-    }
+  /// The bytes of a packet that is held here, to be read until it is released or a producer is attached. A hostile producer
+  /// can change them while they are read: copy what decisions hang on.
+  public func bytes(of packet: Descriptor) throws(SlotMisuse) -> UnsafeRawBufferPointer {
+    guard Int(packet.offset) + Int(packet.length) <= geometry.slotBytes else { throw .outside(packet) }
     try check(packet.slot)
-    let peer = peer
-    return try withExtendedLifetime(peer.half) {
-      let start = UnsafeRawPointer(peer.slot(packet.slot)) + Int(packet.offset)
-      return try body(UnsafeRawBufferPointer(start: start, count: Int(packet.length)))
+    let start = UnsafeRawPointer(peer.slot(packet.slot)) + Int(packet.offset)
+    return UnsafeRawBufferPointer(start: start, count: Int(packet.length))
+  }
+
+  /// Asks for what packets stand in, before they are read one after the other.
+  public func prefetch(_ packets: UnsafeBufferPointer<Descriptor>) {
+    for packet in packets where Int(packet.slot) < geometry.slotCount {
+      sr_channel_fetch(peer.slot(packet.slot) + Int(packet.offset), UInt32(packet.length), 0)
     }
   }
 

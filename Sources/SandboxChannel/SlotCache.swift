@@ -15,8 +15,12 @@ public final class SlotCache {
   private var peer: PeerReference
   private var head: UInt64
   private var attachments: UInt64
+  /// Where a search begins anew, so that the slots that were free last, and are in a cache, come first.
+  private let home: Int
   private var word: Int
   private var holdsWord = false
+  /// Whether the last search found too little: then the next one goes on from there, and not from home.
+  private var fellShort = false
 
   init(_ producer: ChannelProducer, first: Int) {
     self.producer = producer
@@ -27,7 +31,8 @@ public final class SlotCache {
     attachments = producer.attachments.load(ordering: .acquiring)
     peer = slab.peer.load(ordering: .acquiring)
     head = peer.half.head.acquire(0)
-    word = first % slab.wordCount
+    home = first % slab.wordCount
+    word = home
   }
 
   deinit {
@@ -42,6 +47,8 @@ public final class SlotCache {
   public func allocate(into slots: UnsafeMutableBufferPointer<Descriptor>) -> Int {
     var made = 0
     var searched = 0
+    var isHome = word == home || fellShort
+    fellShort = false
     while made < slots.count {
       if !holdsWord { holdsWord = slab.claim(word) }
       if holdsWord {
@@ -66,8 +73,12 @@ public final class SlotCache {
         holdsWord = false
       }
       searched += 1
-      word = word + 1 == slab.wordCount ? 0 : word + 1
-      if searched >= min(slab.wordCount, PacketSlab.wordsPerSearch) { break }
+      word = isHome ? (word + 1 == slab.wordCount ? 0 : word + 1) : home
+      isHome = true
+      if searched >= min(slab.wordCount, PacketSlab.wordsPerSearch) {
+        fellShort = true
+        break
+      }
     }
     return made
   }
@@ -80,14 +91,19 @@ public final class SlotCache {
     } == 1 ? descriptor : nil
   }
 
-  /// The bytes of a slot that is held here, to be written until it is sent.
-  public func withBytes<Result>(
-    of descriptor: Descriptor, _ body: (UnsafeMutableRawBufferPointer) throws -> Result
-  ) throws -> Result {
+  /// The bytes of a slot that is held here, to be written until it is sent. They stay where they are as long as the
+  /// producer lives; whoever keeps them longer than the slot writes into somebody else's packet.
+  public func bytes(of descriptor: Descriptor) throws(SlotMisuse) -> UnsafeMutableRawBufferPointer {
     if let misuse = slab.misuse(Descriptor(slot: descriptor.slot)) { throw misuse }
-    return try body(
-      UnsafeMutableRawBufferPointer(
-        start: slab.half.slot(descriptor.slot), count: slab.half.half.geometry.slotBytes))
+    return UnsafeMutableRawBufferPointer(
+      start: slab.half.slot(descriptor.slot), count: slab.half.half.geometry.slotBytes)
+  }
+
+  /// Asks for what the first `length` bytes of slots stand in, before they are written one after the other.
+  public func prefetch(_ slots: UnsafeBufferPointer<Descriptor>, length: Int) {
+    for slot in slots where slot.slot < slab.half.half.geometry.slotCount {
+      sr_channel_fetch(slab.half.slot(slot.slot), UInt32(length), 1)
+    }
   }
 
   /// Gives a slot back that is not sent after all.

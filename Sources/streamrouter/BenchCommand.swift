@@ -14,7 +14,8 @@ struct BenchCommand: AsyncParsableCommand {
       Example: sudo streamrouter bench udp --threads 0,8,64
       """,
     subcommands: [
-      UDP.self, TCP.self, Cost.self, FanOut.self, Scale.self, All.self, Compare.self, ReportCommand.self,
+      UDP.self, TCP.self, Cost.self, FanOut.self, Scale.self, Channel.self, All.self, Compare.self,
+      ReportCommand.self, PassingPeer.self,
     ],
     defaultSubcommand: All.self)
 
@@ -110,6 +111,32 @@ struct BenchCommand: AsyncParsableCommand {
     @OptionGroup var options: BenchOptions
 
     func run() async throws { try await options.measure([.scale]) { _ in } }
+  }
+
+  struct Channel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Packets between two processes: SandboxChannel beside pipe, Unix sockets and io_uring.")
+    @OptionGroup var options: BenchOptions
+
+    func run() async throws { try await options.measure([.channel]) { _ in } }
+  }
+
+  /// The other process of `bench channel`, which starts it.
+  struct PassingPeer: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "passing-peer", abstract: "The receiver of 'bench channel'.", shouldDisplay: false)
+    @Argument var way: String
+    @Argument var bytes: Int
+    @Argument var processor: Int
+    @Flag var echo = false
+
+    func run() throws {
+      do {
+        try PassingProcess.serve(way: way, bytes: bytes, echoes: echo, processor: processor)
+      } catch {
+        throw BenchOptions.fail(error)
+      }
+    }
   }
 
   struct All: AsyncParsableCommand {

@@ -15,7 +15,7 @@ struct Receiver {
     let wanted = Int.random(in: 1...room.count, using: &random)
     let count = consumer.receive(into: .init(rebasing: room[..<wanted]))
     for packet in room[..<count] {
-      guard let (thread, number) = try consumer.withBytes(of: packet, PacketContent.read) else {
+      guard let (thread, number) = PacketContent.read(try consumer.bytes(of: packet)) else {
         tally.add(.corrupted)
         continue
       }

@@ -23,9 +23,7 @@ struct Sender {
       let number = tally[.sent0, thread] + 1
       tally[.sent0, thread] = number
       room[index].length = UInt16(length)
-      try cache.withBytes(of: room[index]) {
-        PacketContent.fill($0, thread: thread, number: number, length: length)
-      }
+      PacketContent.fill(try cache.bytes(of: room[index]), thread: thread, number: number, length: length)
     }
     var first = 0
     // Some are held for a while and then given back: their numbers are never seen.
@@ -33,7 +31,7 @@ struct Sender {
       held += [room[0], room[1]]
       first = 2
     }
-    let late = writesAfterSending && count > first ? try cache.withBytes(of: room[first]) { $0.baseAddress } : nil
+    let late = writesAfterSending && count > first ? try cache.bytes(of: room[first]) : nil
     let sent = try cache.send(.init(rebasing: room[first..<count]))
     // With the value that stands there, so that only who looks at the access sees it.
     late?.storeBytes(of: UInt64(thread), as: UInt64.self)

@@ -29,7 +29,8 @@ do {
     .run()
   case "threads" where arguments.count == 4, "race" where arguments.count == 4:
     try ThreadsRun(
-      seconds: Double(arguments[2]) ?? 1, threads: Int(arguments[3]) ?? 2, writesAfterSending: arguments[1] == "race"
+      seconds: Double(arguments[2]) ?? 1, threads: Int(arguments[3]) ?? 2,
+      writesAfterSending: arguments[1] == "race"
     ).run()
   default:
     complain("usage: producer|consumer PREDECESSOR PEER THREADS, or threads|race SECONDS THREADS")

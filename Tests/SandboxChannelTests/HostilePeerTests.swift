@@ -30,7 +30,7 @@ import Testing
       let count = consumer.receive(into: room)
       received += count
       for packet in room[..<count] {
-        let length = try consumer.withBytes(of: packet) { $0.reduce(0) { $0 &+ Int($1) } }
+        let length = try consumer.bytes(of: packet).reduce(0) { $0 &+ Int($1) }
         #expect(length >= 0)
         if Bool.random(using: &random) { try consumer.release(packet) }
       }

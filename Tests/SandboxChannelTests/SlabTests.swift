@@ -48,7 +48,7 @@ import Testing
     #expect(throws: SlotMisuse.notHeld(slot: Int(slot.slot))) { try cache.giveBack(slot) }
     #expect(throws: SlotMisuse.notHeld(slot: Int(slot.slot))) { try cache.send(slot) }
     #expect(throws: SlotMisuse.outside(Descriptor(slot: 128))) { try cache.giveBack(Descriptor(slot: 128)) }
-    #expect(throws: SlotMisuse.notHeld(slot: Int(slot.slot))) { try cache.withBytes(of: slot) { _ in } }
+    #expect(throws: SlotMisuse.notHeld(slot: Int(slot.slot))) { try cache.bytes(of: slot) }
     let sent = try #require(cache.allocate())
     #expect(throws: SlotMisuse.outside(Descriptor(slot: sent.slot, offset: 1, length: 64))) {
       try cache.send(Descriptor(slot: sent.slot, offset: 1, length: 64))
@@ -69,7 +69,7 @@ import Testing
     // In the ring still.
     #expect(throws: SlotMisuse.notHeld(slot: Int(slots[1].slot))) { try consumer.release(slots[1]) }
     #expect(throws: SlotMisuse.notHeld(slot: 100)) {
-      try consumer.withBytes(of: Descriptor(slot: 100)) { _ in }
+      try consumer.bytes(of: Descriptor(slot: 100))
     }
     #expect(throws: SlotMisuse.outside(Descriptor(slot: 4_000))) {
       try consumer.release(Descriptor(slot: 4_000))

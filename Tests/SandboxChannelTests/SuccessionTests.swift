@@ -27,7 +27,7 @@ import Testing
     let cache = producer.cache()
     let slots = (0..<9).compactMap { _ in cache.allocate() }
     for (index, slot) in slots[..<4].enumerated() {
-      try cache.withBytes(of: slot) { $0.storeBytes(of: UInt64(index), as: UInt64.self) }
+      try cache.bytes(of: slot).storeBytes(of: UInt64(index), as: UInt64.self)
       #expect(try cache.send(Descriptor(slot: slot.slot, length: 8)))
     }
     // One is received and held, and one more released.
@@ -38,10 +38,10 @@ import Testing
     #expect(next.freeSlots == 61)
     try consumer.attach(producer: dup(next.descriptor))
     // What is held is there still, and so is what was sent.
-    #expect(try consumer.withBytes(of: held) { $0.load(as: UInt64.self) } == 0)
+    #expect(try consumer.bytes(of: held).load(as: UInt64.self) == 0)
     for number in UInt64(2)...3 {
       let packet = try #require(consumer.receive())
-      #expect(try consumer.withBytes(of: packet) { $0.load(as: UInt64.self) } == number)
+      #expect(try consumer.bytes(of: packet).load(as: UInt64.self) == number)
       try consumer.release(packet)
     }
     try consumer.release(held)

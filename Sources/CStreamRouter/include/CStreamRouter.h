@@ -15,6 +15,7 @@
 #include "sr_machine.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
+#include "sr_pass.h"
 #include "sr_socket.h"
 #include "sr_splice.h"
 #include "sr_tap.h"

@@ -64,6 +64,7 @@ public struct Bench: Sendable {
         case .tcp: try await TCPBench(lab: lab).run(&results)
         case .fanout: try await FanOutBench(lab: lab).run(&results)
         case .scale: try await ScaleBench(lab: lab).run(&results)
+        case .channel: try await ChannelBench(lab: lab).run(&results)
         }
         try keeping(results)
       }

@@ -7,12 +7,14 @@ public enum BenchError: Error, Hashable, Sendable, CustomStringConvertible {
   /// An argument that cannot be.
   case usage(String)
   case nothingArrived(String)
+  /// A step of a measurement, and what was wrong.
+  case failed(String)
   case unreadable(file: String, reason: String)
 
   public var description: String {
     switch self {
     case .notReady(let way, let message): "\(way) did not start: \(message)"
-    case .needs(let what), .usage(let what): what
+    case .needs(let what), .usage(let what), .failed(let what): what
     case .nothingArrived(let what): "nothing arrived at the sink: \(what); the figure would be meaningless"
     case .unreadable(let file, let reason): "\(file): \(reason)"
     }

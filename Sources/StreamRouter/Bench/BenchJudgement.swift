@@ -53,6 +53,7 @@ public struct BenchJudgement: Sendable {
     let (cost, fanout) = (results.figure("cost-path"), results.figure("fanout-cost"))
     let further = results.figure("fanout-further")
     let scale = results.figure("scale-cost")
+    let channel = results.figure("channel-throughput")
     func peer(_ figure: BenchFigure?, at x: Int) -> String? { figure?.best(of: peers, at: x) }
     func title(_ figure: BenchFigure?, at x: Int) -> String {
       peer(figure, at: x).map { " (\(BenchWay.title(of: $0)))" } ?? ""
@@ -120,6 +121,15 @@ public struct BenchJudgement: Sendable {
       .init(
         subject: "TCP, no threads: split mode to the best proxy\(title(tcp, at: 0))", wanted: .atLeast(1),
         found: ratio(tcp, process, 0, peer(tcp, at: 0))),
+      .init(
+        subject: "Channel between two processes, descriptors", wanted: .atLeast(10_000_000), unit: " /s",
+        found: channel?.spread(PassingWay.channel.title, at: 0)),
+      .init(
+        subject: "Channel between two processes, descriptors: to a Unix datagram socket", wanted: .atLeast(5),
+        found: ratio(channel, PassingWay.channel.title, 0, PassingWay.datagram.title)),
+      .init(
+        subject: "Channel between two processes, descriptors: to the same with sendmmsg", wanted: .atLeast(5),
+        found: ratio(channel, PassingWay.channel.title, 0, PassingWay.datagrams.title)),
     ]
   }
 

@@ -33,7 +33,7 @@ public struct BenchMarkdown: Sendable {
   }
 
   private static func order(_ part: BenchPart) -> Int {
-    let order: [BenchPart] = [.udp, .tcp, .cost, .fanout, .scale]
+    let order: [BenchPart] = [.udp, .tcp, .cost, .fanout, .scale, .channel]
     return order.firstIndex(of: part) ?? order.count
   }
 
@@ -121,6 +121,7 @@ public struct BenchMarkdown: Sendable {
     case .cost: "What a packet costs"
     case .fanout: "Several sinks"
     case .scale: "Many relays"
+    case .channel: "Packets between two processes"
     }
   }
 
