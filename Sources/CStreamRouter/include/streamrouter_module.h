@@ -133,12 +133,12 @@ struct sr_hold_query {
 // relay, unload the former one.
 
 enum sr_image_limits {
-    SR_MODULE_EXTENSIONS = 32,
+    SR_MODULE_EXTENSIONS = 16,
     // Bytes of the file.
     SR_IMAGE_BYTES = 1 << 18,
     // Where code and constants of an image end at the latest, where data begin, and where they end at the
     // latest: behind them stand parameters, state and account.
-    SR_IMAGE_CODE = 0xc000,
+    SR_IMAGE_CODE = 0x20000,
     SR_IMAGE_DATA = 0x200000,
     SR_IMAGE_DATA_END = 0x202000,
     SR_EXTENSION_PARAMETER_BYTES = 512,
