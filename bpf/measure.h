@@ -108,7 +108,7 @@ static __always_inline void sr_window_shift(struct sr_source_state *source, __u3
 
 // The slot of an SSRC, or the free or longest silent one made ready for it.
 static __always_inline __u32 sr_source_slot(struct sr_flow *flow, __u32 ssrc) {
-    __u32 current = flow->current & (SR_SSRC_SLOTS - 1);
+    __u32 current = flow->newest & (SR_SSRC_SLOTS - 1);
     if (flow->source[current].packets && flow->source[current].ssrc == ssrc)
         return current;
     __u32 oldest = 0;
@@ -175,12 +175,12 @@ static __always_inline struct sr_rtp_effect sr_source_effect(struct sr_flow *flo
         source->variation_ns = 0;
         source->timestamp = timestamp;
         source->last_arrival_ns = arrival_ns;
-        flow->current = slot;
+        flow->newest = slot;
         return effect;
     }
 
     __u16 step = sequence - source->highest;
-    flow->current = slot;
+    flow->newest = slot;
     if (step == 0) {
         effect.duplicate = 1;
         return effect;

@@ -13,7 +13,7 @@
 // How a conversation goes:
 //
 //   1. open(2), which only CAP_SYS_ADMIN in the first user namespace may. An open descriptor holds the
-//   module.
+//      module.
 //   2. SR_MODULE_HELLO with the caller's version and the sizes of all structures that cross this border. The
 //      module answers with its own and with the parts that are on. EPROTO means that the two were built from
 //      different copies of this file: the answer says in which structure they differ.
@@ -52,8 +52,7 @@ enum sr_module_part {
     SR_PART_UPCALL = 2,
 };
 
-// --- The handshake
-// ------------------------------------------------------------------------------------------
+// --- The handshake ---
 
 struct sr_module_hello {
     // In: the caller's SR_MODULE_VERSION. Out: the module's.
@@ -64,8 +63,7 @@ struct sr_module_hello {
     __u32 sizes[SR_MODULE_SIZES];
 };
 
-// --- kfuncs: packets that are held
-// --------------------------------------------------------------------------
+// --- kfuncs: packets that are held ---
 
 enum sr_hold_limits {
     // Queues that packets can be held in; a program names one by its number.
@@ -114,8 +112,19 @@ struct sr_hold_query {
     struct sr_hold_counts counts;
 };
 
-// --- upcall: extensions
-// -------------------------------------------------------------------------------------
+// --- kfuncs: keyed hash ---
+
+enum sr_hash_limits {
+    // Bytes that one hash is taken over at most.
+    SR_HASH_BYTES = 9216,
+};
+
+// Key of SipHash-2-4, as its 16 bytes stand in the definition.
+struct sr_hash_key {
+    __u8 bytes[16];
+};
+
+// --- upcall: extensions ---
 //
 // An extension is an image, loaded for one relay: its parameters, state and account are its own, so another
 // relay that runs the same code loads it again. It has a number, which is never used again while the module
@@ -247,8 +256,7 @@ struct sr_extension_query {
     __u64 account; // address of a struct sr_extension_account that comes out; 0: none
 };
 
-// --- upcall: relays
-// -----------------------------------------------------------------------------------------
+// --- upcall: relays ---
 //
 // Relays are told to the module as to the maps of engine `sandbox`: entries by address, port and protocol,
 // with the same two structures. Entries of the same index, such as RTP and its RTCP, or the former and the
@@ -298,8 +306,7 @@ struct sr_datapath_query {
     __u32 taken;
 };
 
-// --- Sizes and numbers
-// --------------------------------------------------------------------------------------
+// --- Sizes and numbers ---
 
 // Index of each structure in sr_module_hello.sizes. New ones are added at the end.
 enum sr_module_structure {
