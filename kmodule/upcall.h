@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#include "streamrouter_module.h"
+#include "sr_extension_upcall.h"
 
 enum sr_area_limits {
     SR_AREA_PACKET_BYTES = 4 << 20,
@@ -20,16 +20,8 @@ enum sr_area_limits {
     SR_UPCALL_QUEUE = 256,
 };
 
-// What an entry gets the address of, in ring 3: `int entry(struct sr_upcall_event *)`; it answers with an
-// enum sr_verdict.
-struct sr_upcall_event {
-    // Where ring 3 sees what the event is about: a struct sr_upcall_packet.
-    u64 payload;
-    // Higher ones go first; those of the same priority in the order they were posted.
-    u32 priority;
-    // Of the poster, untouched: which packet.
-    u32 cookie;
-};
+// What an entry gets is struct sr_upcall_event: `int entry(struct sr_upcall_event *)`, which answers with an enum
+// sr_verdict.
 
 // A place for an extension.
 struct sr_extension_space {
