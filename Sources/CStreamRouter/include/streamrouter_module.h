@@ -77,9 +77,17 @@ enum sr_hold_limits {
     SR_HOLD_LONGEST_S = 10,
     // A packet that left this many ns after its time, or that came after it, counts as late.
     SR_HOLD_LATE_NS = 200000,
+    // Packets that a program frees with one call of sr_packet_drop_held().
+    SR_HOLD_DROP_BATCH = 256,
 };
 
-// What became of the packets of a queue, or of all queues. held = released + dropped_* + in_queue.
+enum sr_hold_flags {
+    // Released up the stack of the device, as if the packet came in there, not out through it.
+    SR_HOLD_UP = 1,
+};
+
+// What became of the packets of a queue, or of all queues of a network namespace. At any moment held =
+// released + dropped_* + in_queue.
 struct sr_hold_counts {
     __u64 held;
     // Handed to the device at their time or after it.
@@ -104,12 +112,20 @@ struct sr_hold_counts {
     __u64 longest_late_ns;
 };
 
+// Queues belong to a network namespace, here the caller's, and end with it.
 // SR_MODULE_HOLD_READ: the counts of a queue, or of all queues for SR_HOLD_QUEUES.
 // SR_MODULE_HOLD_FLUSH: frees what the queue holds, then reads it as above.
 struct sr_hold_query {
     __u32 queue;
     __u32 reserved;
     struct sr_hold_counts counts;
+};
+
+// --- kfuncs: parity ---
+
+enum sr_xor_limits {
+    // Bytes that are added to a row at once.
+    SR_XOR_BYTES = 9216,
 };
 
 // --- kfuncs: keyed hash ---
