@@ -14,7 +14,8 @@ struct BPFObjects: BuildToolPlugin {
     let sources = try FileManager.default.contentsOfDirectory(at: bpf, includingPropertiesForKeys: nil)
       .sorted { $0.path < $1.path }
     let headers =
-      sources.filter { $0.pathExtension == "h" } + [shared.appending(path: "streamrouter_abi.h")]
+      sources.filter { $0.pathExtension == "h" }
+      + ["streamrouter_abi.h", "streamrouter_measure.h"].map { shared.appending(path: $0) }
     let objects = sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source -> Command in
       let name = source.lastPathComponent.replacingOccurrences(of: ".bpf.c", with: "")
       let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Object.swift")
