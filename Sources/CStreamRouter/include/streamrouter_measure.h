@@ -109,9 +109,9 @@ static __always_inline void sr_window_shift(struct sr_source_state *source, __u3
 
 // The slot of an SSRC, or the free or longest silent one made ready for it.
 static __always_inline __u32 sr_source_slot(struct sr_flow *flow, __u32 ssrc) {
-    __u32 current = flow->newest & (SR_SSRC_SLOTS - 1);
-    if (flow->source[current].packets && flow->source[current].ssrc == ssrc)
-        return current;
+    __u32 newest = flow->newest & (SR_SSRC_SLOTS - 1);
+    if (flow->source[newest].packets && flow->source[newest].ssrc == ssrc)
+        return newest;
     __u32 oldest = 0;
     __u64 oldest_ns = ~0ull;
     for (__u32 i = 0; i < SR_SSRC_SLOTS; i++) {

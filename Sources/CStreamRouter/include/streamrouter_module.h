@@ -140,6 +140,29 @@ struct sr_hash_key {
     __u8 bytes[16];
 };
 
+// --- kfuncs: as programs declare them ---
+//
+// What each does and answers stands above it in kmodule/kfuncs.c. They are weak: a program that merely likes
+// them asks first what it was told about this node (a constant of its own, so that the verifier leaves the
+// other way out); one that needs them is refused where they are not.
+
+#ifdef __bpf__
+struct __sk_buff;
+
+#define SR_KFUNC extern __attribute__((section(".ksyms"), weak)) int
+// TC.
+SR_KFUNC sr_packet_hold(struct __sk_buff *context, __u64 release_ns, __u32 queue, __u32 ifindex, __u32 flags);
+SR_KFUNC sr_packet_drop_held(struct __sk_buff *context, __u32 queue);
+SR_KFUNC sr_packet_count_held(struct __sk_buff *context, __u32 queue);
+SR_KFUNC sr_packet_xor(struct __sk_buff *context, __u32 offset, __u32 length, void *row, __u32 row_bytes);
+SR_KFUNC sr_packet_hash(struct __sk_buff *context, __u32 offset, __u32 length, const struct sr_hash_key *key,
+                        __u64 *hash);
+// TC and XDP.
+SR_KFUNC sr_bytes_xor(void *row, __u32 row_bytes, const void *bytes, __u32 count);
+SR_KFUNC sr_bytes_hash(const void *bytes, __u32 count, const struct sr_hash_key *key, __u64 *hash);
+#undef SR_KFUNC
+#endif
+
 // --- upcall: extensions ---
 //
 // An extension is an image, loaded for one relay: its parameters, state and account are its own, so another
@@ -322,6 +345,82 @@ struct sr_datapath_query {
     __u32 taken;
 };
 
+// --- upcall: the mechanism ---
+//
+// An extension runs in the context of whichever process is about to return to user mode on the processor that
+// an event was posted on, if that process may be interrupted (enum sr_upcall_refusal says which may not). Where
+// none comes by, the processor's anchor is woken: a process of one thread, bound to that processor, at
+// SCHED_FIFO by its own doing, that does nothing but SR_MODULE_UPCALL_ANCHOR over and over.
+
+// Why a process was not interrupted.
+enum sr_upcall_refusal {
+    SR_REFUSED_NOT = 0,
+    SR_REFUSED_KERNEL = 1,       // it is a kernel thread or at its end
+    SR_REFUSED_THREADS = 2,      // it has several threads, or shares its memory
+    SR_REFUSED_32_BIT = 3,       // it runs 32-bit code
+    SR_REFUSED_TRACED = 4,       // it is traced, single-stepped, or has breakpoints
+    SR_REFUSED_SHADOW_STACK = 5, // it has a shadow stack (CET)
+    SR_REFUSED_RIGHTS = 6,       // it has I/O ports or segments of its own
+    SR_REFUSED_VDSO = 7,         // it has no vDSO
+    SR_REFUSED_SLOT = 8,         // mode shared: its memory reaches into the sandbox's addresses
+    SR_REFUSED_PLACES = 16,
+};
+
+// SR_MODULE_UPCALL_ACCOUNT: since the module was loaded, all processors together.
+struct sr_upcall_account {
+    // Runs that began in a process that was interrupted in user mode; that returned from a system call; in an
+    // anchor.
+    __u64 from_user;
+    __u64 from_call;
+    __u64 from_anchor;
+    __u64 finished;
+    __u64 aborted;
+    // Runs that were interrupted because their process was scheduled out or had a signal, and went on.
+    __u64 suspended;
+    __u64 resumed;
+    // Occasions missed since too many processes had not yet told what they finished.
+    __u64 without_visit;
+    __u64 anchor_calls;
+    // Returns to user mode at which events waited and the process was not interrupted.
+    __u64 refused[SR_REFUSED_PLACES];
+};
+
+// SR_MODULE_UPCALL_ANCHOR: comes back when the processor's events want a process. Call it again at once.
+// EINVAL: the caller is not bound to one processor; EBUSY: this one has an anchor; ENODEV: it goes offline.
+struct sr_upcall_anchor {
+    __u32 processor; // out
+    __u32 reserved;
+};
+
+// SR_MODULE_UPCALL_PROBE: runs code a number of times as an extension of its own and comes back when it has
+// ended. ETIME: not all of it was done in time. Events are posted in softirq on the processor of the caller.
+struct sr_upcall_probe {
+    __u64 code;       // address of position-independent code that begins with its entry
+    __u64 payload;    // of each event
+    __u32 code_bytes; // 0: the null extension, which answers with the event's cookie
+    __u32 upcalls;
+    __u32 interval_us;
+    __u32 timeout_ms;
+    __u32 reserved;
+    // Out from here on. Finished; of those: answered with the event's cookie, which counts from 0.
+    __u32 done;
+    __u32 right;
+    __u32 posted;
+    __u32 cause; // enum sr_abort_cause
+    __u32 reserved_out;
+    __u64 instruction; // from the beginning of the code
+    __u64 fault;
+    // From the post to the first instruction in ring 3.
+    __u64 wait_min_ns;
+    __u64 wait_max_ns;
+    __u64 wait_sum_ns;
+    // TSC cycles of a run, both crossings included.
+    __u64 cycles_min;
+    __u64 cycles_sum;
+    __u64 run_ns;
+    __u64 run_max_ns;
+};
+
 // --- Sizes and numbers ---
 
 // Index of each structure in sr_module_hello.sizes. New ones are added at the end.
@@ -338,6 +437,8 @@ enum sr_module_structure {
     SR_STRUCTURE_FLOW = 9,
     SR_STRUCTURE_REPORTS = 10,
     SR_STRUCTURE_NODE_COUNTERS = 11,
+    SR_STRUCTURE_UPCALL_ACCOUNT = 12,
+    SR_STRUCTURE_UPCALL_PROBE = 13,
     SR_STRUCTURE_COUNT,
 };
 
@@ -357,6 +458,9 @@ enum sr_module_command {
     SR_MODULE_RELAY_LIST = SR_MODULE_COMMAND(26, struct sr_module_list),
     SR_MODULE_RELAY_READ = SR_MODULE_COMMAND(27, struct sr_relay_query),
     SR_MODULE_DATAPATH_READ = SR_MODULE_COMMAND(28, struct sr_datapath_query),
+    SR_MODULE_UPCALL_ACCOUNT = SR_MODULE_COMMAND(48, struct sr_upcall_account),
+    SR_MODULE_UPCALL_ANCHOR = SR_MODULE_COMMAND(49, struct sr_upcall_anchor),
+    SR_MODULE_UPCALL_PROBE = SR_MODULE_COMMAND(50, struct sr_upcall_probe),
 };
 
 // Fills a hello with what this copy of the file says.
@@ -374,6 +478,8 @@ static inline void sr_module_hello_fill(struct sr_module_hello *hello) {
     hello->sizes[SR_STRUCTURE_FLOW] = sizeof(struct sr_flow);
     hello->sizes[SR_STRUCTURE_REPORTS] = sizeof(struct sr_reports);
     hello->sizes[SR_STRUCTURE_NODE_COUNTERS] = sizeof(struct sr_node_counters);
+    hello->sizes[SR_STRUCTURE_UPCALL_ACCOUNT] = sizeof(struct sr_upcall_account);
+    hello->sizes[SR_STRUCTURE_UPCALL_PROBE] = sizeof(struct sr_upcall_probe);
 }
 
 _Static_assert((int)SR_STRUCTURE_COUNT <= (int)SR_MODULE_SIZES,
@@ -389,5 +495,8 @@ _Static_assert(sizeof(struct sr_extension_query) == 24, "size of sr_extension_qu
 _Static_assert(sizeof(struct sr_relay_entry) == 24 + sizeof(struct sr_relay), "size of sr_relay_entry");
 _Static_assert(sizeof(struct sr_relay_query) == 32, "size of sr_relay_query");
 _Static_assert(sizeof(struct sr_datapath_query) == 16, "size of sr_datapath_query");
+_Static_assert(sizeof(struct sr_upcall_account) == 200, "size of sr_upcall_account");
+_Static_assert(sizeof(struct sr_upcall_anchor) == 8, "size of sr_upcall_anchor");
+_Static_assert(sizeof(struct sr_upcall_probe) == 128, "size of sr_upcall_probe");
 
 #endif
