@@ -317,9 +317,12 @@ enum sr_packet_limits {
 
 // SR_MODULE_RELAY_SET: makes an entry, or takes the place of the one of that key. EINVAL: counts, prefixes or
 // a protocol that are none, or sinks of another address family than the key; ENOENT: an extension that is not
-// loaded; EXDEV: the index belongs to relays of another network namespace; ENOSPC: SR_MODULE_RELAYS.
-// SR_MODULE_RELAY_REMOVE: ENOENT where there is none; `relay` is not looked at. Comes back once no packet of
-// it is under way. SR_MODULE_RELAY_LIST: entries in no particular order.
+// loaded; ENOSPC: SR_MODULE_RELAYS.
+//
+// SR_MODULE_RELAY_REMOVE: ENOENT where there is none; `relay` is not looked at. Packets that are with an
+// extension still leave.
+//
+// SR_MODULE_RELAY_LIST: entries in no particular order.
 struct sr_relay_entry {
     struct sr_relay_key key;
     __u32 reserved;
