@@ -43,6 +43,14 @@ struct sr_upcall_counts {
 
 // --- Offered by the mechanism ---
 
+int sr_upcall_start(void);
+void sr_upcall_stop(void);
+
+// Ioctls: SR_MODULE_UPCALL_ACCOUNT, _ANCHOR, _PROBE.
+int sr_processor_account(void *argument);
+int sr_anchor_wait(void *argument);
+int sr_probe_run(void *argument);
+
 // Packets, as the kernel and as ring 3 sees them.
 void *sr_area_packets(void);
 u64 sr_area_packets_user(void);
