@@ -57,11 +57,15 @@ __bpf_kfunc int sr_packet_count_held(struct __sk_buff *context, u32 queue) {
 // Adds (XOR) `length` bytes of the packet from `offset` on to the first ones of the row. -EMSGSIZE where the
 // packet or the row has them not, or they are none or more than SR_XOR_BYTES.
 __bpf_kfunc int sr_packet_xor(struct __sk_buff *context, u32 offset, u32 length, void *row, u32 row__sz) {
+    if (!row)
+        return -EFAULT;
     return sr_xor_packet(packet_of(context), offset, length, row, row__sz);
 }
 
 // The same of memory.
 __bpf_kfunc int sr_bytes_xor(void *row, u32 row__sz, const void *bytes, u32 bytes__sz) {
+    if (!row || !bytes)
+        return -EFAULT;
     return sr_xor_bytes(row, row__sz, bytes, bytes__sz);
 }
 
@@ -69,11 +73,15 @@ __bpf_kfunc int sr_bytes_xor(void *row, u32 row__sz, const void *bytes, u32 byte
 // they are none or more than SR_HASH_BYTES.
 __bpf_kfunc int sr_packet_hash(struct __sk_buff *context, u32 offset, u32 length,
                                const struct sr_hash_key *key, u64 *hash) {
+    if (!key || !hash)
+        return -EFAULT;
     return sr_hash_packet(packet_of(context), offset, length, key, hash);
 }
 
 // The same of memory: a part of a packet that the program may read, its stack, a map's value.
 __bpf_kfunc int sr_bytes_hash(const void *bytes, u32 bytes__sz, const struct sr_hash_key *key, u64 *hash) {
+    if (!bytes || !key || !hash)
+        return -EFAULT;
     return sr_hash_bytes(bytes, bytes__sz, key, hash);
 }
 

@@ -181,11 +181,15 @@ static int pass_up(struct sk_buff *packet, struct net_device *device) {
 }
 
 static int transmit(struct sk_buff *packet, struct net_device *device) {
+    int verdict;
+
     packet->dev = device;
     // What the program saw begins with the link's header; a tunnel wants none.
     if (!dev_is_mac_header_xmit(device) && skb_network_offset(packet) > 0)
         skb_pull(packet, skb_network_offset(packet));
-    return net_xmit_eval(dev_queue_xmit(packet));
+    verdict = dev_queue_xmit(packet);
+    // A macro that reads its argument twice.
+    return net_xmit_eval(verdict);
 }
 
 // The packet is gone afterwards. -ENODEV where there is no such device any more.
