@@ -9,9 +9,12 @@
 #include <linux/uaccess.h>
 
 #include "device.h"
+#include "extension.h"
 #include "hold.h"
 #include "main.h"
+#include "relay.h"
 #include "streamrouter_module.h"
+#include "upcall.h"
 
 // What an open descriptor remembers.
 enum { SR_GREETED = 1 };
@@ -20,6 +23,19 @@ enum { SR_GREETED = 1 };
 static const struct sr_command commands[] = {
     {SR_MODULE_HOLD_READ, SR_PART_KFUNCS, sr_hold_read},
     {SR_MODULE_HOLD_FLUSH, SR_PART_KFUNCS, sr_hold_flush_asked},
+    {SR_MODULE_EXTENSION_LOAD, SR_PART_UPCALL, sr_extension_load},
+    {SR_MODULE_EXTENSION_UNLOAD, SR_PART_UPCALL, sr_extension_unload},
+    {SR_MODULE_EXTENSION_LIST, SR_PART_UPCALL, sr_extension_list},
+    {SR_MODULE_EXTENSION_READ, SR_PART_UPCALL, sr_extension_read},
+    {SR_MODULE_EXTENSION_PARAMETERS, SR_PART_UPCALL, sr_extension_parameters},
+    {SR_MODULE_RELAY_SET, SR_PART_UPCALL, sr_relay_set},
+    {SR_MODULE_RELAY_REMOVE, SR_PART_UPCALL, sr_relay_remove},
+    {SR_MODULE_RELAY_LIST, SR_PART_UPCALL, sr_relay_list},
+    {SR_MODULE_RELAY_READ, SR_PART_UPCALL, sr_relay_read},
+    {SR_MODULE_DATAPATH_READ, SR_PART_UPCALL, sr_datapath_read},
+    {SR_MODULE_UPCALL_ACCOUNT, SR_PART_UPCALL, sr_processor_account},
+    {SR_MODULE_UPCALL_ANCHOR, SR_PART_UPCALL, sr_anchor_wait},
+    {SR_MODULE_UPCALL_PROBE, SR_PART_UPCALL, sr_probe_run},
 };
 
 static u32 parts_on(void) {

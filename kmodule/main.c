@@ -9,6 +9,7 @@
 #include "keyed_hash.h"
 #include "kfuncs.h"
 #include "main.h"
+#include "upcall.h"
 
 bool sr_kfuncs_on = true;
 module_param_named(kfuncs, sr_kfuncs_on, bool, 0444);
@@ -35,9 +36,12 @@ static int __init sr_start(void) {
     error = sr_hold_start();
     if (error)
         goto stop_hash;
-    error = sr_device_start();
+    error = sr_upcall_on ? sr_upcall_start() : 0;
     if (error)
         goto stop_hold;
+    error = sr_device_start();
+    if (error)
+        goto stop_upcall;
     error = sr_kfuncs_on ? sr_kfuncs_start() : 0;
     if (error)
         goto stop_device;
@@ -46,6 +50,9 @@ static int __init sr_start(void) {
 
 stop_device:
     sr_device_stop();
+stop_upcall:
+    if (sr_upcall_on)
+        sr_upcall_stop();
 stop_hold:
     sr_hold_stop();
 stop_hash:
@@ -57,6 +64,8 @@ end:
 // Registered functions go by themselves with the module's BTF.
 static void __exit sr_stop(void) {
     sr_device_stop();
+    if (sr_upcall_on)
+        sr_upcall_stop();
     sr_hold_stop();
     sr_hash_stop();
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-// Start and end of the mechanism of part upcall. Exceptions are caught before the first processor may run an
-// extension, and longer than the last one.
+// Start and end of part upcall. Exceptions are caught before the first processor may run an extension, and
+// longer than the last one.
+#include "extension.h"
+#include "packet.h"
+#include "relay.h"
 #include "sandbox.h"
 
 int sr_upcall_start(void) {
@@ -26,8 +29,18 @@ int sr_upcall_start(void) {
     error = sr_processor_start();
     if (error)
         goto stop_fault;
+    error = sr_packet_start();
+    if (error)
+        goto stop_processors;
+    error = sr_relay_start();
+    if (error)
+        goto stop_packets;
     return 0;
 
+stop_packets:
+    sr_packet_stop();
+stop_processors:
+    sr_processor_stop();
 stop_fault:
     sr_fault_stop();
 free_processors:
@@ -42,6 +55,9 @@ stop_area:
 }
 
 void sr_upcall_stop(void) {
+    sr_relay_stop();
+    sr_extension_stop();
+    sr_packet_stop();
     sr_processor_stop();
     sr_fault_stop();
     sr_processor_free();
