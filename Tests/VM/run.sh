@@ -7,7 +7,7 @@
 # SERIES: 6.1, 6.12; GUEST: what a test's own line names; TEST: a file of Tests/VM/guest/ without its ending. Default: all.
 #
 # A test is a shell script (run by dash) or a C program (linked statically, with libbpf where it names its headers); what
-# several share is in header files. Each line that it prints is `ok WHAT: what was counted`, `not ok WHAT: why`,
+# several share is in header files and in *.inc. Each line that it prints is `ok WHAT: what was counted`, `not ok WHAT: why`,
 # `skip WHAT: why` (and exit code 77), or what may help to understand a failure. Near its top may stand
 #
 #   vm: guest=NAME[,NAME]... seconds=LIMIT
@@ -16,7 +16,9 @@
 # All tests of a guest share one boot, in the order of their names. Tests are in /tests there, with bpf/*.bpf.c compiled
 # beside them as NAME.bpf.o, and SR_MODULE names the module. In guest datapath, /host is this machine's root, read-only
 # below a layer of its own, and REPOSITORY this repository in it.
+#
 # VM_CACHE: where kernels and builds are kept, default .build/vm; two runs at a time need two.
+# VM_MODULE=none: leaves the module out. VM_SUITES: the Swift suites of guest datapath, default: all that run packets.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=Tests/VM
@@ -98,6 +100,22 @@ done
 declare -A folders
 for series in "${series_list[@]}"; do folders[$series]=$("$here/kernel.sh" "$series" "$cache"); done
 
+# The Swift test suites that guest datapath runs, and what they count less of in a machine that is ten times slower.
+# Each loads the datapath into the verifier many times over, or runs packets through it; the rest of the suites meets
+# nothing there that differs between kernels.
+readonly default_suites='PacketFixtureTests ConnectionTests ShortcutTests StreamRouterTests.FuzzTests AgreementTests
+    TrafficHookTests ExtensionVectorTests ExtensionDatapathTests ShippedExtensionTests HostileExtensionTests
+    LabImpairTests StreamTests ConnectionLabTests'
+environment() {
+    printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$1" HOST_PATH "$PATH" \
+        SUITES "$(tr -s ' \n' ' ' <<<"${VM_SUITES:-$default_suites}")" SR_FRAMES "${SR_FRAMES:-10000}" \
+        SR_PACKETS "${SR_PACKETS:-5000}" SR_SWAPS "${SR_SWAPS:-5}"
+}
+if grep -q ' datapath ' "$work/plan"; then
+    swift build --build-tests 2>&1 | tail -n 1 >&2
+    environment "$(swift build --show-bin-path)" >"$work/tests/environment"
+fi
+
 # Tests, once for all kernels.
 readonly arch_include=/usr/include/$(uname -m)-linux-gnu
 while read -r name file; do
@@ -111,12 +129,15 @@ while read -r name file; do
         ;;
     esac
 done < <(awk '{print $1, $2}' "$work/plan" | sort -u)
+for file in "$tests_folder"/*.inc; do
+    if [[ -e $file ]]; then cp "$file" "$work/tests/"; fi
+done
 for source in "$tests_folder"/bpf/*.bpf.c; do
     [[ -e $source ]] || continue
     clang -target bpf -mcpu=v3 -O2 -g -std=gnu17 -I Sources/CStreamRouter/include -I "$tests_folder/bpf" \
         -idirafter "$arch_include" -c "$source" -o "$work/tests/$(basename "${source%.c}").o"
 done
-# A test may need more than one file can say: NAME.build is given the folder that becomes /tests.
+# A test may need more than its own file can say: NAME.build is given the folder that becomes /tests.
 while read -r name file; do
     if [[ -x ${file%.*}.build ]]; then "${file%.*}.build" "$work/tests"; fi
 done < <(awk '{print $1, $2}' "$work/plan" | sort -u)
@@ -125,7 +146,7 @@ done < <(awk '{print $1, $2}' "$work/plan" | sort -u)
 declare -A built
 for series in "${series_list[@]}"; do
     built[$series]=
-    [[ -e kmodule/Kbuild ]] || continue
+    [[ -e kmodule/Kbuild && ${VM_MODULE:-} != none ]] || continue
     copy=$cache/$series/kmodule
     mkdir -p "$copy"
     # What did not change keeps its date, and what was built from it with it.
@@ -153,7 +174,6 @@ boot() {
     mkdir -p "$folder/tests"
     cp -r "$work/tests/." "$folder/tests/"
     awk -v guest="$guest" '$3 == guest {print $1, $4}' "$work/plan" >"$folder/tests/list"
-    printf 'REPOSITORY=%q\n' "$repository" >"$folder/tests/environment"
     while read -r _ seconds; do limit=$((limit + seconds)); done <"$folder/tests/list"
     "$here/initramfs.sh" "${folders[$series]}" "$folder/tests" "$folder/initramfs.gz" "${built[$series]}"
     read -r memory append <<<"${guests[$guest]}"
