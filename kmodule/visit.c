@@ -77,11 +77,12 @@ void sr_visit_caught(struct sr_visit *visit, enum sr_abort_cause cause, u64 inst
     work_soon();
 }
 
-// The kernel emulates a few instructions (UMIP: sgdt and its like) for user mode. If they touch memory that
-// is not there it forces SIGSEGV upon the process with no hook before, but notes a page fault, which no other
-// way leads to during a visit (crossing.c begins it with no trap noted).
+// There are two ways to a signal with no hook before it, and both note what they are about, which no other way
+// does during a visit (crossing.c begins it with no trap noted): the kernel emulates a few instructions for user
+// mode (UMIP: sgdt and its like), and forces SIGSEGV if they touch memory that is not there; and some processors
+// raise #GP only behind a jump to an address that is none, where fault.c has no entry in its table.
 static bool is_forced(void) {
-    return current->thread.trap_nr == X86_TRAP_PF;
+    return current->thread.trap_nr == X86_TRAP_PF || current->thread.trap_nr == X86_TRAP_GP;
 }
 
 // Takes that signal back, and what forcing does to a process that blocks, handles or ignores it.

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -306,6 +307,16 @@ static inline uint64_t fs_read(void) {
     return value;
 }
 
+// Rights of protection keys, 0 where there are none.
+static inline uint32_t keys_read(void) {
+    uint32_t eax = 7, ebx, ecx = 0, edx;
+    asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (!(ecx & 1u << 4 /* OSPKE */))
+        return 0;
+    asm volatile("rdpkru" : "=a"(eax), "=d"(edx) : "c"(0));
+    return eax;
+}
+
 static inline uint64_t selectors_read(void) {
     uint64_t ds, es, fs, gs;
     asm volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
@@ -313,7 +324,8 @@ static inline uint64_t selectors_read(void) {
     return ds << 48 | es << 32 | fs << 16 | gs;
 }
 
-// What a round found: as victim_round, or 5: x87 stack, 6: segment bases, 7: selectors, 8: memory.
+// What a round found: as victim_round, or 5: x87 stack, 6: segment bases, 7: selectors, 8: memory,
+// 9: protection keys.
 static inline int victim_try(uint64_t *random, uint64_t spins) {
     static uint64_t words[64];
     for (int index = 0; index < GENERAL; index++)
@@ -325,6 +337,7 @@ static inline int victim_try(uint64_t *random, uint64_t spins) {
         words[index] = mark + index;
     victim_gs_area[0] = mark;
     uint64_t fs = fs_read(), selectors = selectors_read();
+    uint32_t keys = keys_read();
     victim_spins = spins;
     int wrong = victim_round();
     if (!wrong && (victim_x87[0] != 0x1.71547652b82fep+0 || victim_x87[1] != 0x1.921fb54442d18p+1 ||
@@ -334,18 +347,32 @@ static inline int victim_try(uint64_t *random, uint64_t spins) {
         wrong = 6;
     if (!wrong && selectors_read() != selectors)
         wrong = 7;
+    if (!wrong && keys_read() != keys)
+        wrong = 9;
     for (int index = 0; !wrong && index < 64; index++)
         wrong = ((volatile uint64_t *)words)[index] == mark + index ? 0 : 8;
     return wrong;
 }
 
-static inline void victim_run(struct victim_shared *shared, uint64_t seed, uint64_t spins) {
+static struct victim_shared *victim_own;
+
+static void victim_signalled(int number) {
+    (void)number;
+    victim_own->signals++;
+}
+
+// With a signal every `signal_us`, unless that is 0.
+static inline void victim_run(struct victim_shared *shared, uint64_t seed, uint64_t spins, int signal_us) {
     uint64_t random = seed * 0x9e3779b97f4a7c15ull + 1;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    victim_own = shared;
     need(syscall(SYS_arch_prctl, 0x1001 /* ARCH_SET_GS */, victim_gs_area) == 0, "gs");
     // Selectors other than usual ones are kept as well.
     if (seed % 2)
         asm volatile("mov %0, %%ds; mov %0, %%es" ::"r"(0x2b));
+    signal(SIGALRM, victim_signalled);
+    struct itimerval interval = {{0, signal_us}, {0, signal_us}};
+    setitimer(ITIMER_REAL, &interval, NULL);
     while (!shared->stop) {
         int wrong = victim_try(&random, spins);
         if (wrong && !shared->bad)
@@ -363,7 +390,7 @@ struct victims {
 };
 
 // Victims, some bound to each processor.
-static inline struct victims victims_begin(int for_each, uint64_t spins) {
+static inline struct victims victims_begin_signalled(int for_each, uint64_t spins, int signal_us) {
     struct victims victims = {.count = for_each * processors()};
     victims.shared =
         mmap(NULL, 64 * sizeof(*victims.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -372,9 +399,13 @@ static inline struct victims victims_begin(int for_each, uint64_t spins) {
         if (victims.pids[index])
             continue;
         stay_on(index % processors());
-        victim_run(&victims.shared[index], index + 1, spins);
+        victim_run(&victims.shared[index], index + 1, spins, signal_us);
     }
     return victims;
+}
+
+static inline struct victims victims_begin(int for_each, uint64_t spins) {
+    return victims_begin_signalled(for_each, spins, 0);
 }
 
 // Sums of what they saw; a victim that did not come to its end by itself counts as bad.
