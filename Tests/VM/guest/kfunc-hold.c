@@ -1,15 +1,23 @@
 // Packets that are held: a million held and released with none lost, also while one program takes the other's
 // place; the limits; devices, namespaces and a module that go away meanwhile.
+//
+// vm: seconds=240
 #include "kfunc.h"
 
+#include <bpf/libbpf.h>
+#include <arpa/inet.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
 
 #include "kfunc-hold.h"
 
 enum { MILLION = 1000000, AT_ONCE = 5000 };
 
-static const char object_path[] = "bpf/kfunc-hold.bpf.o";
+static const char object_path[] = "kfunc-hold.bpf.o";
 static const uint8_t packet[200] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0};
 
 struct holder {
@@ -71,6 +79,9 @@ static struct sr_hold_counts wait_until_empty(void) {
 }
 
 // Objects that come and go by themselves: other packets of the guest.
+// KFENCE takes some of the objects (its pool has 255) where they are not counted.
+enum { KFENCE_OBJECTS = 256 };
+
 static bool same_packets(long before, long after) {
     return labs(after - before) <= 32;
 }
@@ -95,6 +106,9 @@ static void check_million(int dummy) {
         struct hold_tally tally = hold(&holder, set, left < 10000 ? left : 10000);
         held += tally.held;
         refused += tally.refused;
+        // The timer's softirq falls behind on a processor that a program keeps busy.
+        if (tally.refused)
+            usleep(20000);
         if (rounds % 20 == 19) {
             // The next version of the extension, while packets of this one are held.
             struct holder next = holder_load();
@@ -130,7 +144,7 @@ static void check_limits(const struct holder *holder, int dummy) {
     // That a packet which is held is seen as one in the kernel: else the checks of leaks would hold of
     // anything.
     long meanwhile = packets_in_kernel();
-    check(meanwhile >= before + SR_HOLD_QUEUE_PACKETS, "leak-would-be-seen",
+    check(meanwhile >= before + SR_HOLD_QUEUE_PACKETS - KFENCE_OBJECTS, "leak-would-be-seen",
           "%ld packets in the kernel, %ld before", meanwhile, before);
     set.queue = 21, set.queues = 8;
     tally = hold(holder, set, SR_HOLD_PACKETS);
@@ -219,7 +233,8 @@ static void check_namespace_gone(void) {
         struct holder holder = holder_load();
         struct hold_settings set = {.ifindex = if_nametoindex("dummy2"), .delay_ns = 9000000000ull};
         struct hold_tally tally = hold(&holder, set, AT_ONCE);
-        held = tally.held == AT_ONCE && all().in_queue == AT_ONCE && packets_in_kernel() >= before + AT_ONCE;
+        held = tally.held == AT_ONCE && all().in_queue == AT_ONCE &&
+               packets_in_kernel() >= before + AT_ONCE - KFENCE_OBJECTS;
         need(write(ready[1], &held, 1) == 1, "write");
         _exit(0);
     }
@@ -229,6 +244,103 @@ static void check_namespace_gone(void) {
     check(held && same_packets(before, after), "namespace-gone",
           "%ld packets in the kernel before, %ld when it was gone for %.1f s, though held for 9 s", before,
           after, (now_ns() - began) / 1e9);
+}
+
+// Straight away to where `hold_until` is told.
+static void attach_hold_until(const struct holder *holder, struct hold_settings set, const char *device) {
+    struct hold_tally zero = {0};
+    map_write(holder->settings, &set);
+    map_write(holder->tally, &zero);
+    attach_ingress(if_nametoindex(device), program_of(holder->object, "hold_until"));
+}
+
+enum { STREAM = 100, LATER_NS = 30000000 };
+
+// Sends test packets from another namespace, each to leave LATER_NS after it was sent.
+static void send_from(int ready) {
+    struct sockaddr_in to = {AF_INET, htons(HOLD_PORT), {inet_addr("10.9.0.2")}, {0}};
+    char byte;
+    need(read(ready, &byte, 1) == 1, "wait for the device");
+    shell("ip addr add 10.9.0.1/24 dev s0 && ip link set s0 up");
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    // Addresses are asked for with the first; one that is lost meanwhile is no loss of the queue.
+    sendto(descriptor, "first", 5, 0, (void *)&to, sizeof to);
+    usleep(300000);
+    for (uint32_t index = 0; index < STREAM; index++) {
+        struct hold_payload payload = {now_ns() + LATER_NS, index, 0};
+        need(sendto(descriptor, &payload, sizeof payload, 0, (void *)&to, sizeof to) == sizeof payload,
+             "send");
+        usleep(1000);
+    }
+    // With this process its end of the wire goes.
+    pause();
+}
+
+// Up the stack of the device that they came in through: to a socket, without meeting the program again.
+static void check_up(const struct holder *holder) {
+    struct sockaddr_in own = {AF_INET, htons(HOLD_PORT), {0}, {0}};
+    struct timeval patience = {5, 0};
+    int ready[2], came = 0, early = 0, disorder = 0, descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    char command[256];
+    need(!pipe(ready), "pipe");
+    pid_t child = fork();
+    if (!child) {
+        need(!unshare(CLONE_NEWNET), "a network namespace");
+        send_from(ready[0]);
+    }
+    usleep(200000);
+    snprintf(command, sizeof command,
+             "ip link add s0 type veth peer name r0 && ip link set s0 netns %d && ip addr add 10.9.0.2/24 "
+             "dev r0 && "
+             "ip link set r0 up",
+             child);
+    shell(command);
+    attach_hold_until(
+        holder, (struct hold_settings){.ifindex = if_nametoindex("r0"), .queue = 50, .flags = SR_HOLD_UP},
+        "r0");
+    need(!bind(descriptor, (void *)&own, sizeof own), "bind");
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    need(write(ready[1], "r", 1) == 1, "write");
+    while (came < STREAM) {
+        struct hold_payload payload;
+        ssize_t bytes = recv(descriptor, &payload, sizeof payload, 0);
+        if (bytes < 0)
+            break;
+        if (bytes < (ssize_t)sizeof payload)
+            continue;
+        early += now_ns() < payload.release_ns;
+        disorder += payload.number != (uint32_t)came;
+        came++;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    struct hold_tally tally = tally_of(holder);
+    check(came == STREAM && !early && !disorder && tally.held == STREAM, "up-the-stack",
+          "%d came at a socket, %d early, %d out of order, %llu times held", came, early, disorder,
+          (unsigned long long)tally.held);
+    close(descriptor);
+    shell("ip link del r0 2>/dev/null || true");
+}
+
+// A device whose packets have no link's header.
+static void check_tunnel(const struct holder *holder) {
+    struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+    uint8_t frame[100] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 86}, read_back[200];
+    shell("modprobe tun; mkdir -p /dev/net; [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200");
+    int tunnel = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+    strcpy(request.ifr_name, "t0");
+    need(tunnel >= 0 && !ioctl(tunnel, TUNSETIFF, &request), "a tunnel");
+    shell("ip link set t0 up");
+    struct hold_settings set = {.ifindex = if_nametoindex("t0"), .queue = 51, .queues = 1, .spread_ns = 1};
+    struct hold_tally zero = {0};
+    map_write(holder->settings, &set);
+    map_write(holder->tally, &zero);
+    program_run(holder->hold_any, frame, sizeof frame, 1);
+    usleep(100000);
+    ssize_t bytes = read(tunnel, read_back, sizeof read_back);
+    check(bytes == 86 && !memcmp(read_back, frame + 14, 86), "tunnel-without-link-header", "%zd bytes of %zu",
+          bytes, sizeof frame);
+    close(tunnel);
 }
 
 static void check_unload(struct holder *holder, int dummy) {
@@ -253,9 +365,9 @@ static void check_unload(struct holder *holder, int dummy) {
 int main(void) {
     libbpf_set_print(be_silent);
     // Without packets of its own.
-    shell("modprobe dummy numdummies=0; f=/proc/sys/net/ipv6/conf/default/disable_ipv6; [ ! -e $f ] || echo "
+    shell("modprobe -a dummy veth; f=/proc/sys/net/ipv6/conf/default/disable_ipv6; [ ! -e $f ] || echo "
           "1 >$f; "
-          "ip link add dummy0 type dummy && ip link set dummy0 up");
+          "ip link del dummy0 2>/dev/null; ip link add dummy0 type dummy && ip link set dummy0 up");
     need(!module_load(""), "load the module");
     int dummy = if_nametoindex("dummy0");
     check_million(dummy);
@@ -263,6 +375,8 @@ int main(void) {
     check_limits(&holder, dummy);
     check_device_gone(&holder);
     check_namespace_gone();
+    check_up(&holder);
+    check_tunnel(&holder);
     check_unload(&holder, dummy);
     shell("ip link del dummy0");
     return failures != 0;

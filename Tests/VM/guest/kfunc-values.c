@@ -1,7 +1,10 @@
 // What the kernel functions compute: SipHash-2-4 against its reference vectors and against the definition,
 // parity that restores a lost packet, in packets of one piece and of several, and their limits.
+//
+// vm: seconds=60
 #include "kfunc.h"
 
+#include <bpf/libbpf.h>
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -240,7 +243,7 @@ int main(void) {
     libbpf_set_print(be_silent);
     shell("modprobe veth");
     need(!module_load(""), "load the module");
-    struct bpf_object *object = object_load("bpf/kfunc-values.bpf.o", NULL, NULL, 0);
+    struct bpf_object *object = object_load("kfunc-values.bpf.o", NULL, NULL, 0);
     need(object, "load the programs");
     values_map = map_of(object, "values");
     hash_packet = program_of(object, "hash_packet");

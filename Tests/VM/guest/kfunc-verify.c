@@ -1,10 +1,13 @@
 // Who may speak to the module and call its functions: the handshake, what the verifier refuses, and that the
 // module stays while it is in use.
+//
+// vm: seconds=120
 #include "kfunc.h"
 
+#include <bpf/libbpf.h>
 #include <sys/stat.h>
 
-static const char misuse[] = "bpf/kfunc-misuse.bpf.o";
+static const char misuse[] = "kfunc-misuse.bpf.o";
 static char verifier_log[1 << 16];
 
 // The last line of the verifier's log that tells why.
@@ -61,7 +64,7 @@ static void check_refusals(void) {
         }
         bpf_object__close(object);
     }
-    object = object_load("bpf/kfunc-license.bpf.o", NULL, verifier_log, sizeof verifier_log);
+    object = object_load("kfunc-license.bpf.o", NULL, verifier_log, sizeof verifier_log);
     check(!object && strstr(verifier_log, "GPL"), "verifier-refuses-license", "%s",
           object ? "it was loaded" : reason());
     bpf_object__close(object);
