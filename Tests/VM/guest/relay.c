@@ -84,17 +84,25 @@ static void send_packet(int socket, const char *to, uint16_t port, uint8_t what,
 
 // --- Programs that are interrupted ---
 
-// Counts something that the compiler cannot foresee, and ends by itself where the parent does.
+// Counts something that the compiler cannot foresee, and ends by itself where the parent does. Comes back
+// once it counts.
 static pid_t busy_start(int processor) {
+    int ready[2];
+    char byte = 0;
+    need(pipe(ready) == 0, "a pipe");
     pid_t child = fork();
     need(child >= 0, "a process");
-    if (child)
+    if (child) {
+        need(read(ready[0], &byte, 1) == 1, "a busy process");
+        close(ready[0]);
+        close(ready[1]);
+        usleep(100000);
         return child;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(processor, &set);
-    sched_setaffinity(0, sizeof(set), &set);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    stay_on(processor);
+    if (write(ready[1], &byte, 1) != 1)
+        _exit(1);
     for (volatile uint64_t value = 1;; value = value * 6364136223846793005 + 1)
         ;
 }
