@@ -23,12 +23,14 @@ struct probe {
     u32 done;
     u32 right;
     bool aborted;
+    // Time is up: what comes back did not run.
+    bool late;
 };
 
 static void probe_done(struct sr_extension_space *space, const struct sr_upcall_event *event, u32 verdict) {
     struct probe *probe = space->owner;
 
-    if (probe->aborted)
+    if (probe->aborted || READ_ONCE(probe->late))
         return;
     probe->right += verdict == event->cookie;
     WRITE_ONCE(probe->done, probe->done + 1);
@@ -120,6 +122,7 @@ int sr_probe_run(void *argument) {
         wait_event_interruptible_timeout(probe.ended, has_ended(&probe), msecs_to_jiffies(asked->timeout_ms));
     hrtimer_cancel(&probe.timer);
     destroy_hrtimer_on_stack(&probe.timer);
+    WRITE_ONCE(probe.late, true);
     sr_space_close(probe.space);
     measure(&probe);
     error = left > 0 || probe.aborted ? 0 : left < 0 ? left : -ETIME;
