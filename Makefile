@@ -1,6 +1,6 @@
 # The ways into this repository; each is a script or one command.
 .DEFAULT_GOAL := help
-.PHONY: help build release extensions demo test bench docs vm lint install uninstall deb clean
+.PHONY: help build release extensions demo test bench docs vm vm-test lint install uninstall deb clean
 
 # Where `make install` puts things, below DESTDIR; the unit files name PREFIX.
 PREFIX ?= /usr/local
@@ -32,9 +32,14 @@ bench: ## forty minutes: every figure beside its peers, into .build/bench and do
 docs: ## makes the SDK's documentation below .build/documentation
 	scripts/docs.sh
 
-vm: ## loads the BPF objects into the verifier of Debian's kernel, in a guest
+vm: ## loads the BPF objects into the verifiers of Debian's kernels 6.1 and 6.12, in guests
 	scripts/setup.sh vm
-	Tests/VM/load-bpf.sh
+	Tests/VM/run.sh objects
+
+vm-test: ## a quarter of an hour: module and BPF datapath in guests of Debian's kernels 6.1 and 6.12
+	scripts/setup.sh vm
+	Tests/VM/controls.sh
+	Tests/VM/run.sh
 
 lint: ## style of Swift, C and shell
 	scripts/lint.sh

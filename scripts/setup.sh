@@ -24,7 +24,12 @@ readonly bench_packages=(
     iproute2 util-linux gnuplot-nox apache2 wget nginx libnginx-mod-stream haproxy socat rtpengine-daemon
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good srt-tools
 )
-readonly vm_packages=(qemu-system-x86 busybox-static cpio bpftool)
+# What runs guests and what fills them, then what builds the kernel module. The kernels themselves are not installed:
+# Tests/VM/kernel.sh unpacks them.
+readonly vm_packages=(
+    qemu-system-x86 busybox-static dash cpio bpftool iproute2 kmod xz-utils zstd
+    gcc libc6-dev make binutils pahole
+)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -13,3 +13,14 @@ swift test --skip "$alone"
 # One after the other: they count packets, and all namespaces of a machine share the kernel's receive backlog; or they wait
 # for real connections, whose patience is not made for hundreds of tests on two processors.
 swift test --skip-build --no-parallel --filter "$alone"
+
+# Debian's own kernels, older than what this machine may run: the module, and a part of the datapath's suites.
+if [[ $(uname -m) != x86_64 ]]; then
+    echo "test: skipped the guests of Tests/VM: they are x86-64, and this machine is $(uname -m)"
+elif ! apt-cache show qemu-system-x86 2>/dev/null | grep -q '^Package:'; then
+    echo "test: skipped the guests of Tests/VM: apt offers no qemu-system-x86 here"
+else
+    scripts/setup.sh vm
+    Tests/VM/controls.sh
+    Tests/VM/run.sh --short
+fi

@@ -14,7 +14,8 @@ struct BPFObjects: BuildToolPlugin {
     let sources = try FileManager.default.contentsOfDirectory(at: bpf, includingPropertiesForKeys: nil)
       .sorted { $0.path < $1.path }
     let headers =
-      sources.filter { $0.pathExtension == "h" } + [shared.appending(path: "streamrouter_abi.h")]
+      sources.filter { $0.pathExtension == "h" }
+      + ["streamrouter_abi.h", "streamrouter_measure.h"].map { shared.appending(path: $0) }
     let objects = sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source -> Command in
       let name = source.lastPathComponent.replacingOccurrences(of: ".bpf.c", with: "")
       let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Object.swift")
@@ -31,8 +32,11 @@ struct BPFObjects: BuildToolPlugin {
       try FileManager.default.contentsOfDirectory(at: sdk, includingPropertiesForKeys: nil)
       .filter { $0.pathExtension == "swift" }.sorted { $0.path < $1.path }
       + [
-        sdk.appending(path: "Frame/process.c"), bpf.appending(path: "extension.c"),
-        shared.appending(path: "streamrouter_abi.h"), shared.appending(path: "sr_extension_process.h"),
+        sdk.appending(path: "Frame/view.h"), sdk.appending(path: "Frame/process.c"),
+        sdk.appending(path: "Frame/upcall.c"), sdk.appending(path: "Frame/upcall.ld"),
+        bpf.appending(path: "extension.c"), shared.appending(path: "streamrouter_abi.h"),
+        shared.appending(path: "streamrouter_module.h"), shared.appending(path: "sr_extension_process.h"),
+        shared.appending(path: "sr_extension_upcall.h"),
       ]
     let output = context.pluginWorkDirectoryURL.appending(path: "ExtensionKit.swift")
     return objects + [

@@ -7,10 +7,13 @@
 #include <bpf/libbpf.h>
 
 #include "streamrouter_abi.h"
+#include "streamrouter_measure.h"
+#include "streamrouter_module.h"
 #include "sr_bpf.h"
 #include "sr_channel.h"
 #include "sr_counters.h"
 #include "sr_extension_process.h"
+#include "sr_extension_upcall.h"
 #include "sr_lockdown.h"
 #include "sr_machine.h"
 #include "sr_namespace.h"

@@ -276,7 +276,7 @@ struct sr_flow {
     // Odd while a processor writes. A reader that finds the same even number before and after has read one
     // moment.
     __u32 sequence;
-    __u32 current; // slot of the packet seen last
+    __u32 newest; // slot of the packet seen last
     struct sr_source_state source[SR_SSRC_SLOTS];
     struct sr_variations variations;
 };

@@ -54,7 +54,7 @@ extension sr_flow {
   /// The state of the SSRC seen last; for protocol udp the only one.
   var latest: sr_source_state {
     withUnsafeBytes(of: source) {
-      $0.bindMemory(to: sr_source_state.self)[Int(current) & (Int(SR_SSRC_SLOTS.rawValue) - 1)]
+      $0.bindMemory(to: sr_source_state.self)[Int(newest) & (Int(SR_SSRC_SLOTS.rawValue) - 1)]
     }
   }
 }

@@ -110,13 +110,7 @@ struct ExtensionDatapathTests {
   }
 
   @Test func chains() async throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "sr-answer-\(getpid())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let file = folder.appending(path: "Answer.swift")
-    try Self.source.write(to: file, atomically: true, encoding: .utf8)
-    let object = try await ExtensionBuilder().build(source: FilePath(file.path), into: FilePath(folder.path))
-      .object
+    let object = try await ExtensionWorkbench.shared.build("Answer", source: Self.source)
     let (forward, drop): ([String: ParameterValue], [String: ParameterValue]) = (
       [:], ["answer": .unsigned(1)]
     )

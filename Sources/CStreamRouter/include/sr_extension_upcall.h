@@ -1,0 +1,38 @@
+// An extension built for engine `upcall`: what its image finds in memory, and is given for a packet.
+//
+// The image (streamrouter_module.h says what one is) stands at some address; from there on, in the same
+// places for all extensions, stand what the module put there: parameters, account, state.
+#ifndef SR_EXTENSION_UPCALL_H
+#define SR_EXTENSION_UPCALL_H
+
+#include "sr_extension_process.h"
+#include "streamrouter_module.h"
+
+enum sr_image_record {
+    SR_IMAGE_PARAMETERS = SR_IMAGE_DATA_END,
+    // Verdicts and times are counted by the module; counters and histogram are the author's.
+    SR_IMAGE_ACCOUNT = SR_IMAGE_PARAMETERS + SR_EXTENSION_PARAMETER_BYTES,
+    SR_IMAGE_STATE = SR_IMAGE_DATA_END + 0x1000,
+};
+
+// What the entry of an image gets the address of: `int entry(struct sr_upcall_event *)`, which answers with an
+// enum sr_verdict.
+struct sr_upcall_event {
+    __u64 payload;  // address of what it is about: a struct sr_upcall_packet
+    __u32 priority; // higher ones go first; those of the same priority in the order they were posted
+    __u32 cookie;   // the poster's: which packet
+};
+
+// What the event of a packet leads to. The module reads nothing of it but `dscp` and `sinks` of the call once
+// the extension has run, and the payload, whose length it knows.
+struct sr_upcall_packet {
+    struct sr_call call;
+    struct sr_datagram datagram;
+};
+
+_Static_assert(sizeof(struct sr_upcall_event) == 16, "size of sr_upcall_event");
+_Static_assert(sizeof(struct sr_upcall_packet) == 96, "size of sr_upcall_packet");
+_Static_assert((int)SR_IMAGE_ACCOUNT + sizeof(struct sr_extension_account) <= SR_IMAGE_STATE,
+               "the account ends before the state");
+
+#endif

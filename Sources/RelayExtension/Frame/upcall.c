@@ -1,0 +1,49 @@
+// The frame around an author's extension in engine upcall: no library, no thread-local storage, no system
+// call; what it returns goes to a gate of the module. `streamrouter extension build` compiles it together
+// with the Swift of one extension and links it by upcall.ld.
+#include "view.h"
+#include "sr_extension_upcall.h"
+
+// Where the image begins (upcall.ld).
+extern uint8_t sr_image[] __attribute__((visibility("hidden")));
+
+SR_INLINE uint32_t sr_view_random(void) {
+    static uint64_t state = 0x9e3779b97f4a7c15;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 32);
+}
+
+// Compilers call these where a value is copied or filled. In assembly, since a loop in C would be made a call
+// of itself.
+void *memcpy(void *to, const void *from, size_t bytes) {
+    void *result = to;
+    asm volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+    return result;
+}
+
+void *memset(void *to, int value, size_t bytes) {
+    void *result = to;
+    asm volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
+    return result;
+}
+
+void *memmove(void *to, const void *from, size_t bytes) {
+    if ((uintptr_t)to - (uintptr_t)from >= bytes)
+        return memcpy(to, from, bytes);
+    const uint8_t *source = (const uint8_t *)from + bytes - 1;
+    uint8_t *target = (uint8_t *)to + bytes - 1;
+    asm volatile("std; rep movsb; cld" : "+D"(target), "+S"(source), "+c"(bytes) : : "memory");
+    return to;
+}
+
+int sr_upcall_entry(struct sr_upcall_event *event) {
+    struct sr_upcall_packet *packet = (struct sr_upcall_packet *)event->payload;
+    struct sr_view view = {
+        .datagram = &packet->datagram,
+        .call = &packet->call,
+        .account = (struct sr_extension_account *)(sr_image + SR_IMAGE_ACCOUNT),
+    };
+    return sr_author_relay(&view, sr_image + SR_IMAGE_PARAMETERS, sr_image + SR_IMAGE_STATE) & 3;
+}

@@ -1,0 +1,3 @@
+#   vm: guest=control seconds=10
+echo "ok a check that holds: but the code is 3"
+exit 3

@@ -1,0 +1,2 @@
+#   vm: guest=control seconds=10
+exit 0

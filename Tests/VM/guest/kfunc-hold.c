@@ -1,0 +1,383 @@
+// Packets that are held: a million held and released with none lost, also while one program takes the other's
+// place; the limits; devices, namespaces and a module that go away meanwhile.
+//
+// vm: seconds=240
+#include "kfunc.h"
+
+#include <bpf/libbpf.h>
+#include <arpa/inet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "kfunc-hold.h"
+
+enum { MILLION = 1000000, AT_ONCE = 5000 };
+
+static const char object_path[] = "kfunc-hold.bpf.o";
+static const uint8_t packet[200] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0};
+
+struct holder {
+    struct bpf_object *object;
+    int settings, tally, hold_any;
+};
+
+static struct holder holder_load(void) {
+    struct holder holder = {.object = object_load(object_path, NULL, NULL, 0)};
+    need(holder.object, "load %s", object_path);
+    holder.settings = map_of(holder.object, "settings");
+    holder.tally = map_of(holder.object, "tally");
+    holder.hold_any = program_of(holder.object, "hold_any");
+    return holder;
+}
+
+static struct hold_tally tally_of(const struct holder *holder) {
+    struct hold_tally tally;
+    map_read(holder->tally, &tally);
+    return tally;
+}
+
+// Runs a program that holds `times` packets as told. Answers what it counted meanwhile.
+static struct hold_tally hold(const struct holder *holder, struct hold_settings set, uint32_t times) {
+    struct hold_tally zero = {0};
+    if (!set.queues)
+        set.queues = 1;
+    if (!set.spread_ns)
+        set.spread_ns = 1;
+    map_write(holder->settings, &set);
+    map_write(holder->tally, &zero);
+    program_run(holder->hold_any, packet, sizeof packet, times);
+    return tally_of(holder);
+}
+
+static uint64_t number_in(const char *path) {
+    unsigned long long number = 0;
+    FILE *file = fopen(path, "r");
+    need(file && fscanf(file, "%llu", &number) == 1, "%s", path);
+    fclose(file);
+    return number;
+}
+
+static struct sr_hold_counts all(void) {
+    return hold_counts(SR_HOLD_QUEUES);
+}
+
+static bool adds_up(const struct sr_hold_counts *counts) {
+    return counts->held == counts->released + counts->dropped_device + counts->dropped_flush +
+                               counts->dropped_unload + counts->dropped_transmit + counts->in_queue;
+}
+
+static struct sr_hold_counts wait_until_empty(void) {
+    struct sr_hold_counts counts;
+    uint64_t end = now_ns() + 20000000000ull;
+    while ((counts = all()).in_queue && now_ns() < end)
+        usleep(2000);
+    return counts;
+}
+
+// Objects that come and go by themselves: other packets of the guest.
+// KFENCE takes some of the objects (its pool has 255) where they are not counted.
+enum { KFENCE_OBJECTS = 256 };
+
+static bool same_packets(long before, long after) {
+    return labs(after - before) <= 32;
+}
+
+// Packets let go of their memory a little after they were freed.
+static long packets_back_to(long before) {
+    uint64_t end = now_ns() + 3000000000ull;
+    long now;
+    while (!same_packets(before, now = packets_in_kernel()) && now_ns() < end)
+        usleep(20000);
+    return now;
+}
+
+static void check_million(int dummy) {
+    uint64_t sent_before = number_in("/sys/class/net/dummy0/statistics/tx_packets");
+    uint64_t held = 0, refused = 0, in_swap = 0, swaps = 0, rounds = 0, began = now_ns();
+    long before = packets_in_kernel();
+    struct hold_settings set = {.ifindex = dummy, .queues = 16, .delay_ns = 1000000, .spread_ns = 20000000};
+    struct holder holder = holder_load();
+    for (; held < MILLION && rounds < 10000; rounds++) {
+        uint64_t left = MILLION - held;
+        struct hold_tally tally = hold(&holder, set, left < 10000 ? left : 10000);
+        held += tally.held;
+        refused += tally.refused;
+        // The timer's softirq falls behind on a processor that a program keeps busy.
+        if (tally.refused)
+            usleep(20000);
+        if (rounds % 20 == 19) {
+            // The next version of the extension, while packets of this one are held.
+            struct holder next = holder_load();
+            in_swap += all().in_queue;
+            bpf_object__close(holder.object);
+            holder = next;
+            swaps++;
+        }
+    }
+    struct sr_hold_counts counts = wait_until_empty();
+    uint64_t sent = number_in("/sys/class/net/dummy0/statistics/tx_packets") - sent_before;
+    double seconds = (now_ns() - began) / 1e9;
+    bpf_object__close(holder.object);
+    check(held == MILLION && counts.held == held && counts.released == held && sent == held &&
+              adds_up(&counts),
+          "million-released", "%llu held, %llu released, %llu at the device, %llu refused, %.1f s",
+          (unsigned long long)held, (unsigned long long)counts.released, (unsigned long long)sent,
+          (unsigned long long)refused, seconds);
+    check(swaps >= 3 && in_swap > 0, "million-swap", "%llu times, while %llu packets were held",
+          (unsigned long long)swaps, (unsigned long long)in_swap);
+    long after = packets_back_to(before);
+    check(same_packets(before, after), "million-none-leaked", "%ld packets in the kernel before, %ld after",
+          before, after);
+}
+
+static void check_limits(const struct holder *holder, int dummy) {
+    long before = packets_in_kernel();
+    struct hold_settings set = {.ifindex = dummy, .queue = 20, .delay_ns = 8000000000ull};
+    struct hold_tally tally = hold(holder, set, SR_HOLD_QUEUE_PACKETS + 100);
+    check(tally.held == SR_HOLD_QUEUE_PACKETS && tally.refused == 100 && tally.last_error == -ENOBUFS,
+          "limit-queue", "%llu held, %llu refused", (unsigned long long)tally.held,
+          (unsigned long long)tally.refused);
+    // That a packet which is held is seen as one in the kernel: else the checks of leaks would hold of
+    // anything.
+    long meanwhile = packets_in_kernel();
+    check(meanwhile >= before + SR_HOLD_QUEUE_PACKETS - KFENCE_OBJECTS, "leak-would-be-seen",
+          "%ld packets in the kernel, %ld before", meanwhile, before);
+    set.queue = 21, set.queues = 8;
+    tally = hold(holder, set, SR_HOLD_PACKETS);
+    struct sr_hold_counts counts = all();
+    check(counts.in_queue == SR_HOLD_PACKETS || counts.bytes_in_queue + 4096 > SR_HOLD_BYTES, "limit-all",
+          "%llu packets, %llu bytes held, %llu refused", (unsigned long long)counts.in_queue,
+          (unsigned long long)counts.bytes_in_queue, (unsigned long long)tally.refused);
+    check(tally.refused && tally.last_error == -ENOBUFS && counts.refused_full >= tally.refused,
+          "limit-all-counted", "%llu", (unsigned long long)counts.refused_full);
+
+    struct sr_hold_query query = {.queue = 20};
+    int device = module_open();
+    need(!ioctl(device, SR_MODULE_HOLD_FLUSH, &query), "flush queue 20");
+    check(!query.counts.in_queue && query.counts.dropped_flush == SR_HOLD_QUEUE_PACKETS &&
+              adds_up(&query.counts),
+          "flush-one", "%llu", (unsigned long long)query.counts.dropped_flush);
+    query.queue = SR_HOLD_QUEUES;
+    need(!ioctl(device, SR_MODULE_HOLD_FLUSH, &query), "flush all");
+    check(!query.counts.in_queue && !query.counts.bytes_in_queue && adds_up(&query.counts), "flush-all",
+          "%llu", (unsigned long long)query.counts.dropped_flush);
+    close(device);
+
+    // And the program itself, some at a time.
+    set = (struct hold_settings){.ifindex = dummy, .queue = 22, .delay_ns = 8000000000ull};
+    hold(holder, set, 1000);
+    int drop_held = program_of(holder->object, "drop_held"), calls = 0;
+    do
+        program_run(drop_held, packet, sizeof packet, 1);
+    while ((tally = tally_of(holder)).last_error > 0 && ++calls < 100);
+    check(calls == 3 && !tally.held && !hold_counts(22).in_queue, "drop-by-program", "1000 in %d calls",
+          calls + 1);
+
+    static const struct {
+        struct hold_settings set;
+        int error;
+        const char *name;
+    } wrong[] = {
+        {{.queue = SR_HOLD_QUEUES}, -EINVAL, "wrong-queue"},
+        {{.flags = 8}, -EINVAL, "wrong-flag"},
+        {{.delay_ns = (SR_HOLD_LONGEST_S + 1) * 1000000000ull}, -ERANGE, "wrong-time"},
+        {{.ifindex = 9999}, -ENODEV, "wrong-device"},
+    };
+    for (int index = 0; index < 4; index++) {
+        set = wrong[index].set;
+        set.ifindex = set.ifindex ? set.ifindex : (uint32_t)dummy;
+        tally = hold(holder, set, 3);
+        check(tally.refused == 3 && tally.last_error == wrong[index].error, wrong[index].name, "%lld",
+              (long long)tally.last_error);
+    }
+    long after = packets_back_to(before);
+    check(same_packets(before, after), "limits-none-leaked", "%ld before, %ld after", before, after);
+}
+
+static void check_device_gone(const struct holder *holder) {
+    long before = packets_in_kernel();
+    shell("ip link add dummy1 type dummy && ip link set dummy1 up");
+    int device = if_nametoindex("dummy1"), other = if_nametoindex("dummy0");
+    hold(holder, (struct hold_settings){.ifindex = other, .queue = 30, .delay_ns = 8000000000ull}, 10);
+    struct hold_tally tally = hold(
+        holder, (struct hold_settings){.ifindex = device, .queue = 30, .delay_ns = 8000000000ull}, AT_ONCE);
+    uint64_t held = hold_counts(30).in_queue, began = now_ns();
+    shell("ip link del dummy1");
+    struct sr_hold_counts counts = hold_counts(30);
+    check(tally.held == AT_ONCE && held == AT_ONCE + 10 && counts.dropped_device == AT_ONCE &&
+              counts.in_queue == 10,
+          "device-gone", "%llu freed within %.1f s, %llu for another device stay",
+          (unsigned long long)counts.dropped_device, (now_ns() - began) / 1e9,
+          (unsigned long long)counts.in_queue);
+    int ioctls = module_open();
+    struct sr_hold_query query = {.queue = 30};
+    need(!ioctl(ioctls, SR_MODULE_HOLD_FLUSH, &query), "flush");
+    close(ioctls);
+    long after = packets_back_to(before);
+    check(same_packets(before, after), "device-gone-none-leaked", "%ld before, %ld after", before, after);
+}
+
+static void check_namespace_gone(void) {
+    long before = packets_in_kernel();
+    int ready[2];
+    char held = 0;
+    need(!pipe(ready), "pipe");
+    pid_t child = fork();
+    if (!child) {
+        need(!unshare(CLONE_NEWNET), "a network namespace");
+        shell("ip link add dummy2 type dummy && ip link set dummy2 up");
+        struct holder holder = holder_load();
+        struct hold_settings set = {.ifindex = if_nametoindex("dummy2"), .delay_ns = 9000000000ull};
+        struct hold_tally tally = hold(&holder, set, AT_ONCE);
+        held = tally.held == AT_ONCE && all().in_queue == AT_ONCE &&
+               packets_in_kernel() >= before + AT_ONCE - KFENCE_OBJECTS;
+        need(write(ready[1], &held, 1) == 1, "write");
+        _exit(0);
+    }
+    need(read(ready[0], &held, 1) == 1 && waitpid(child, NULL, 0) == child, "the child");
+    uint64_t began = now_ns();
+    long after = packets_back_to(before);
+    check(held && same_packets(before, after), "namespace-gone",
+          "%ld packets in the kernel before, %ld when it was gone for %.1f s, though held for 9 s", before,
+          after, (now_ns() - began) / 1e9);
+}
+
+// Straight away to where `hold_until` is told.
+static void attach_hold_until(const struct holder *holder, struct hold_settings set, const char *device) {
+    struct hold_tally zero = {0};
+    map_write(holder->settings, &set);
+    map_write(holder->tally, &zero);
+    attach_ingress(if_nametoindex(device), program_of(holder->object, "hold_until"));
+}
+
+enum { STREAM = 100, LATER_NS = 30000000 };
+
+// Sends test packets from another namespace, each to leave LATER_NS after it was sent.
+static void send_from(int ready) {
+    struct sockaddr_in to = {AF_INET, htons(HOLD_PORT), {inet_addr("10.9.0.2")}, {0}};
+    char byte;
+    need(read(ready, &byte, 1) == 1, "wait for the device");
+    shell("ip addr add 10.9.0.1/24 dev s0 && ip link set s0 up");
+    int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    // Addresses are asked for with the first; one that is lost meanwhile is no loss of the queue.
+    sendto(descriptor, "first", 5, 0, (void *)&to, sizeof to);
+    usleep(300000);
+    for (uint32_t index = 0; index < STREAM; index++) {
+        struct hold_payload payload = {now_ns() + LATER_NS, index, 0};
+        need(sendto(descriptor, &payload, sizeof payload, 0, (void *)&to, sizeof to) == sizeof payload,
+             "send");
+        usleep(1000);
+    }
+    // With this process its end of the wire goes.
+    pause();
+}
+
+// Up the stack of the device that they came in through: to a socket, without meeting the program again.
+static void check_up(const struct holder *holder) {
+    struct sockaddr_in own = {AF_INET, htons(HOLD_PORT), {0}, {0}};
+    struct timeval patience = {5, 0};
+    int ready[2], came = 0, early = 0, disorder = 0, descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+    char command[256];
+    need(!pipe(ready), "pipe");
+    pid_t child = fork();
+    if (!child) {
+        need(!unshare(CLONE_NEWNET), "a network namespace");
+        send_from(ready[0]);
+    }
+    usleep(200000);
+    snprintf(command, sizeof command,
+             "ip link add s0 type veth peer name r0 && ip link set s0 netns %d && ip addr add 10.9.0.2/24 "
+             "dev r0 && "
+             "ip link set r0 up",
+             child);
+    shell(command);
+    attach_hold_until(
+        holder, (struct hold_settings){.ifindex = if_nametoindex("r0"), .queue = 50, .flags = SR_HOLD_UP},
+        "r0");
+    need(!bind(descriptor, (void *)&own, sizeof own), "bind");
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    need(write(ready[1], "r", 1) == 1, "write");
+    while (came < STREAM) {
+        struct hold_payload payload;
+        ssize_t bytes = recv(descriptor, &payload, sizeof payload, 0);
+        if (bytes < 0)
+            break;
+        if (bytes < (ssize_t)sizeof payload)
+            continue;
+        early += now_ns() < payload.release_ns;
+        disorder += payload.number != (uint32_t)came;
+        came++;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    struct hold_tally tally = tally_of(holder);
+    check(came == STREAM && !early && !disorder && tally.held == STREAM, "up-the-stack",
+          "%d came at a socket, %d early, %d out of order, %llu times held", came, early, disorder,
+          (unsigned long long)tally.held);
+    close(descriptor);
+    shell("ip link del r0 2>/dev/null || true");
+}
+
+// A device whose packets have no link's header.
+static void check_tunnel(const struct holder *holder) {
+    struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+    uint8_t frame[100] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 86}, read_back[200];
+    shell("modprobe tun; mkdir -p /dev/net; [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200");
+    int tunnel = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
+    strcpy(request.ifr_name, "t0");
+    need(tunnel >= 0 && !ioctl(tunnel, TUNSETIFF, &request), "a tunnel");
+    shell("ip link set t0 up");
+    struct hold_settings set = {.ifindex = if_nametoindex("t0"), .queue = 51, .queues = 1, .spread_ns = 1};
+    struct hold_tally zero = {0};
+    map_write(holder->settings, &set);
+    map_write(holder->tally, &zero);
+    program_run(holder->hold_any, frame, sizeof frame, 1);
+    usleep(100000);
+    ssize_t bytes = read(tunnel, read_back, sizeof read_back);
+    check(bytes == 86 && !memcmp(read_back, frame + 14, 86), "tunnel-without-link-header", "%zd bytes of %zu",
+          bytes, sizeof frame);
+    close(tunnel);
+}
+
+static void check_unload(struct holder *holder, int dummy) {
+    long before = packets_in_kernel();
+    struct hold_tally tally = hold(
+        holder, (struct hold_settings){.ifindex = dummy, .queue = 40, .queues = 4, .delay_ns = 9000000000ull},
+        AT_ONCE);
+    int error = module_unload();
+    check(error == -EAGAIN, "unload-refused", "%s", strerror(-error));
+    bpf_object__close(holder->object);
+    uint64_t began = now_ns();
+    error = module_unload_within(5000000000ull);
+    long after = packets_back_to(before);
+    check(tally.held == AT_ONCE && !error && same_packets(before, after), "unload-while-held",
+          "%llu held for 9 s, unloaded within %.1f s, %ld packets before, %ld after",
+          (unsigned long long)tally.held, (now_ns() - began) / 1e9, before, after);
+    need(!module_load(""), "load the module again");
+    check(!all().in_queue && !all().held, "load-again", "nothing held");
+    check(!module_unload_within(1000000000ull), "unload-again", "at once");
+}
+
+int main(void) {
+    libbpf_set_print(be_silent);
+    // Without packets of its own.
+    shell("modprobe -a dummy veth; f=/proc/sys/net/ipv6/conf/default/disable_ipv6; [ ! -e $f ] || echo "
+          "1 >$f; "
+          "ip link del dummy0 2>/dev/null; ip link add dummy0 type dummy && ip link set dummy0 up");
+    need(!module_load(""), "load the module");
+    int dummy = if_nametoindex("dummy0");
+    check_million(dummy);
+    struct holder holder = holder_load();
+    check_limits(&holder, dummy);
+    check_device_gone(&holder);
+    check_namespace_gone();
+    check_up(&holder);
+    check_tunnel(&holder);
+    check_unload(&holder, dummy);
+    shell("ip link del dummy0");
+    return failures != 0;
+}
