@@ -81,7 +81,7 @@ public final class ChannelConsumer {
   public var incarnation: UInt64 { half.half.incarnation }
 
   /// Reads the half of a producer's successor from now on, which has a copy of the packets that are held here. Takes the
-  /// descriptor over.
+  /// descriptor over. Pointers to packets' bytes end with it.
   public func attach(producer: Int32) throws(ChannelError) {
     peer = ProducerHalf(try ChannelHalf(producer, of: SR_SIDE_PRODUCER, expecting: geometry))
     postedSeen = nil

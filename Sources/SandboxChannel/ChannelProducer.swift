@@ -58,6 +58,9 @@ public final class ChannelProducer: Sendable {
   public var incarnation: UInt64 { half.half.incarnation }
 
   /// Reads a consumer's half from now on. Takes the descriptor over.
+  ///
+  /// A consumer that sleeps may have missed what was sent before this: `wake` it afterwards. A half that is older than
+  /// the one that is read is never attached: it would offer slots that are in use.
   public func attach(consumer: Int32) throws(ChannelError) {
     attach(ConsumerHalf(try ChannelHalf(consumer, of: SR_SIDE_CONSUMER, expecting: geometry)))
   }
@@ -98,6 +101,12 @@ public final class ChannelProducer: Sendable {
     var position = half.eventTails.relaxed(event.priority)
     while true {
       guard position &- heads.acquire(event.priority) < room else {
+        // The head may have gone past a tail that was read before it, as other threads posted meanwhile.
+        let now = half.eventTails.relaxed(event.priority)
+        if now != position {
+          position = now
+          continue
+        }
         half.eventOverflows.add(event.priority, 1)
         return false
       }

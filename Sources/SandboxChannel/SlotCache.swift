@@ -116,8 +116,8 @@ public final class SlotCache {
 
   /// Sends packets, in their order. From here on they are the consumer's.
   ///
-  /// - Returns: How many were sent, from the first on: all, unless the consumer's words are garbled, since the ring has
-  ///   room for every slot.
+  /// - Returns: How many were sent, from the first on: all, since the ring has room for every slot, unless a predecessor
+  ///   left entries that it never wrote and the consumer has yet to pass over, or the consumer's words are garbled.
   /// - Throws: `SlotMisuse` at the first packet that is not held here. Those before it were sent.
   @discardableResult
   public func send(_ packets: UnsafeBufferPointer<Descriptor>) throws(SlotMisuse) -> Int {

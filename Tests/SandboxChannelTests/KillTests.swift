@@ -19,7 +19,8 @@ import Testing
     let tally = family.tally
     for round in 0..<1_000 {
       // From before a side has started to well after it works.
-      usleep(UInt32.random(in: 0...(round % 4 == 0 ? 30_000 : 12_000), using: &random))
+      let pause = UInt32.random(in: 0...(round % 4 == 0 ? 30_000 : 12_000), using: &random)
+      try await Task.sleep(for: .microseconds(Int(pause)))
       let side = Bool.random(using: &random) ? ChannelFamily.Role.producer : .consumer
       family.end(side)
       try family.start(side)
