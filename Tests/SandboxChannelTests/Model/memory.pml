@@ -128,6 +128,7 @@ inline load(half, field, variable, order) {
   :: k < half.logged && FIELD(half.what[k]) == (field) -> k++; got = k
   :: k < half.logged && FIELD(half.what[k]) == (field) && !(half.what[k] & WAS_READ) -> break
   od;
+  true; // spin jumps to no d_step
   d_step {
     k = 0;
     if
