@@ -150,7 +150,8 @@ let package = Package(
       swiftSettings: ours),
     .testTarget(
       name: "SandboxChannelTests",
-      dependencies: ["CStreamRouter", "SandboxChannel", "TestSupport", "channelpeer"], swiftSettings: ours),
+      dependencies: ["CStreamRouter", "SandboxChannel", "TestSupport", "channelpeer"], exclude: ["Model"],
+      swiftSettings: ours),
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: ours),
