@@ -8,11 +8,10 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include "extension.h"
-#include "image.h"
 #include "intake.h"
+#include "loader.h"
 #include "packet.h"
 #include "upcall.h"
 
@@ -115,39 +114,6 @@ void sr_upcall_aborted(struct sr_extension_space *space, enum sr_abort_cause cau
 
 // --- Loading ---
 
-static bool sizes_hold(const struct sr_extension_load *load) {
-    return load->image_bytes <= SR_IMAGE_BYTES && load->parameter_bytes <= SR_EXTENSION_PARAMETER_BYTES &&
-           load->state_bytes <= SR_EXTENSION_STATE_BYTES && !load->reserved && load->name[0] &&
-           strnlen(load->name, SR_NAME_BYTES) < SR_NAME_BYTES;
-}
-
-// Puts image, parameters and first state into a place, which is all zeros.
-static int fill(struct sr_extension_space *space, struct sr_extension_load *load, u64 *entry) {
-    struct sr_image image;
-    void *file;
-    int error = 0;
-
-    file = vmemdup_user(u64_to_user_ptr(load->image), load->image_bytes ? load->image_bytes : 1);
-    if (IS_ERR(file))
-        return PTR_ERR(file);
-    load->flaw = sr_image_check(file, load->image_bytes, &image);
-    if (load->flaw) {
-        error = -ENOEXEC;
-        goto end;
-    }
-    sr_image_place(file, &image, space->user, space->code, space->data);
-    *entry = space->user + image.entry;
-    if (copy_from_user(space->data + SR_IMAGE_PARAMETERS - SR_IMAGE_DATA, u64_to_user_ptr(load->parameters),
-                       load->parameter_bytes))
-        error = -EFAULT;
-    if (load->state && copy_from_user(space->data + SR_IMAGE_STATE - SR_IMAGE_DATA,
-                                      u64_to_user_ptr(load->state), load->state_bytes))
-        error = -EFAULT;
-end:
-    kvfree(file);
-    return error;
-}
-
 static struct sr_extension *make(const struct sr_extension_load *load) {
     struct sr_extension *extension = kzalloc(sizeof(*extension), GFP_KERNEL);
 
@@ -184,7 +150,7 @@ int sr_extension_load(void *argument) {
     int error;
 
     load->number = load->flaw = 0;
-    if (!sizes_hold(load))
+    if (!sr_loader_takes(load))
         return -EINVAL;
     extension = make(load);
     if (!extension)
@@ -195,7 +161,7 @@ int sr_extension_load(void *argument) {
         error = PTR_ERR(space);
         goto put;
     }
-    error = fill(space, load, &entry);
+    error = sr_loader_fill(space, load, &entry);
     if (error)
         goto release;
     RCU_INIT_POINTER(extension->space, space);
@@ -283,7 +249,8 @@ int sr_extension_list(void *argument) {
     entry = entries;
     mutex_lock(&mutex);
     // There are no more of them than places.
-    idr_for_each_entry(&extensions, extension, number) describe(extension, entry++);
+    idr_for_each_entry(&extensions, extension, number)
+        describe(extension, entry++);
     mutex_unlock(&mutex);
     list->count = entry - entries;
     if (list->count > list->capacity)
@@ -364,7 +331,8 @@ void sr_extension_stop(void) {
     int number;
 
     mutex_lock(&mutex);
-    idr_for_each_entry(&extensions, extension, number) unload(extension);
+    idr_for_each_entry(&extensions, extension, number)
+        unload(extension);
     idr_destroy(&extensions);
     mutex_unlock(&mutex);
     // Records are freed after a grace period.
