@@ -15,8 +15,8 @@ enum sr_image_record {
     SR_IMAGE_STATE = SR_IMAGE_DATA_END + 0x1000,
 };
 
-// What the entry of an image gets the address of: `int entry(struct sr_upcall_event *)`, which answers with an
-// enum sr_verdict.
+// What the entry of an image gets the address of: `int entry(struct sr_upcall_event *)`, which answers with
+// an enum sr_verdict.
 struct sr_upcall_event {
     __u64 payload;  // address of what it is about: a struct sr_upcall_packet
     __u32 priority; // higher ones go first; those of the same priority in the order they were posted

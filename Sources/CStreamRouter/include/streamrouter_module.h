@@ -351,8 +351,8 @@ struct sr_datapath_query {
 // --- upcall: the mechanism ---
 //
 // An extension runs in the context of whichever process is about to return to user mode on the processor that
-// an event was posted on, if that process may be interrupted (enum sr_upcall_refusal says which may not). Where
-// none comes by, the processor's anchor is woken: a process of one thread, bound to that processor, at
+// an event was posted on, if that process may be interrupted (enum sr_upcall_refusal says which may not).
+// Where none comes by, the processor's anchor is woken: a process of one thread, bound to that processor, at
 // SCHED_FIFO by its own doing, that does nothing but SR_MODULE_UPCALL_ANCHOR over and over.
 
 // Why a process was not interrupted.
