@@ -358,7 +358,7 @@ struct sr_datapath_query {
 // Why a process was not interrupted.
 enum sr_upcall_refusal {
     SR_REFUSED_NOT = 0,
-    SR_REFUSED_KERNEL = 1,       // it is a kernel thread or at its end
+    SR_REFUSED_KERNEL = 1,       // it is a kernel thread or at its end; or the kernel has become preemptible
     SR_REFUSED_THREADS = 2,      // it has several threads, or shares its memory
     SR_REFUSED_32_BIT = 3,       // it runs 32-bit code
     SR_REFUSED_TRACED = 4,       // it is traced, single-stepped, or has breakpoints
@@ -366,6 +366,7 @@ enum sr_upcall_refusal {
     SR_REFUSED_RIGHTS = 6,       // it has I/O ports or segments of its own
     SR_REFUSED_VDSO = 7,         // it has no vDSO
     SR_REFUSED_SLOT = 8,         // mode shared: its memory reaches into the sandbox's addresses
+    SR_REFUSED_RINGS = 9,        // it uses io_uring
     SR_REFUSED_PLACES = 16,
 };
 

@@ -9,7 +9,7 @@ enum { UPCALLS = 10000, CONTROL = 500 };
 static void run(const char *mode, bool damaged) {
     char parameters[128];
     struct sr_upcall_probe probe = {.upcalls = damaged ? CONTROL : UPCALLS};
-    snprintf(parameters, sizeof(parameters), "upcall=1 upcall_mode=%s upcall_limit_us=200000%s", mode,
+    snprintf(parameters, sizeof(parameters), "upcall=1 upcall_mode=%s upcall_limit_us=100000%s", mode,
              damaged ? " upcall_unsaved_fpu=1" : "");
     need(module_load(parameters) == 0, "load %s", parameters);
     int device = module_open();
