@@ -173,7 +173,7 @@ for series in "${series_list[@]}"; do
         [[ -e kmodule/$(basename "$file") ]] || rm -f "$file"
     done
     cp -pu -r kmodule/. "$copy/"
-    make -C "$copy" KDIR="${folders[$series]}/build" BTF_BASE="${folders[$series]}/vmlinuz" \
+    make -j 2 -C "$copy" KDIR="${folders[$series]}/build" BTF_BASE="${folders[$series]}/vmlinuz" \
         SR_INCLUDE="$repository/Sources/CStreamRouter/include" >"$work/module-$series.log" 2>&1 || {
         cat "$work/module-$series.log" >&2
         echo "vm: the module does not build for ${folders[$series]}" >&2
