@@ -1,5 +1,7 @@
 // Everything that an extension can do wrong, one after the other: each is aborted, by its own name and for
 // the right cause, and the processes that it interrupted go on with right results and without a signal.
+//
+// vm: guest=module,pti seconds=120
 #include "upcall.h"
 
 #include <sys/klog.h>

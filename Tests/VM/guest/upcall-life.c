@@ -2,6 +2,8 @@
 // kernel, fork, run other programs and are killed. A run that is cut off by that is suspended and goes on in
 // another process, with its own registers. An extension that leaves all registers in a mess leaves none to
 // the process.
+//
+// vm: guest=module,pti seconds=180
 #include "upcall.h"
 
 #include <sys/auxv.h>

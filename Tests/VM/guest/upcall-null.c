@@ -2,6 +2,8 @@
 // found its registers, floating-point state, segments, red zone and memory as they were. In both modes; and,
 // as a control, with the module told not to keep floating-point registers, in which the same victims see the
 // damage.
+//
+// vm: guest=module,pti seconds=180
 #include "upcall.h"
 
 enum { UPCALLS = 10000, CONTROL = 500 };
