@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/wait_bit.h>
 
 #include "extension.h"
 #include "intake.h"
@@ -32,8 +33,12 @@ struct sr_extension {
     u64 address;
     u64 fault;
     atomic64_t verdicts[4];
+    // Packets that were handed to it and not yet judged.
+    atomic_t waiting;
     struct rcu_head rcu;
 };
+
+enum { SR_UNLOAD_MS = 1000 };
 
 // Loads, unloads and names are made one at a time.
 static DEFINE_MUTEX(mutex);
@@ -73,14 +78,19 @@ u32 sr_extension_number(const struct sr_extension *extension) {
 }
 
 int sr_extension_post(struct sr_extension *extension, const struct sr_packet *packet) {
-    struct sr_upcall_event event = {.payload = sr_packet_user(packet), .cookie = packet->cookie};
+    struct sr_upcall_event event = {
+        .payload = sr_packet_user(packet), .cookie = packet->cookie, .length = packet->length};
     struct sr_extension_space *space;
     int error = -ESHUTDOWN;
 
     rcu_read_lock();
     space = rcu_dereference(extension->space);
-    if (space)
+    if (space) {
+        atomic_inc(&extension->waiting);
         error = sr_upcall_post(space, &event);
+        if (error)
+            atomic_dec(&extension->waiting);
+    }
     rcu_read_unlock();
     return error;
 }
@@ -93,6 +103,9 @@ void sr_upcall_done(struct sr_extension_space *space, const struct sr_upcall_eve
     atomic64_inc(&extension->verdicts[verdict]);
     if (!WARN_ON_ONCE(!packet))
         sr_packet_judged(packet, verdict);
+    // `space` is not given back before this returns, and neither is the extension.
+    if (atomic_dec_and_test(&extension->waiting))
+        wake_up_var(&extension->waiting);
 }
 
 void sr_upcall_aborted(struct sr_extension_space *space, enum sr_abort_cause cause, u64 instruction,
@@ -181,13 +194,16 @@ put:
     return error;
 }
 
-// Under `mutex`: nobody posts to it any more, nothing of it runs, and its place is free.
+// Under `mutex`: nobody posts to it any more, nothing of it runs, and its place is free. Packets that wait
+// for it are not lost where something takes them to it within SR_UNLOAD_MS.
 static void unload(struct sr_extension *extension) {
     struct sr_extension_space *space = space_of(extension);
 
     idr_remove(&extensions, extension->number);
     RCU_INIT_POINTER(extension->space, NULL);
     synchronize_rcu();
+    wait_var_event_timeout(&extension->waiting, !atomic_read(&extension->waiting),
+                           msecs_to_jiffies(SR_UNLOAD_MS));
     sr_space_close(space);
     sr_space_release(space);
     sr_extension_put(extension);

@@ -93,8 +93,6 @@ static int show(struct sr_packet *packet, const struct sk_buff *skb, const struc
         .stream = relay->index,
     };
     memset(&shown->datagram, 0, sizeof(shown->datagram));
-    // The extension's pointer, no pointer of ours.
-    shown->datagram.payload = (__u8 *)(sr_packet_user(packet) + sizeof(*shown));
     if (skb_copy_bits(skb, skb_network_offset(skb), shown->datagram.ip, headers))
         return -EFAULT;
     return skb_copy_bits(skb, offset, shown + 1, packet->length);

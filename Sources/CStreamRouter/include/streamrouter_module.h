@@ -231,8 +231,8 @@ struct sr_extension_load {
     char name[SR_NAME_BYTES];             // NUL-terminated; what the log calls it
 };
 
-// SR_MODULE_EXTENSION_UNLOAD. ENOENT: no such extension; EBUSY: a relay names it. Comes back once it does not
-// run any more.
+// SR_MODULE_EXTENSION_UNLOAD. ENOENT: no such extension; EBUSY: a relay names it. Packets that wait for it
+// are given to it first, for a second at most; comes back once it does not run any more.
 struct sr_extension_number {
     __u32 number;
     __u32 reserved;

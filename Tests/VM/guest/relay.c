@@ -332,6 +332,44 @@ static void contain(uint8_t how, enum sr_abort_cause cause, const char *name) {
     check(packets_taken() == 0, name, "%u places of packets taken", packets_taken());
 }
 
+// One extension writes over everybody's packets: they are garbled, and that is all.
+static void garble(void) {
+    uint32_t bad = extension_load("obey", &parameter, 1, 8192),
+             good = extension_load("obey", &parameter, 1, 8192);
+    struct sr_relay_entry first =
+        relay_make(1, SR_PROTOCOL_UDP, "10.1.0.1", 5000, "10.1.0.2", "10.2.0.1", "10.2.0.2", 6000);
+    struct sr_relay_entry second =
+        relay_make(2, SR_PROTOCOL_UDP, "10.1.0.1", 5001, "10.1.0.2", "10.2.0.1", "10.2.0.2", 6001);
+    struct receiver receiver;
+    enum { COUNT = 200 };
+    relay_use(&first, bad);
+    relay_use(&second, good);
+    second.relay.sinks[0].source_port = htons(5000);
+    need(relay_set(&first) == 0 && relay_set(&second) == 0, "setting the relays");
+    receiver_start(&receiver, "10.2.0.2", 6001, MARK ^ parameter);
+    int sender = udp_in("source", "10.1.0.2", 4000);
+    for (uint32_t index = 0; index < COUNT; index++) {
+        send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
+        send_packet(sender, "10.1.0.1", 5000, 'F', 6, index + 1);
+        send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
+        if (index % 8 == 7)
+            usleep(50000);
+    }
+    receiver_stop(&receiver);
+    struct sr_counters counters = relay_counters(2);
+    struct sr_extension_entry status = extension_entry(bad), fine = extension_entry(good);
+    check(receiver.packets == 2 * COUNT && counters.value[SR_PACKETS_OUT] == 2 * COUNT &&
+              status.status == SR_EXTENSION_RUNNING && fine.status == SR_EXTENSION_RUNNING,
+          "garble", "%u of %u packets of the other extension, which goes on", receiver.packets, 2 * COUNT);
+    check(status.runs == COUNT && receiver.packets > receiver.changed, "garble",
+          "%llu times, %u packets of the other one were garbled", status.runs,
+          receiver.packets - receiver.changed);
+    close(sender);
+    need(relay_remove(&first) == 0 && relay_remove(&second) == 0, "removing the relays");
+    need(extension_unload(bad) == 0 && extension_unload(good) == 0, "unloading");
+    check(packets_taken() == 0, "garble", "%u places of packets taken", packets_taken());
+}
+
 // Chains, sinks that an extension chooses, code points, and each setting anew while packets come.
 static void change_under_traffic(void) {
     uint32_t now = extension_load("obey", &parameter, 1, 8192), swaps = 0, sent = 0;
@@ -351,8 +389,6 @@ static void change_under_traffic(void) {
         uint32_t next = extension_load("obey", &parameter, 1, 8192);
         entry.relay.extensions[0].slot = next;
         need(relay_set(&entry) == 0, "changing the relay");
-        // What waits for the former one is not lost where it is left a moment.
-        usleep(20000);
         need(extension_unload(now) == 0, "unloading the former extension");
         now = next;
     }
@@ -493,6 +529,7 @@ int main(void) {
     choose();
     rewrite_rtp();
     change_under_traffic();
+    garble();
     contain(1, SR_ABORT_PAGE, "null pointer");
     contain(2, SR_ABORT_TIME, "endless loop");
     contain(3, SR_ABORT_INSTRUCTION, "ud2");
