@@ -150,7 +150,9 @@ static void take_in(struct sr_relay_record *record, const struct sk_buff *skb,
 void sr_intake(struct sr_relay_record *record, struct sk_buff *skb, const struct sr_arrival *arrival) {
     u32 datagrams =
         arrival->segment_length ? DIV_ROUND_UP(arrival->payload_length, arrival->segment_length) : 1;
-    u64 arrival_ns = skb->tstamp ? ktime_to_ns(skb->tstamp) : ktime_get_real_ns();
+    // A time at which a sender on this machine wanted it to leave is none of arrival.
+    ktime_t stamp = skb_tstamp(skb);
+    u64 arrival_ns = stamp ? ktime_to_ns(stamp) : ktime_get_real_ns();
     u32 offset = arrival->payload_offset, left = arrival->payload_length, index;
     enum sr_counter cause = SR_COUNTER_COUNT;
 
