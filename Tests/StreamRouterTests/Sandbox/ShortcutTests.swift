@@ -5,10 +5,6 @@ import Topology
 
 @testable import StreamRouter
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 // The short way of packets that look like one that went the long way just now (bpf/shortcut.h).
 //
 //   outside 10.9.0.9 --> [ relay at 10.9.0.1 ] --va--vb--> 10.9.0.2 (neighbour known)
@@ -45,7 +41,7 @@ struct ShortcutTests {
   /// the time of each packet, so that a busy machine changes nothing.
   private static func inNetwork(_ body: @escaping @Sendable (SandboxDatapath) throws -> Void) throws {
     try PacketFixtureTests.inNetwork { datapath in
-      try #require(sr_thread_begin("shortcut", sched_getcpu()) == 0)
+      try #require((0..<1024).contains { sr_thread_begin("shortcut", $0) == 0 })
       try body(datapath)
     }
   }
