@@ -73,10 +73,6 @@ void sr_extension_unname(struct sr_extension *extension) {
     mutex_unlock(&mutex);
 }
 
-u32 sr_extension_number(const struct sr_extension *extension) {
-    return extension->number;
-}
-
 int sr_extension_post(struct sr_extension *extension, const struct sr_packet *packet) {
     struct sr_upcall_event event = {
         .payload = sr_packet_user(packet), .cookie = packet->cookie, .length = packet->length};

@@ -112,14 +112,12 @@ static struct sr_packet *begin_packet(struct sr_relay_record *record, const stru
     packet->relay = record;
     packet->arrival_ns = arrival_ns;
     packet->length = length;
-    packet->source_port = arrival->source_port;
     packet->step = 0;
     packet->is_ipv6 = arrival->is_ipv6;
     packet->time_to_live = arrival->time_to_live;
     packet->traffic_class = arrival->traffic_class;
     packet->keep_fragment = arrival->keep_fragment;
     packet->has_checksum = arrival->has_checksum;
-    memcpy(packet->source, arrival->source, sizeof(packet->source));
     return packet;
 }
 
