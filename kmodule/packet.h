@@ -15,7 +15,7 @@ struct sr_packet {
     u64 arrival_ns;
     u32 cookie;
     u32 length; // of the payload
-    u8 step; // which of the relay's extensions has it
+    u8 step;    // which of the relay's extensions has it
     u8 is_ipv6;
     u8 time_to_live;
     u8 traffic_class;
