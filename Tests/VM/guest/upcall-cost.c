@@ -1,4 +1,4 @@
-// What a null upcall takes, both crossings included but not the telling of its outcome, beside the ways in which a
+// What a null upcall takes, both crossings included but not the telling of its outcome, beside the ways in which
 // a process is told of something. In the guest whose clock counts instructions these are instructions, not
 // time.
 //
