@@ -44,6 +44,9 @@ static bool has_rings(void) {
 #endif
 }
 
+// Mode shared only. It does not see memory that is mapped there and was never touched: should another process
+// touch it (process_vm_writev(2), a debugger) just during a visit, the kernel would take our tables for the
+// process'. Mode private has no such gap.
 static bool slot_is_free(void) {
     u64 *table = (u64 *)current->mm->pgd;
 
