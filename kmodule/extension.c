@@ -8,11 +8,11 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
+#include <linux/wait_bit.h>
 
 #include "extension.h"
-#include "image.h"
 #include "intake.h"
+#include "loader.h"
 #include "packet.h"
 #include "upcall.h"
 
@@ -33,8 +33,12 @@ struct sr_extension {
     u64 address;
     u64 fault;
     atomic64_t verdicts[4];
+    // Packets that were handed to it and not yet judged.
+    atomic_t waiting;
     struct rcu_head rcu;
 };
+
+enum { SR_UNLOAD_MS = 1000 };
 
 // Loads, unloads and names are made one at a time.
 static DEFINE_MUTEX(mutex);
@@ -69,19 +73,20 @@ void sr_extension_unname(struct sr_extension *extension) {
     mutex_unlock(&mutex);
 }
 
-u32 sr_extension_number(const struct sr_extension *extension) {
-    return extension->number;
-}
-
 int sr_extension_post(struct sr_extension *extension, const struct sr_packet *packet) {
-    struct sr_upcall_event event = {.payload = sr_packet_user(packet), .cookie = packet->cookie};
+    struct sr_upcall_event event = {
+        .payload = sr_packet_user(packet), .cookie = packet->cookie, .length = packet->length};
     struct sr_extension_space *space;
     int error = -ESHUTDOWN;
 
     rcu_read_lock();
     space = rcu_dereference(extension->space);
-    if (space)
+    if (space) {
+        atomic_inc(&extension->waiting);
         error = sr_upcall_post(space, &event);
+        if (error)
+            atomic_dec(&extension->waiting);
+    }
     rcu_read_unlock();
     return error;
 }
@@ -94,6 +99,9 @@ void sr_upcall_done(struct sr_extension_space *space, const struct sr_upcall_eve
     atomic64_inc(&extension->verdicts[verdict]);
     if (!WARN_ON_ONCE(!packet))
         sr_packet_judged(packet, verdict);
+    // `space` is not given back before this returns, and neither is the extension.
+    if (atomic_dec_and_test(&extension->waiting))
+        wake_up_var(&extension->waiting);
 }
 
 void sr_upcall_aborted(struct sr_extension_space *space, enum sr_abort_cause cause, u64 instruction,
@@ -114,39 +122,6 @@ void sr_upcall_aborted(struct sr_extension_space *space, enum sr_abort_cause cau
 }
 
 // --- Loading ---
-
-static bool sizes_hold(const struct sr_extension_load *load) {
-    return load->image_bytes <= SR_IMAGE_BYTES && load->parameter_bytes <= SR_EXTENSION_PARAMETER_BYTES &&
-           load->state_bytes <= SR_EXTENSION_STATE_BYTES && !load->reserved && load->name[0] &&
-           strnlen(load->name, SR_NAME_BYTES) < SR_NAME_BYTES;
-}
-
-// Puts image, parameters and first state into a place, which is all zeros.
-static int fill(struct sr_extension_space *space, struct sr_extension_load *load, u64 *entry) {
-    struct sr_image image;
-    void *file;
-    int error = 0;
-
-    file = vmemdup_user(u64_to_user_ptr(load->image), load->image_bytes ? load->image_bytes : 1);
-    if (IS_ERR(file))
-        return PTR_ERR(file);
-    load->flaw = sr_image_check(file, load->image_bytes, &image);
-    if (load->flaw) {
-        error = -ENOEXEC;
-        goto end;
-    }
-    sr_image_place(file, &image, space->user, space->code, space->data);
-    *entry = space->user + image.entry;
-    if (copy_from_user(space->data + SR_IMAGE_PARAMETERS - SR_IMAGE_DATA, u64_to_user_ptr(load->parameters),
-                       load->parameter_bytes))
-        error = -EFAULT;
-    if (load->state && copy_from_user(space->data + SR_IMAGE_STATE - SR_IMAGE_DATA,
-                                      u64_to_user_ptr(load->state), load->state_bytes))
-        error = -EFAULT;
-end:
-    kvfree(file);
-    return error;
-}
 
 static struct sr_extension *make(const struct sr_extension_load *load) {
     struct sr_extension *extension = kzalloc(sizeof(*extension), GFP_KERNEL);
@@ -184,7 +159,7 @@ int sr_extension_load(void *argument) {
     int error;
 
     load->number = load->flaw = 0;
-    if (!sizes_hold(load))
+    if (!sr_loader_takes(load))
         return -EINVAL;
     extension = make(load);
     if (!extension)
@@ -195,7 +170,7 @@ int sr_extension_load(void *argument) {
         error = PTR_ERR(space);
         goto put;
     }
-    error = fill(space, load, &entry);
+    error = sr_loader_fill(space, load, &entry);
     if (error)
         goto release;
     RCU_INIT_POINTER(extension->space, space);
@@ -215,13 +190,16 @@ put:
     return error;
 }
 
-// Under `mutex`: nobody posts to it any more, nothing of it runs, and its place is free.
+// Under `mutex`: nobody posts to it any more, nothing of it runs, and its place is free. Packets that wait
+// for it are not lost where something takes them to it within SR_UNLOAD_MS.
 static void unload(struct sr_extension *extension) {
     struct sr_extension_space *space = space_of(extension);
 
     idr_remove(&extensions, extension->number);
     RCU_INIT_POINTER(extension->space, NULL);
     synchronize_rcu();
+    wait_var_event_timeout(&extension->waiting, !atomic_read(&extension->waiting),
+                           msecs_to_jiffies(SR_UNLOAD_MS));
     sr_space_close(space);
     sr_space_release(space);
     sr_extension_put(extension);
@@ -283,7 +261,8 @@ int sr_extension_list(void *argument) {
     entry = entries;
     mutex_lock(&mutex);
     // There are no more of them than places.
-    idr_for_each_entry(&extensions, extension, number) describe(extension, entry++);
+    idr_for_each_entry(&extensions, extension, number)
+        describe(extension, entry++);
     mutex_unlock(&mutex);
     list->count = entry - entries;
     if (list->count > list->capacity)
@@ -364,7 +343,8 @@ void sr_extension_stop(void) {
     int number;
 
     mutex_lock(&mutex);
-    idr_for_each_entry(&extensions, extension, number) unload(extension);
+    idr_for_each_entry(&extensions, extension, number)
+        unload(extension);
     idr_destroy(&extensions);
     mutex_unlock(&mutex);
     // Records are freed after a grace period.

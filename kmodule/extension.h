@@ -15,7 +15,6 @@ void sr_extension_stop(void);
 struct sr_extension *sr_extension_name(u32 number);
 void sr_extension_unname(struct sr_extension *extension);
 void sr_extension_put(struct sr_extension *extension);
-u32 sr_extension_number(const struct sr_extension *extension);
 
 // Hands it a packet; its verdict comes by sr_packet_judged(). -ENOSPC: its queue is full; -ESHUTDOWN: it runs
 // no more. In softirq or process context.

@@ -12,6 +12,7 @@
 //                      faults are disabled for the process during a visit: so the kernel does not look at the
 //                      process' mappings, and nothing is brought in, copied or grown for an extension.
 #include <linux/kdebug.h>
+#include <linux/kprobes.h>
 #include <linux/notifier.h>
 #include <linux/tracepoint.h>
 #include <linux/vmalloc.h>
@@ -84,6 +85,7 @@ static int on_die(struct notifier_block *block, unsigned long kind, void *data) 
         sr_visit_abort(visit, cause_of(trap), registers->ip, 0);
     return NOTIFY_STOP;
 }
+NOKPROBE_SYMBOL(on_die);
 
 // Before uprobes, which would take a breakpoint of ours for one of the process'.
 static struct notifier_block die_block = {.notifier_call = on_die, .priority = INT_MAX};

@@ -5,7 +5,7 @@
 
 #include <linux/skbuff.h>
 
-// Takes a copy of the packet (its bytes are shared) into a queue of the packet's network namespace, which is
+// Takes a copy of the packet into a queue of the packet's network namespace, which is
 // made where there is none. Errors are those of sr_packet_hold() in kfuncs.c. Any context in which a TC
 // program runs.
 int sr_hold_take(struct sk_buff *packet, u64 release_ns, u32 number, u32 ifindex, u32 flags);

@@ -93,8 +93,6 @@ static int show(struct sr_packet *packet, const struct sk_buff *skb, const struc
         .stream = relay->index,
     };
     memset(&shown->datagram, 0, sizeof(shown->datagram));
-    // The extension's pointer, no pointer of ours.
-    shown->datagram.payload = (__u8 *)(sr_packet_user(packet) + sizeof(*shown));
     if (skb_copy_bits(skb, skb_network_offset(skb), shown->datagram.ip, headers))
         return -EFAULT;
     return skb_copy_bits(skb, offset, shown + 1, packet->length);
@@ -114,14 +112,12 @@ static struct sr_packet *begin_packet(struct sr_relay_record *record, const stru
     packet->relay = record;
     packet->arrival_ns = arrival_ns;
     packet->length = length;
-    packet->source_port = arrival->source_port;
     packet->step = 0;
     packet->is_ipv6 = arrival->is_ipv6;
     packet->time_to_live = arrival->time_to_live;
     packet->traffic_class = arrival->traffic_class;
     packet->keep_fragment = arrival->keep_fragment;
     packet->has_checksum = arrival->has_checksum;
-    memcpy(packet->source, arrival->source, sizeof(packet->source));
     return packet;
 }
 
@@ -152,7 +148,9 @@ static void take_in(struct sr_relay_record *record, const struct sk_buff *skb,
 void sr_intake(struct sr_relay_record *record, struct sk_buff *skb, const struct sr_arrival *arrival) {
     u32 datagrams =
         arrival->segment_length ? DIV_ROUND_UP(arrival->payload_length, arrival->segment_length) : 1;
-    u64 arrival_ns = skb->tstamp ? ktime_to_ns(skb->tstamp) : ktime_get_real_ns();
+    // A time at which a sender on this machine wanted it to leave is none of arrival.
+    ktime_t stamp = skb_tstamp(skb);
+    u64 arrival_ns = stamp ? ktime_to_ns(stamp) : ktime_get_real_ns();
     u32 offset = arrival->payload_offset, left = arrival->payload_length, index;
     enum sr_counter cause = SR_COUNTER_COUNT;
 

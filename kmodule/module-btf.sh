@@ -13,7 +13,8 @@ here=$(dirname "$0")
 if readelf -S "$module" | grep -q ' \.BTF '; then
     exit 0
 fi
-release=$(cat "$kdir/include/config/kernel.release")
+# Not include/config/kernel.release, which in Debian's headers for 6.1 is the version without the package's own part.
+release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$kdir/include/generated/utsrelease.h")
 if [ -z "$base" ]; then
     for candidate in "$kdir/vmlinux" "/boot/vmlinuz-$release" "/usr/lib/debug/boot/vmlinux-$release"; do
         [ -z "$base" ] && [ -f "$candidate" ] && base=$candidate

@@ -15,14 +15,12 @@ struct sr_packet {
     u64 arrival_ns;
     u32 cookie;
     u32 length; // of the payload
-    u16 source_port;
-    u8 step; // which of the relay's extensions has it
+    u8 step;    // which of the relay's extensions has it
     u8 is_ipv6;
     u8 time_to_live;
     u8 traffic_class;
     u8 keep_fragment; // IPv4: may be fragmented on its way
     u8 has_checksum;
-    u32 source[4];
 };
 
 int sr_packet_start(void);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // One queue of packets in the order of their time, and the timer that releases them.
 //
-// A packet that is held is a clone of the program's: the program goes on with its own, and says by its
-// verdict what becomes of that. The clone holds no device and no route, only the number of the device that it
-// is for, which is looked up when its time has come: a device that goes away waits for no packet.
+// A packet that is held is a copy of the program's, with a head of its own: the program may go on to change
+// its packet, to send it elsewhere or to hold it once more for another sink, and the verifier knows of no
+// pointer that ends with the call. Pages behind the head are shared, which programs cannot write. The copy
+// holds no device and no route, only the number of the device that it is for, which is looked up when its
+// time has come: a device that goes away waits for no packet.
 #include <linux/atomic.h>
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
@@ -97,16 +99,16 @@ static void arm(struct sr_queue *queue, u64 not_before_ns) {
 
 // --- Holding ---
 
-// The clone as it goes out later: without what tied it to its way so far.
-static struct sk_buff *clone_of(struct sk_buff *packet, const struct held *held) {
-    struct sk_buff *clone = skb_clone(packet, GFP_ATOMIC);
+// The copy as it goes out later: without what tied the packet to its way so far.
+static struct sk_buff *copy_of(struct sk_buff *packet, const struct held *held) {
+    struct sk_buff *copy = pskb_copy(packet, GFP_ATOMIC);
 
-    if (!clone)
+    if (!copy)
         return NULL;
-    skb_scrub_packet(clone, false);
-    skb_clear_tstamp(clone);
-    *held_of(clone) = *held;
-    return clone;
+    skb_scrub_packet(copy, false);
+    skb_clear_tstamp(copy);
+    *held_of(copy) = *held;
+    return copy;
 }
 
 static int refuse(struct sr_queue *queue, u64 *counter, int error) {
@@ -130,39 +132,42 @@ static bool can_send(struct net *net, u32 ifindex) {
 int sr_queue_take(struct sr_queue *queue, struct sk_buff *packet, u64 release_ns, u32 ifindex, u32 flags) {
     struct held held = {.release_ns = release_ns, .ifindex = ifindex, .flags = flags};
     struct sr_hold_counts *counts = &queue->counts;
-    struct sk_buff *clone;
+    struct sk_buff *copy;
     bool full;
 
     if (release_ns > ktime_get_ns() + SR_HOLD_LONGEST_S * NSEC_PER_SEC)
         return refuse(queue, &counts->refused_time, -ERANGE);
     if (!can_send(queue->net, ifindex))
         return refuse(queue, &counts->refused_device, -ENODEV);
-    if (!reserve(packet->truesize))
+    // Looked at before the work of a copy; what counts is asked behind it, when its size is known.
+    if (READ_ONCE(counts->in_queue) >= SR_HOLD_QUEUE_PACKETS || atomic_read(&all_packets) >= SR_HOLD_PACKETS)
         return refuse(queue, &counts->refused_full, -ENOBUFS);
-    clone = clone_of(packet, &held);
-    if (!clone) {
-        give_back(1, packet->truesize);
+    copy = copy_of(packet, &held);
+    if (!copy)
         return refuse(queue, &counts->refused_memory, -ENOMEM);
+    if (!reserve(copy->truesize)) {
+        kfree_skb(copy);
+        return refuse(queue, &counts->refused_full, -ENOBUFS);
     }
 
     spin_lock_bh(&queue->lock);
     full = counts->in_queue >= SR_HOLD_QUEUE_PACKETS ||
-           counts->bytes_in_queue + clone->truesize > SR_HOLD_QUEUE_BYTES;
+           counts->bytes_in_queue + copy->truesize > SR_HOLD_QUEUE_BYTES;
     if (full) {
         counts->refused_full++;
     } else {
-        insert(queue, clone);
+        insert(queue, copy);
         counts->held++;
         counts->in_queue++;
-        counts->bytes_in_queue += clone->truesize;
-        if (first_of(queue) == clone)
+        counts->bytes_in_queue += copy->truesize;
+        if (first_of(queue) == copy)
             arm(queue, 0);
     }
     spin_unlock_bh(&queue->lock);
     if (!full)
         return 0;
-    give_back(1, clone->truesize);
-    kfree_skb(clone);
+    give_back(1, copy->truesize);
+    kfree_skb(copy);
     return -ENOBUFS;
 }
 

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 // The table of relays of each network namespace: look-up by RCU, change of an entry in one step, and the end
 // of what belongs to a namespace with it.
-#include <linux/in.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <net/netns/generic.h>
 
 #include "classifier.h"
@@ -31,9 +29,9 @@ static u32 bucket_of(const struct sr_relay_key *key) {
 struct sr_relay_record *sr_relay_find(const struct sr_relay_net *relays, const struct sr_relay_key *key) {
     struct sr_relay_record *record;
 
-    hlist_for_each_entry_rcu(
-        record, &relays->buckets[bucket_of(key)], node,
-        lockdep_is_held(&relays->mutex)) if (!memcmp(&record->key, key, sizeof(*key))) return record;
+    hlist_for_each_entry_rcu(record, &relays->buckets[bucket_of(key)], node, lockdep_is_held(&relays->mutex))
+        if (!memcmp(&record->key, key, sizeof(*key)))
+            return record;
     return NULL;
 }
 
@@ -61,49 +59,6 @@ static void let_go(struct sr_relay_record *record) {
     for (place = 0; place < record->relay.extension_count; place++)
         sr_extension_unname(record->extensions[place]);
     sr_relay_put(record);
-}
-
-static bool is_ipv4(const u32 address[4]) {
-    return !address[0] && !address[1] && address[2] == (__force u32)htonl(0xffff);
-}
-
-static bool sources_hold(const struct sr_relay *relay) {
-    u32 place, word;
-
-    for (place = 0; place < relay->source_count; place++)
-        for (word = 0; word < 4; word++)
-            if (relay->sources[place].address[word] & ~relay->sources[place].mask[word])
-                return false;
-    return true;
-}
-
-static bool sinks_hold(const struct sr_relay *relay, bool ipv4) {
-    u32 place;
-
-    for (place = 0; place < relay->sink_count; place++) {
-        const struct sr_sink *sink = &relay->sinks[place];
-
-        if (is_ipv4(sink->destination) != ipv4 || is_ipv4(sink->source) != ipv4 || !sink->destination_port ||
-            sink->flags & ~SR_SINK_LOCAL)
-            return false;
-    }
-    return true;
-}
-
-static bool entry_holds(const struct sr_relay_entry *entry) {
-    const struct sr_relay *relay = &entry->relay;
-    u32 place;
-
-    if (entry->reserved || entry->key.zero || entry->key.protocol != IPPROTO_UDP || !entry->key.port ||
-        relay->protocol > SR_PROTOCOL_RTCP || !relay->source_count || relay->source_count > SR_MAX_SOURCES ||
-        !relay->sink_count || relay->sink_count > SR_MAX_SINKS ||
-        (relay->dscp > 63 && relay->dscp != SR_DSCP_KEEP) || relay->extension_count > SR_MAX_EXTENSIONS ||
-        strnlen(relay->stream, SR_NAME_BYTES) == SR_NAME_BYTES)
-        return false;
-    for (place = 0; place < relay->extension_count; place++)
-        if (relay->extensions[place].instance)
-            return false;
-    return sources_hold(relay) && sinks_hold(relay, is_ipv4(entry->key.address));
 }
 
 static int name_extensions(struct sr_relay_record *record) {
@@ -143,16 +98,18 @@ static struct sr_relay_record *make_record(const struct sr_relay_entry *entry, s
 
 // --- Accounts, under the namespace's mutex ---
 
-static struct sr_account *account_of(struct sr_relay_net *relays, u32 index) {
+struct sr_account *sr_relay_account(struct sr_relay_net *relays, u32 index) {
     struct sr_account *account;
 
-    list_for_each_entry(account, &relays->accounts, list) if (account->index == index) return account;
+    list_for_each_entry(account, &relays->accounts, list)
+        if (account->index == index)
+            return account;
     return NULL;
 }
 
 // The account of the record's index, made where it is the first of it.
 static int join_account(struct sr_relay_net *relays, struct sr_relay_record *record) {
-    struct sr_account *account = account_of(relays, record->relay.index);
+    struct sr_account *account = sr_relay_account(relays, record->relay.index);
     int error = 0;
 
     if (account) {
@@ -237,7 +194,7 @@ int sr_relay_set(void *argument) {
     struct sr_relay_record *record;
     int error;
 
-    if (!entry_holds(entry))
+    if (!sr_relay_entry_holds(entry))
         return -EINVAL;
     record = make_record(entry, net);
     if (IS_ERR(record))
@@ -265,111 +222,6 @@ int sr_relay_remove(void *argument) {
     }
     mutex_unlock(&relays->mutex);
     return record ? 0 : -ENOENT;
-}
-
-// --- Reading ---
-
-// Under the namespace's mutex. Returns how many there are.
-static u32 fill_list(struct sr_relay_net *relays, struct sr_relay_entry *entries) {
-    struct sr_relay_record *record;
-    u32 bucket, count = 0;
-
-    for (bucket = 0; bucket < SR_RELAY_BUCKETS; bucket++)
-        hlist_for_each_entry(record, &relays->buckets[bucket], node) {
-            entries[count].key = record->key;
-            entries[count++].relay = record->relay;
-        }
-    return count;
-}
-
-int sr_relay_list(void *argument) {
-    struct sr_module_list *list = argument;
-    struct sr_relay_net *relays = sr_relay_net(current->nsproxy->net_ns);
-    struct sr_relay_entry *entries;
-    int error = 0;
-
-    mutex_lock(&relays->mutex);
-    list->count = relays->count;
-    entries = kvcalloc(max(list->count, 1u), sizeof(*entries), GFP_KERNEL);
-    if (!entries)
-        error = -ENOMEM;
-    else if (list->count > list->capacity)
-        error = -ENOSPC;
-    else
-        fill_list(relays, entries);
-    mutex_unlock(&relays->mutex);
-    if (!error && copy_to_user(u64_to_user_ptr(list->entries), entries, list->count * sizeof(*entries)))
-        error = -EFAULT;
-    kvfree(entries);
-    return error;
-}
-
-// One part of an account, of one moment, to where the caller wants it.
-static int give(u64 to, const void *part, size_t bytes, spinlock_t *lock) {
-    void *copy;
-    int error;
-
-    if (!to)
-        return 0;
-    copy = kmalloc(bytes, GFP_KERNEL);
-    if (!copy)
-        return -ENOMEM;
-    spin_lock_bh(lock);
-    memcpy(copy, part, bytes);
-    spin_unlock_bh(lock);
-    error = copy_to_user(u64_to_user_ptr(to), copy, bytes) ? -EFAULT : 0;
-    kfree(copy);
-    return error;
-}
-
-static int give_counters(u64 to, const struct sr_account *account) {
-    struct sr_counters *sum;
-    int error;
-
-    if (!to)
-        return 0;
-    sum = kmalloc(sizeof(*sum), GFP_KERNEL);
-    if (!sum)
-        return -ENOMEM;
-    sr_account_sum(account, sum);
-    error = copy_to_user(u64_to_user_ptr(to), sum, sizeof(*sum)) ? -EFAULT : 0;
-    kfree(sum);
-    return error;
-}
-
-int sr_relay_read(void *argument) {
-    const struct sr_relay_query *query = argument;
-    struct sr_relay_net *relays = sr_relay_net(current->nsproxy->net_ns);
-    struct sr_account *account;
-    int error = -ENOENT;
-
-    mutex_lock(&relays->mutex);
-    account = account_of(relays, query->index);
-    if (account) {
-        error = give_counters(query->counters, account);
-        if (!error)
-            error = give(query->flow, &account->flow, sizeof(account->flow), &account->lock);
-        if (!error && account->reports)
-            error = give(query->reports, account->reports, sizeof(*account->reports), &account->lock);
-        else if (!error && query->reports &&
-                 clear_user(u64_to_user_ptr(query->reports), sizeof(struct sr_reports)))
-            error = -EFAULT;
-    }
-    mutex_unlock(&relays->mutex);
-    return error;
-}
-
-int sr_datapath_read(void *argument) {
-    struct sr_datapath_query *query = argument;
-    struct sr_relay_net *relays = sr_relay_net(current->nsproxy->net_ns);
-    struct sr_node_counters sum = {};
-    u32 place;
-    int cpu;
-
-    for_each_possible_cpu(cpu) for (place = 0; place < SR_NODE_COUNTER_COUNT; place++) sum.value[place] +=
-        READ_ONCE(per_cpu_ptr(relays->datapath, cpu)->value[place]);
-    sr_packet_count(&query->places, &query->taken);
-    return query->counters && copy_to_user(u64_to_user_ptr(query->counters), &sum, sizeof(sum)) ? -EFAULT : 0;
 }
 
 // --- Network namespaces ---

@@ -53,6 +53,12 @@ static inline bool sr_relay_get(struct sr_relay_record *record) {
 }
 void sr_relay_put(struct sr_relay_record *record);
 
+// relay_entry.c
+bool sr_relay_entry_holds(const struct sr_relay_entry *entry);
+
+// Under the namespace's mutex: the account of an index, or NULL.
+struct sr_account *sr_relay_account(struct sr_relay_net *relays, u32 index);
+
 // ioctls.
 int sr_relay_set(void *argument);
 int sr_relay_remove(void *argument);

@@ -33,6 +33,8 @@ enum sr_sandbox_limits {
     SR_BURST = 32,
     // While something waits or runs, a timer looks after it this often.
     SR_PULSE_NS = 500000,
+    // A run is over its time only if it was found running this often, about a pulse apart.
+    SR_LOOKS = 4,
 };
 
 // Where ring 3 sees the areas: the beginning of a slot of the uppermost page table that programs leave free.
@@ -77,8 +79,10 @@ struct sr_run {
     struct sr_upcall_event event;
     u64 posted_ns;
     u64 begun_ns;
-    u64 spent_ns; // in former visits
-    u64 cycles;   // of all visits, both crossings included
+    u64 spent_ns;  // in former visits
+    u64 cycles;    // of all visits, both crossings included
+    u64 looked_ns; // when its time was last looked at, and how often
+    u32 looks;
     // Outcome.
     u32 verdict;
     enum sr_abort_cause cause;
@@ -262,7 +266,7 @@ extern unsigned int sr_limit_us;
 void sr_watchdog_prepare(struct sr_processor *processor);
 void sr_watchdog_start(struct sr_processor *processor);
 void sr_watchdog_stop(struct sr_processor *processor);
-bool sr_watchdog_expired(const struct sr_visit *visit);
+bool sr_watchdog_expired(struct sr_visit *visit);
 
 // anchor.c
 bool sr_anchor_call(struct sr_processor *processor);

@@ -20,6 +20,9 @@ static const char *unsound(void) {
 
     if (IS_ENABLED(CONFIG_PREEMPT_RT))
         return "this kernel is PREEMPT_RT: softirqs are threads, and locks sleep";
+    if (preempt_model_full())
+        return "this kernel lets itself be preempted in the middle of an exception (preempt=full): boot with "
+               "preempt=voluntary";
     if (cpu_feature_enabled(X86_FEATURE_XENPV))
         return "page tables belong to the hypervisor (Xen PV)";
     if (cr4 & X86_CR4_LA57)

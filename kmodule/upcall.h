@@ -20,8 +20,8 @@ enum sr_area_limits {
     SR_UPCALL_QUEUE = 256,
 };
 
-// What an entry gets is struct sr_upcall_event: `int entry(struct sr_upcall_event *)`, which answers with an enum
-// sr_verdict.
+// What an entry gets is struct sr_upcall_event: `int entry(struct sr_upcall_event *)`, which answers with an
+// enum sr_verdict.
 
 // A place for an extension.
 struct sr_extension_space {

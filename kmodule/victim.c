@@ -35,6 +35,18 @@ static bool has_own_segments(void) {
 #endif
 }
 
+// Work that io_uring gives a process may come before ours, and would not find the process' memory.
+static bool has_rings(void) {
+#ifdef CONFIG_IO_URING
+    return current->io_uring;
+#else
+    return false;
+#endif
+}
+
+// Mode shared only. It does not see memory that is mapped there and was never touched: should another process
+// touch it (process_vm_writev(2), a debugger) just during a visit, the kernel would take our tables for the
+// process'. Mode private has no such gap.
 static bool slot_is_free(void) {
     u64 *table = (u64 *)current->mm->pgd;
 
@@ -43,6 +55,9 @@ static bool slot_is_free(void) {
 
 enum sr_upcall_refusal sr_victim_refuses(const struct pt_regs *registers) {
     if (current->flags & (PF_KTHREAD | PF_EXITING) || !current->mm)
+        return SR_REFUSED_KERNEL;
+    // soundness.c says why; it can be changed while the kernel runs.
+    if (preempt_model_full())
         return SR_REFUSED_KERNEL;
     if (registers->cs != __USER_CS || registers->ss != __USER_DS)
         return SR_REFUSED_32_BIT;
@@ -55,6 +70,8 @@ enum sr_upcall_refusal sr_victim_refuses(const struct pt_regs *registers) {
         return SR_REFUSED_SHADOW_STACK;
     if (test_thread_flag(TIF_IO_BITMAP) || has_own_segments())
         return SR_REFUSED_RIGHTS;
+    if (has_rings())
+        return SR_REFUSED_RINGS;
     if (!current->mm->context.vdso || !current->mm->context.vdso_image)
         return SR_REFUSED_VDSO;
     if (sr_mode_shared && !slot_is_free())

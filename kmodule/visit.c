@@ -77,10 +77,11 @@ void sr_visit_caught(struct sr_visit *visit, enum sr_abort_cause cause, u64 inst
     work_soon();
 }
 
-// There are two ways to a signal with no hook before it, and both note what they are about, which no other way
-// does during a visit (crossing.c begins it with no trap noted): the kernel emulates a few instructions for user
-// mode (UMIP: sgdt and its like), and forces SIGSEGV if they touch memory that is not there; and some processors
-// raise #GP only behind a jump to an address that is none, where fault.c has no entry in its table.
+// There are two ways to a signal with no hook before it, and both note what they are about, which no other
+// way does during a visit (crossing.c begins it with no trap noted): the kernel emulates a few instructions
+// for user mode (UMIP: sgdt and its like), and forces SIGSEGV if they touch memory that is not there; and
+// some processors raise #GP only behind a jump to an address that is none, where fault.c has no entry in its
+// table.
 static bool is_forced(void) {
     return current->thread.trap_nr == X86_TRAP_PF || current->thread.trap_nr == X86_TRAP_GP;
 }
@@ -107,17 +108,36 @@ static void take_back_forced(struct sr_visit *visit) {
     spin_unlock_irq(&sighand->siglock);
 }
 
+// Whether the kernel left registers as they are after something that an extension may not do. So they are
+// looked at before every return to ring 3, and before a run is suspended, since it would go on from them
+// elsewhere.
+static bool has_failed(struct sr_visit *visit) {
+    struct pt_regs *registers = task_pt_regs(current);
+    struct sr_run *run = &visit->place->run;
+
+    if (visit->caught)
+        return true;
+    run->instruction = registers->ip;
+    run->fault = 0;
+    if (is_forced()) {
+        visit->forced = true;
+        run->cause = SR_ABORT_PROTECTION;
+    } else if (sr_fault_left(visit->place, registers, &run->cause, &run->instruction)) {
+        return true;
+    } else if (registers->orig_ax != -1) {
+        run->cause = SR_ABORT_SYSTEM_CALL;
+    } else if (registers->cs != __USER_CS || registers->ss != __USER_DS) {
+        run->cause = SR_ABORT_PROTECTION;
+    }
+    return run->cause;
+}
+
 // Interrupts off. The process is about to do something of its own.
 static void leave(struct sr_visit *visit) {
-    if (!visit->caught && is_forced()) {
-        visit->forced = true;
-        note_abort(&visit->place->run, SR_ABORT_PROTECTION, task_pt_regs(current)->ip, 0);
+    if (has_failed(visit))
         end_aborted(visit);
-    } else if (visit->caught) {
-        end_aborted(visit);
-    } else {
+    else
         suspend(visit);
-    }
 }
 
 static void scheduled_in(struct preempt_notifier *notifier, int processor) {
@@ -204,6 +224,7 @@ bool sr_visit_enter(struct sr_processor *processor, struct sr_place *place) {
         count_beginning(processor, task_pt_regs(current));
         run->begun_ns = visit->begun_ns;
         run->spent_ns = run->cycles = 0;
+        run->looks = 0;
         run->cause = SR_ABORT_NONE;
     }
     preempt_notifier_init(&visit->notifier, &preempt_operations);
@@ -216,22 +237,11 @@ bool sr_visit_enter(struct sr_processor *processor, struct sr_place *place) {
 
 // A process that is about to go on in ring 3, in the middle of a run.
 static void look_after(struct sr_processor *processor, struct sr_visit *visit) {
-    struct pt_regs *registers = task_pt_regs(current);
-    enum sr_abort_cause cause;
-    u64 instruction = registers->ip;
-
-    if (visit->caught)
-        end_aborted(visit);
-    else if (sr_fault_left(visit->place, registers, &cause, &instruction))
-        sr_visit_abort(visit, cause, instruction, 0);
-    else if (registers->orig_ax != -1)
-        sr_visit_abort(visit, SR_ABORT_SYSTEM_CALL, instruction, 0);
-    else if (registers->cs != __USER_CS || registers->ss != __USER_DS)
-        sr_visit_abort(visit, SR_ABORT_PROTECTION, instruction, 0);
-    else if (sr_watchdog_expired(visit))
-        sr_visit_abort(visit, SR_ABORT_TIME, instruction, 0);
-    else
+    if (!has_failed(visit) && sr_watchdog_expired(visit))
+        visit->place->run.cause = SR_ABORT_TIME;
+    if (!visit->place->run.cause)
         return;
+    end_aborted(visit);
     // The kernel looked for task work before this hook: an interrupt of our own makes it look again.
     irq_work_queue(&processor->kick);
 }

@@ -41,8 +41,15 @@ void sr_watchdog_stop(struct sr_processor *processor) {
     processor->pulsing = false;
 }
 
-bool sr_watchdog_expired(const struct sr_visit *visit) {
-    u64 spent = visit->place->run.spent_ns + ktime_get_mono_fast_ns() - visit->begun_ns;
+// Time is what passed, so it has to be seen running as well: a virtual processor that was not given any for a
+// while finds its extension where it was.
+bool sr_watchdog_expired(struct sr_visit *visit) {
+    struct sr_run *run = &visit->place->run;
+    u64 now = ktime_get_mono_fast_ns(), spent = run->spent_ns + now - visit->begun_ns;
 
-    return spent > (u64)READ_ONCE(sr_limit_us) * NSEC_PER_USEC;
+    if (!run->looks || now - run->looked_ns >= SR_PULSE_NS / 2) {
+        run->looked_ns = now;
+        run->looks++;
+    }
+    return run->looks >= SR_LOOKS && spent > (u64)READ_ONCE(sr_limit_us) * NSEC_PER_USEC;
 }

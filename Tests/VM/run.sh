@@ -110,11 +110,13 @@ for series in "${series_list[@]}"; do folders[$series]=$("$here/kernel.sh" "$ser
 
 # The Swift tests that guest datapath runs, as swift test --filter takes them. They load the datapath into the verifier,
 # run packets through it, or set up what the kernel has to offer; the others meet nothing that differs between kernels.
-readonly extension_suites='ExtensionVectorTests/ ExtensionDatapathTests/ ShippedExtensionTests/
-    HostileExtensionTests/(verifierRefuses|containsTraps)'
-readonly default_suites="PacketFixtureTests/ ConnectionTests/ ShortcutTests/ StreamRouterTests.FuzzTests/ AgreementTests/
-    TrafficHookTests/ $extension_suites LabImpairTests/ SystemTests.StreamTests/ ConnectionLabTests/"
-readonly short_suites='ConnectionTests/ ShortcutTests/ TrafficHookTests/'
+readonly rooms=StreamRouterTests
+readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
+    $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
+readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
+    $rooms.AgreementTests/ $rooms.TrafficHookTests/ $extension_suites
+    SystemTests.LabImpairTests/"
+readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
 if grep -q ' datapath ' "$work/plan"; then
     swift build --build-tests >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2 && exit 1; }
     suites=${VM_SUITES:-$default_suites}
@@ -173,7 +175,7 @@ for series in "${series_list[@]}"; do
         [[ -e kmodule/$(basename "$file") ]] || rm -f "$file"
     done
     cp -pu -r kmodule/. "$copy/"
-    make -C "$copy" KDIR="${folders[$series]}/build" BTF_BASE="${folders[$series]}/vmlinuz" \
+    make -j 2 -C "$copy" KDIR="${folders[$series]}/build" BTF_BASE="${folders[$series]}/vmlinuz" \
         SR_INCLUDE="$repository/Sources/CStreamRouter/include" >"$work/module-$series.log" 2>&1 || {
         cat "$work/module-$series.log" >&2
         echo "vm: the module does not build for ${folders[$series]}" >&2

@@ -231,8 +231,8 @@ struct sr_extension_load {
     char name[SR_NAME_BYTES];             // NUL-terminated; what the log calls it
 };
 
-// SR_MODULE_EXTENSION_UNLOAD. ENOENT: no such extension; EBUSY: a relay names it. Comes back once it does not
-// run any more.
+// SR_MODULE_EXTENSION_UNLOAD. ENOENT: no such extension; EBUSY: a relay names it. Packets that wait for it
+// are given to it first, for a second at most; comes back once it does not run any more.
 struct sr_extension_number {
     __u32 number;
     __u32 reserved;
@@ -351,14 +351,14 @@ struct sr_datapath_query {
 // --- upcall: the mechanism ---
 //
 // An extension runs in the context of whichever process is about to return to user mode on the processor that
-// an event was posted on, if that process may be interrupted (enum sr_upcall_refusal says which may not). Where
-// none comes by, the processor's anchor is woken: a process of one thread, bound to that processor, at
+// an event was posted on, if that process may be interrupted (enum sr_upcall_refusal says which may not).
+// Where none comes by, the processor's anchor is woken: a process of one thread, bound to that processor, at
 // SCHED_FIFO by its own doing, that does nothing but SR_MODULE_UPCALL_ANCHOR over and over.
 
 // Why a process was not interrupted.
 enum sr_upcall_refusal {
     SR_REFUSED_NOT = 0,
-    SR_REFUSED_KERNEL = 1,       // it is a kernel thread or at its end
+    SR_REFUSED_KERNEL = 1,       // it is a kernel thread or at its end; or the kernel has become preemptible
     SR_REFUSED_THREADS = 2,      // it has several threads, or shares its memory
     SR_REFUSED_32_BIT = 3,       // it runs 32-bit code
     SR_REFUSED_TRACED = 4,       // it is traced, single-stepped, or has breakpoints
@@ -366,6 +366,7 @@ enum sr_upcall_refusal {
     SR_REFUSED_RIGHTS = 6,       // it has I/O ports or segments of its own
     SR_REFUSED_VDSO = 7,         // it has no vDSO
     SR_REFUSED_SLOT = 8,         // mode shared: its memory reaches into the sandbox's addresses
+    SR_REFUSED_RINGS = 9,        // it uses io_uring
     SR_REFUSED_PLACES = 16,
 };
 

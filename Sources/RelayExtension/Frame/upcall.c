@@ -39,11 +39,18 @@ void *memmove(void *to, const void *from, size_t bytes) {
 }
 
 int sr_upcall_entry(struct sr_upcall_event *event) {
-    struct sr_upcall_packet *packet = (struct sr_upcall_packet *)event->payload;
+    struct sr_upcall_packet *shared = (struct sr_upcall_packet *)event->payload;
+    // Copies, whose length and pointer no other extension can change.
+    struct sr_upcall_packet packet = *shared;
+    packet.call.payload_length = event->length;
+    packet.datagram.payload = (uint8_t *)(shared + 1);
     struct sr_view view = {
-        .datagram = &packet->datagram,
-        .call = &packet->call,
+        .datagram = &packet.datagram,
+        .call = &packet.call,
         .account = (struct sr_extension_account *)(sr_image + SR_IMAGE_ACCOUNT),
     };
-    return sr_author_relay(&view, sr_image + SR_IMAGE_PARAMETERS, sr_image + SR_IMAGE_STATE) & 3;
+    int verdict = sr_author_relay(&view, sr_image + SR_IMAGE_PARAMETERS, sr_image + SR_IMAGE_STATE) & 3;
+    shared->call.dscp = packet.call.dscp;
+    shared->call.sinks = packet.call.sinks;
+    return verdict;
 }

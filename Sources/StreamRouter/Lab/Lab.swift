@@ -27,8 +27,9 @@ public actor Lab {
     case deployed(DeployDocument, restarted: [String])
   }
 
-  /// How long a daemon may take until its control socket accepts.
-  public static let readyTimeout: Duration = .seconds(10)
+  /// How long a daemon may take until its control socket accepts. One that ends is heard of at once, so only machines
+  /// that are slow wait so long: in an emulated one, a lab of three took 25 s.
+  public static let readyTimeout: Duration = .seconds(60)
   /// How long a daemon has between SIGTERM and SIGKILL.
   public static let stopTimeout: Duration = .seconds(3)
 

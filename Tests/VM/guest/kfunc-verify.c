@@ -48,6 +48,9 @@ static void check_refusals(void) {
     struct bpf_object *object = object_load(misuse, "sound", verifier_log, sizeof verifier_log);
     check(object, "verifier-takes-sound", "%s", object ? "it was loaded" : reason());
     bpf_object__close(object);
+    object = object_load(misuse, "sound_in_parts", verifier_log, sizeof verifier_log);
+    check(object, "verifier-takes-parts", "%s", object ? "it was loaded" : reason());
+    bpf_object__close(object);
     for (size_t index = 0; index < sizeof refusals / sizeof *refusals; index++) {
         const struct refusal *refusal = &refusals[index];
         bool said = false;

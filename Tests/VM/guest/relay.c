@@ -25,7 +25,7 @@ struct receiver {
     uint8_t byte;      // what an unharmed packet has
     // What came.
     volatile uint32_t packets, in_order, changed, wrong_length, wrong_source;
-    uint32_t last;
+    uint32_t last, astray;
     volatile bool stop;
     pthread_t thread;
 };
@@ -45,7 +45,10 @@ static void *receive(void *argument) {
         if (count < 0)
             continue;
         receiver->wrong_length += count != sizeof(*packet);
-        receiver->in_order += receiver->packets == 0 || packet->sequence > receiver->last;
+        if (receiver->packets == 0 || packet->sequence > receiver->last)
+            receiver->in_order++;
+        else
+            receiver->astray = packet->sequence;
         receiver->changed += packet->byte == receiver->byte;
         receiver->wrong_source += ntohs(from.sin6_port) != 5000;
         receiver->last = packet->sequence;
@@ -134,6 +137,9 @@ static void pass_all(const char *name, bool busy, const char *ingress, const cha
     uint64_t began = now_ns();
     for (uint32_t index = 0; index < count; index++) {
         send_packet(sender, ingress, 5000, 0, 0, index + 1);
+        // The first one finds out the neighbours: packets that wait for them are overtaken by others.
+        while (!index && !receiver.packets && now_ns() - began < 5000000000ull)
+            usleep(1000);
         // Not more at a time than an extension's queue holds.
         while (index + 1 - receiver.packets > 64 && now_ns() - began < 60000000000ull)
             usleep(100);
@@ -148,7 +154,8 @@ static void pass_all(const char *name, bool busy, const char *ingress, const cha
           name,
           "%u of %u packets came, %u changed by the extension, %u of a wrong length, %u of a wrong port",
           receiver.packets, count, receiver.changed, receiver.wrong_length, receiver.wrong_source);
-    check(receiver.in_order == count, name, "%u of %u in order", receiver.in_order, count);
+    check(receiver.in_order == count, name, "%u of %u in order, the last one that was not is number %u",
+          receiver.in_order, count, receiver.astray);
     check(counters.value[SR_PACKETS_IN] == count && counters.value[SR_PACKETS_OUT] == count &&
               counters.value[SR_BYTES_OUT] == (uint64_t)count * PAYLOAD && counters.residence_max_ns,
           name, "account: %llu in, %llu out, %llu bytes, residence at most %llu us",
@@ -332,6 +339,44 @@ static void contain(uint8_t how, enum sr_abort_cause cause, const char *name) {
     check(packets_taken() == 0, name, "%u places of packets taken", packets_taken());
 }
 
+// One extension writes over everybody's packets: they are garbled, and that is all.
+static void garble(void) {
+    uint32_t bad = extension_load("obey", &parameter, 1, 8192),
+             good = extension_load("obey", &parameter, 1, 8192);
+    struct sr_relay_entry first =
+        relay_make(1, SR_PROTOCOL_UDP, "10.1.0.1", 5000, "10.1.0.2", "10.2.0.1", "10.2.0.2", 6000);
+    struct sr_relay_entry second =
+        relay_make(2, SR_PROTOCOL_UDP, "10.1.0.1", 5001, "10.1.0.2", "10.2.0.1", "10.2.0.2", 6001);
+    struct receiver receiver;
+    enum { COUNT = 200 };
+    relay_use(&first, bad);
+    relay_use(&second, good);
+    second.relay.sinks[0].source_port = htons(5000);
+    need(relay_set(&first) == 0 && relay_set(&second) == 0, "setting the relays");
+    receiver_start(&receiver, "10.2.0.2", 6001, MARK ^ parameter);
+    int sender = udp_in("source", "10.1.0.2", 4000);
+    for (uint32_t index = 0; index < COUNT; index++) {
+        send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
+        send_packet(sender, "10.1.0.1", 5000, 'F', 6, index + 1);
+        send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
+        if (index % 8 == 7)
+            usleep(50000);
+    }
+    receiver_stop(&receiver);
+    struct sr_counters counters = relay_counters(2);
+    struct sr_extension_entry status = extension_entry(bad), fine = extension_entry(good);
+    check(receiver.packets == 2 * COUNT && counters.value[SR_PACKETS_OUT] == 2 * COUNT &&
+              status.status == SR_EXTENSION_RUNNING && fine.status == SR_EXTENSION_RUNNING,
+          "garble", "%u of %u packets of the other extension, which goes on", receiver.packets, 2 * COUNT);
+    check(status.runs == COUNT && receiver.packets > receiver.changed, "garble",
+          "%llu times, %u packets of the other one were garbled", status.runs,
+          receiver.packets - receiver.changed);
+    close(sender);
+    need(relay_remove(&first) == 0 && relay_remove(&second) == 0, "removing the relays");
+    need(extension_unload(bad) == 0 && extension_unload(good) == 0, "unloading");
+    check(packets_taken() == 0, "garble", "%u places of packets taken", packets_taken());
+}
+
 // Chains, sinks that an extension chooses, code points, and each setting anew while packets come.
 static void change_under_traffic(void) {
     uint32_t now = extension_load("obey", &parameter, 1, 8192), swaps = 0, sent = 0;
@@ -351,8 +396,6 @@ static void change_under_traffic(void) {
         uint32_t next = extension_load("obey", &parameter, 1, 8192);
         entry.relay.extensions[0].slot = next;
         need(relay_set(&entry) == 0, "changing the relay");
-        // What waits for the former one is not lost where it is left a moment.
-        usleep(20000);
         need(extension_unload(now) == 0, "unloading the former extension");
         now = next;
     }
@@ -493,6 +536,7 @@ int main(void) {
     choose();
     rewrite_rtp();
     change_under_traffic();
+    garble();
     contain(1, SR_ABORT_PAGE, "null pointer");
     contain(2, SR_ABORT_TIME, "endless loop");
     contain(3, SR_ABORT_INSTRUCTION, "ud2");

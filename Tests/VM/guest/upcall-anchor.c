@@ -1,6 +1,8 @@
 // Who is not interrupted, and the anchors that stand in: an idle processor, processes of several threads,
 // traced ones, 32-bit code. Each refusal is counted under its cause, and every event runs all the same, in an
 // anchor.
+//
+// vm: seconds=120
 #include "upcall.h"
 
 #include <pthread.h>
@@ -17,20 +19,22 @@ static void *spin(void *unused) {
     return NULL;
 }
 
+static volatile int *threads_ready;
+
 static void be_threads(void) {
     pthread_t thread;
     pthread_create(&thread, NULL, spin, NULL);
+    *threads_ready = 1;
     spin(NULL);
 }
 
 static void be_traced(void) {
-    pid_t tracer = getpid(), child = fork();
+    pid_t child = fork();
     int status;
     if (!child) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         spin(NULL);
     }
-    (void)tracer;
     if (ptrace(PTRACE_SEIZE, child, 0, 0) == 0)
         waitpid(child, &status, 0);
     _exit(1);
@@ -47,6 +51,13 @@ static void be_32_bit(void) {
     code[0] = 0xeb;
     code[1] = 0xfe;
     asm volatile("ljmp *%0" ::"m"(target));
+}
+
+static void be_with_rings(void) {
+    uint32_t parameters[30] = {};
+    if (syscall(SYS_io_uring_setup, 8, parameters) < 0)
+        _exit(1);
+    spin(NULL);
 }
 
 static void be_nothing(void) {
@@ -96,13 +107,15 @@ static void instead(const char *name, void (*be)(void), int refusal) {
 // Without anchors nobody runs them, and they are not lost: they run once a process comes by.
 static void without_anchor(void) {
     struct sr_upcall_probe probe = {.upcalls = 100, .timeout_ms = 500};
+    *threads_ready = 0;
     pid_t child = fork();
     if (!child) {
         stay_on(0);
         be_threads();
     }
     stay_on(0);
-    usleep(100000);
+    while (!*threads_ready)
+        usleep(10000);
     // The process that asks sleeps meanwhile.
     int error = probe_run(device, &probe);
     check(error == ETIME && probe.done < 100, "control", "without anchors %u of 100 ran in 500 ms (errno %d)",
@@ -131,11 +144,13 @@ static void one_only(void) {
 int main(void) {
     need(module_load("upcall=1 upcall_limit_us=200000") == 0, "load");
     device = module_open();
+    threads_ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     one_only();
     instead("idle", be_nothing, 0);
     instead("threads", be_threads, SR_REFUSED_THREADS);
     instead("traced", be_traced, SR_REFUSED_TRACED);
     instead("32-bit", be_32_bit, SR_REFUSED_32_BIT);
+    instead("io_uring", be_with_rings, SR_REFUSED_RINGS);
     without_anchor();
     close(device);
     check(module_unload() == 0, "unload", "the module was unloaded");

@@ -2,7 +2,11 @@
 // kernel, fork, run other programs and are killed. A run that is cut off by that is suspended and goes on in
 // another process, with its own registers. An extension that leaves all registers in a mess leaves none to
 // the process.
+//
+// vm: guest=module,pti seconds=180
 #include "upcall.h"
+
+#include <sys/auxv.h>
 
 // Fills its registers, spins, and answers with the cookie if all are as they were.
 PROBE_ASSEMBLY(patient, R"(
@@ -58,7 +62,8 @@ PROBE_ASSEMBLY(patient, R"(
     ret
 )")
 
-// Leaves nothing as it was: selectors, bases, control words, vectors, flags.
+// Leaves nothing as it was: selectors, bases (if the payload says that it may), control words, vectors,
+// flags.
 PROBE_ASSEMBLY(messy, R"(
     mov 12(%rdi), %r8d
     mov $0x2b, %ecx
@@ -66,9 +71,12 @@ PROBE_ASSEMBLY(messy, R"(
     mov %ecx, %es
     mov %ecx, %fs
     mov %ecx, %gs
+    cmpq $0, (%rdi)
+    je 1f
     movabs $0x7eadbeef1234, %rcx
     wrfsbase %rcx
     wrgsbase %rcx
+1:
     movl $0x7f80, -8(%rsp)
     ldmxcsr -8(%rsp)
     .irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
@@ -120,6 +128,8 @@ static void suspended(const char *name, int signal_us) {
 
 static void mess(void) {
     struct sr_upcall_probe probe = messy_probe(3000);
+    // Whether user mode may write its bases.
+    probe.payload = getauxval(AT_HWCAP2) & 2;
     struct victims victims = victims_begin(2, 20000);
     stay_on(0);
     int error = probe_run(device, &probe);

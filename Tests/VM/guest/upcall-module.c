@@ -1,6 +1,8 @@
 // The module comes and goes: loaded and unloaded a hundred times, each time while processes that were
 // interrupted a moment ago still have work of it to do; processors that go offline and come back while
 // upcalls run; parameters that it refuses.
+//
+// vm: seconds=300
 #include "upcall.h"
 
 enum { RELOADS = 100, UPCALLS = 200 };

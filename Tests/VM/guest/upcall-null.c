@@ -2,6 +2,8 @@
 // found its registers, floating-point state, segments, red zone and memory as they were. In both modes; and,
 // as a control, with the module told not to keep floating-point registers, in which the same victims see the
 // damage.
+//
+// vm: guest=module,pti seconds=180
 #include "upcall.h"
 
 enum { UPCALLS = 10000, CONTROL = 500 };
@@ -9,7 +11,7 @@ enum { UPCALLS = 10000, CONTROL = 500 };
 static void run(const char *mode, bool damaged) {
     char parameters[128];
     struct sr_upcall_probe probe = {.upcalls = damaged ? CONTROL : UPCALLS};
-    snprintf(parameters, sizeof(parameters), "upcall=1 upcall_mode=%s upcall_limit_us=200000%s", mode,
+    snprintf(parameters, sizeof(parameters), "upcall=1 upcall_mode=%s upcall_limit_us=100000%s", mode,
              damaged ? " upcall_unsaved_fpu=1" : "");
     need(module_load(parameters) == 0, "load %s", parameters);
     int device = module_open();

@@ -85,6 +85,21 @@ int hold_any(struct __sk_buff *context) {
                                      set->flags));
 }
 
+// Changes its packet after it was held, which must not change what was held.
+SEC("tc")
+int hold_and_write(struct __sk_buff *context) {
+    __u8 *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+    __u32 zero = 0;
+    struct hold_settings *set = bpf_map_lookup_elem(&settings, &zero);
+
+    if (!set || data + 64 > end)
+        return TC_ACT_OK;
+    int error =
+        sr_packet_hold(context, bpf_ktime_get_ns() + set->delay_ns, set->queue, set->ifindex, set->flags);
+    data[63] ^= 0xff;
+    return error ? TC_ACT_OK : data[63];
+}
+
 SEC("tc")
 int drop_held(struct __sk_buff *context) {
     __u32 zero = 0;

@@ -13,7 +13,13 @@ static uint64_t deep(uint64_t depth) {
     return depth == ~0ull ? 0 : deep(depth + 1) + frame[depth & 63];
 }
 
-static void misbehave(uint8_t how) {
+// All packets of all extensions.
+static void garble(const struct sr_view *view) {
+    const uintptr_t bytes = 4 << 20;
+    memset((void *)((uintptr_t)view->datagram->payload & ~(bytes - 1)), 0xff, bytes);
+}
+
+static void misbehave(const struct sr_view *view, uint8_t how) {
     switch (how) {
     case 1:
         *(volatile uint64_t *)8 = 1;
@@ -29,6 +35,9 @@ static void misbehave(uint8_t how) {
         break;
     case 5:
         deep(0);
+        break;
+    case 6:
+        garble(view);
         break;
     }
 }
@@ -48,7 +57,7 @@ int sr_author_relay(struct sr_view *view, const void *parameters, void *state) {
     if (what == 'T')
         return SR_VERDICT_TRAP;
     if (what == 'F')
-        misbehave(how);
+        misbehave(view, how);
     if (what == 'K')
         sr_view_keep_sinks(view, how);
     if (what == 'C')
