@@ -16,7 +16,7 @@ readonly demo_packages=(ffmpeg)
 readonly test_packages=(
     tcpdump tshark iperf3 python3-minimal python3 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-plugins-bad
     tmux clang-format procps ethtool curl openssl prometheus etcd-server etcd-client libxml2-utils
-    openssh-client openssh-server
+    openssh-client openssh-server spin
 )
 readonly deb_packages=(dpkg-dev binutils gzip lintian)
 # Of nginx the core alone with its module for streams; of rtpengine the user-level daemon without its kernel module.

@@ -14,6 +14,10 @@ swift test --skip "$alone"
 # for real connections, whose patience is not made for hundreds of tests on two processors.
 swift test --skip-build --no-parallel --filter "$alone"
 
+# SandboxChannel: both sides as threads under ThreadSanitizer, and its model, explored to the end.
+scripts/sanitize-threads.sh
+Tests/SandboxChannelTests/Model/check.sh
+
 # Debian's own kernels, older than what this machine may run: the module, and a part of the datapath's suites.
 if [[ $(uname -m) != x86_64 ]]; then
     echo "test: skipped the guests of Tests/VM: they are x86-64, and this machine is $(uname -m)"

@@ -4,7 +4,7 @@
 #
 #   Tests/SandboxChannelTests/Model/check.sh
 #
-# Takes about two minutes of one processor and less than 2 GiB. Needs spin and a C compiler.
+# Takes two minutes of one processor, and less than 2 GiB. Needs spin and a C compiler.
 set -euo pipefail
 models=$(cd "$(dirname "$0")" && pwd)
 for tool in spin cc; do
