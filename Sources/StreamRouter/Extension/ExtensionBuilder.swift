@@ -327,7 +327,8 @@ private struct Workshop {
     try await expect(
       "compiling for engine upcall", toolchain.clang,
       [
-        "-target", Self.machine, "-O2", "-fPIE", "-fvisibility=hidden", "-ffunction-sections", "-fno-stack-protector",
+        "-target", Self.machine, "-O2", "-fPIE", "-fvisibility=hidden", "-ffunction-sections",
+        "-fno-stack-protector",
         "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-mno-red-zone", "-I", folder.string,
       ] + sizes(description) + [
         "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, "-c", path("upcall.c"), "-o", object,
@@ -336,7 +337,8 @@ private struct Workshop {
     try await expect(
       "linking for engine upcall", toolchain.clang,
       [
-        "-target", Self.machine, "-nostdlib", "-fuse-ld=lld", "-pie", "-Wl,--no-dynamic-linker", "-Wl,--build-id=none",
+        "-target", Self.machine, "-nostdlib", "-fuse-ld=lld", "-pie", "-Wl,--no-dynamic-linker",
+        "-Wl,--build-id=none",
         "-Wl,--hash-style=sysv", "-Wl,-z,norelro", "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=4096",
         "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,-T,\(path("upcall.ld"))", object, "-o", linked,
       ])
@@ -348,7 +350,10 @@ private struct Workshop {
     let output = path("native.so")
     try await expect(
       "compiling for this machine", toolchain.clang,
-      ["-target", Self.machine, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-nostdlib", "-fuse-ld=lld", "-I"]
+      [
+        "-target", Self.machine, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-nostdlib", "-fuse-ld=lld",
+        "-I",
+      ]
         + [folder.string] + sizes(description) + [
           "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, path("process.c"), "-o", output,
         ])

@@ -198,7 +198,8 @@ public actor Reconciler {
       try await engine(.upcall).add(relay)
       return Running(
         relay: relay, engine: .upcall,
-        reason: "the topology asks for engine upcall, which is experimental; 'engine: auto' would use the fastest "
+        reason:
+          "the topology asks for engine upcall, which is experimental; 'engine: auto' would use the fastest "
           + "of the others that runs here")
     case .process:
       try await engine(.process).add(relay)
@@ -261,7 +262,11 @@ public actor Reconciler {
     } else {
       SandboxEngine.removeAll(pins: options.pins, store: options.extensionStore)
     }
-    if let upcall { left += try await upcall.removeUnclaimed() } else { UpcallEngine.removeAll(owner: options.pins) }
+    if let upcall {
+      left += try await upcall.removeUnclaimed()
+    } else {
+      UpcallEngine.removeAll(owner: options.pins)
+    }
     for stream in left {
       log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
     }

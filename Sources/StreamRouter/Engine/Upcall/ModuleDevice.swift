@@ -59,7 +59,8 @@ final class ModuleDevice {
       if result == 0 { return Array(entries.prefix(Int(list.count))) }
       guard result == ENOSPC else {
         throw .failed(
-          engine: .upcall, operation: "listing", subject: "what the kernel module runs", errno: result, detail: "")
+          engine: .upcall, operation: "listing", subject: "what the kernel module runs", errno: result,
+          detail: "")
       }
       capacity = Int(list.count) + 64
     }

@@ -37,7 +37,9 @@ struct ModuleExtensions {
     load.parameter_bytes = UInt32(parameters.count)
     load.state_bytes = UInt32(object.initialState.count)
     withUnsafeMutableBytes(of: &load.name) { $0.copyBytes(from: Array(name.utf8.prefix($0.count - 1))) }
-    withUnsafeMutableBytes(of: &load.build) { $0.copyBytes(from: Self.build(of: object.content).prefix($0.count)) }
+    withUnsafeMutableBytes(of: &load.build) {
+      $0.copyBytes(from: Self.build(of: object.content).prefix($0.count))
+    }
     let result = object.upcallImage.withUnsafeBytes { image in
       parameters.withUnsafeBytes { parameters in
         object.initialState.withUnsafeBytes { state in
@@ -64,7 +66,8 @@ struct ModuleExtensions {
     }
     guard result == 0 else {
       throw .failed(
-        engine: .upcall, operation: "configuring", subject: "extension \(number) of the kernel module", errno: result,
+        engine: .upcall, operation: "configuring", subject: "extension \(number) of the kernel module",
+        errno: result,
         detail: "")
     }
   }

@@ -98,7 +98,9 @@ public actor UpcallEngine: Engine {
       try takeReports(of: relay, at: entry.index, counters)
       if relay.transport == .rtp { flow.noteClockRates(&rates) }
       let accounts = zip(relay.extensions, entry.uses).compactMap { use, place -> ExtensionSnapshot? in
-        guard let object = try? library(use), let account = extensions.account(of: place.number) else { return nil }
+        guard let object = try? library(use), let account = extensions.account(of: place.number) else {
+          return nil
+        }
         return ExtensionSnapshot(object, account)
       }
       var snapshot = RelaySnapshot(
@@ -170,7 +172,8 @@ public actor UpcallEngine: Engine {
   static func check(_ relay: Relay) throws(EngineError) {
     guard relay.transport.isDatagrams else {
       throw .unsupported(
-        engine: .upcall, reason: "stream \(relay.stream) is of protocol tcp, and this engine relays datagrams only",
+        engine: .upcall,
+        reason: "stream \(relay.stream) is of protocol tcp, and this engine relays datagrams only",
         remedy: "let the node run engine auto, sandbox or process")
     }
   }
@@ -189,7 +192,8 @@ public actor UpcallEngine: Engine {
     let entries = RelayEntry.entries(
       for: relay, index: index, extensions: chain.uses.map { sr_extension_use(slot: $0.number, instance: 0) },
       isLocal: { _ in false })
-    let displaced = entries.map { entry in (key: entry.key, value: before.first { $0.key == entry.key }?.relay) }
+    let displaced = entries.map { entry in (key: entry.key, value: before.first { $0.key == entry.key }?.relay)
+    }
     do {
       for (key, value) in displaced {
         // What a former daemon left under another name may be taken over: the stream was renamed meanwhile.
