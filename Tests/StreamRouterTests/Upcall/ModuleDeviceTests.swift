@@ -1,4 +1,5 @@
 import CStreamRouter
+import Foundation
 import Testing
 import Topology
 

@@ -14,12 +14,12 @@ tell() {
     fi
 }
 streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
-folder=/tmp/upcall
-mkdir -p /host$folder
-cp /tests/rewrite.srx /host$folder/
+place=/tmp/upcall
+mkdir -p /host$place
+cp /tests/rewrite.srx /host$place/
 
 #     camera 10.77.0.1 ---- edge 10.77.0.2 ---- studio 10.77.0.3
-cat >/host$folder/upcall.yaml <<'YAML'
+cat >/host$place/upcall.yaml <<'YAML'
 version: 1
 name: upcall
 nodes:
@@ -36,10 +36,10 @@ streams:
     extensions: [{name: rewrite, with: {payloadType: 111}, at: edge}]
 YAML
 refused() {
-    streamrouter lab up $folder/upcall.yaml >/tmp/log 2>&1
+    streamrouter lab up $place/upcall.yaml >/tmp/log 2>&1
     [ $? != 0 ] && grep -q "$1" /tmp/log
     tell $? "$2: refused: $(grep -c "$1" /tmp/log) line with $1"
-    streamrouter lab down $folder/upcall.yaml >/dev/null 2>&1
+    streamrouter lab down $place/upcall.yaml >/dev/null 2>&1
 }
 rmmod streamrouter 2>/dev/null
 refused "modprobe streamrouter upcall=1" "without the module"
@@ -48,7 +48,7 @@ refused "without its part upcall" "without the part"
 rmmod streamrouter
 insmod "$SR_MODULE" upcall=1 || { echo "not ok module: does not load with upcall=1"; exit 1; }
 
-streamrouter lab up $folder/upcall.yaml >/tmp/log 2>&1
+streamrouter lab up $place/upcall.yaml >/tmp/log 2>&1
 tell $? "lab up: $(tail -n 1 /tmp/log)"
 # One run of a stream: how many packets were sent, how many came.
 run() {
@@ -71,12 +71,24 @@ runs=$(tr -d ' \n' </tmp/log | sed -n 's/.*"runs":\([0-9]*\).*/\1/p')
 [ "${runs:-0}" -ge 2000 ]
 tell $? "the extension ran $runs times"
 
-for process in $(pgrep -f 'node (run )?.*edge' | head -n 4) ; do kill -9 "$process"; done
+anchors=$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^sr-anchor$')
+[ "$anchors" -ge 2 ]
+tell $? "anchors: $anchors run"
+killed=0
+for folder in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' <"$folder/cmdline" 2>/dev/null)
+    case "$(cat "$folder/comm" 2>/dev/null) $line" in
+    sr-anchor*) ;;
+    *streamrouter*" node "*edge*) kill -9 "${folder#/proc/}" && killed=$((killed + 1)) ;;
+    esac
+done
+[ "$killed" = 1 ]
+tell $? "edge's daemon: $killed killed"
 sleep 1
 run 500
-tell $? "500 packets with edge's daemon killed: $(grep -m 1 -i received /tmp/received)"
+tell $? "500 packets without edge's daemon: $(grep -m 1 -i received /tmp/received)"
 
-streamrouter lab down $folder/upcall.yaml >/tmp/log 2>&1
+streamrouter lab down $place/upcall.yaml >/tmp/log 2>&1
 tell $? "lab down: $(tail -n 1 /tmp/log)"
 left=1
 for second in $(seq 30); do
