@@ -66,6 +66,8 @@ public struct Node: Hashable, Sendable {
 /// Where relays run. `auto` is the fastest that the node can run.
 public enum EngineChoice: String, Hashable, Sendable, Codable, CaseIterable {
   case auto, sandbox, process
+  /// The kernel module's sandbox at user level, experimental: `auto` never takes it.
+  case upcall
 }
 
 /// A Linux scheduling policy (sched(7)) for threads that relay.

@@ -129,6 +129,7 @@ struct NodeCommand: AsyncParsableCommand {
         }
         let paths = NodePaths(topology: topology.name, node: name)
         SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+        UpcallEngine.removeAll(owner: paths.pins.string)
         guard SandboxEngine.isRemoved(pins: paths.pins.string) else {
           Report.error("\(paths.pins) cannot be removed: run as root, or as the user who runs the node")
           throw ExitCode(77)

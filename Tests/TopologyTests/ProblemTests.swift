@@ -116,7 +116,8 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(node: "{addresses: [10.0.0.1, 10.0.0.1]}", ("4:29", "has address 10.0.0.1 twice")),
     Mistake(node: "{address: 10.0.0.1, engine: sandbx}", ("4:34", "did you mean 'sandbox'?")),
     Mistake(
-      node: "{address: 10.0.0.1, engine: [auto]}", ("4:34", "engine is a list; write auto, sandbox or process")),
+      node: "{address: 10.0.0.1, engine: [auto]}",
+      ("4:34", "engine is a list; write auto, sandbox, process or upcall")),
     Mistake(node: "{address: 10.0.0.1, scheduling: batch}", ("4:38", "write other, rr or fifo")),
     Mistake(node: "{address: 10.0.0.1, scheduling: {priority: 5}}", ("4:38", "without 'policy'")),
     Mistake(

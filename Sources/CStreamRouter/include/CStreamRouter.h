@@ -16,6 +16,7 @@
 #include "sr_extension_upcall.h"
 #include "sr_lockdown.h"
 #include "sr_machine.h"
+#include "sr_module.h"
 #include "sr_namespace.h"
 #include "sr_netlink.h"
 #include "sr_pass.h"

@@ -55,7 +55,7 @@ public struct CapturePoint: Hashable, Sendable {
       return found.map { Tap(device: $0.name, filter: filter, isOutbound: false) }
     case .after:
       var filters: [String: [String]] = [:]
-      for sink in relay.sinks where sink.kind != .local || engine == .process {
+      for sink in relay.sinks where sink.kind != .local || engine != .sandbox {
         let route: Route
         do {
           route = try Route(to: sink.destination.address)

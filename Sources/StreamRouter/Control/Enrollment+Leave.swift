@@ -24,6 +24,7 @@ extension Enrollment {
     for topology in Set([part.settled?.topology, part.prepared?.part.topology].compactMap { $0 }) {
       let paths = NodePaths(topology: topology, node: name)
       SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+      UpcallEngine.removeAll(owner: paths.pins.string)
       guard SandboxEngine.isRemoved(pins: paths.pins.string) else {
         throw ControlError.unwritable(
           path: paths.pins.string, reason: "run as root, or as the user who runs the node")

@@ -17,8 +17,8 @@ public protocol Engine: Actor {
   /// Stops a relay; packets to its ingress are no longer touched.
   func remove(_ relay: Relay) throws
 
-  /// The account of every relay that runs here, in no particular order. `engineReason` is left nil: the node
-  /// knows the reason.
+  /// The account of every relay that runs here, in no particular order. `engineReason` is left nil, since the node
+  /// knows the reason, but for what has become of the relay here.
   func snapshots() throws -> [RelaySnapshot]
 
   /// What the datapath saw, relays or not, by the names of ``Counter/node``; empty where there is no such view.

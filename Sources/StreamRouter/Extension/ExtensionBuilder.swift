@@ -43,14 +43,16 @@ public struct ExtensionBuilder: Sendable {
     if byHand != nil { manifest.name += "-c" }
     let code = try await workshop.intermediateCode(of: description.type)
     let kernel = try await workshop.kernelObject(code, description, byHand: byHand)
-    let native = try await workshop.nativeObject(code, description)
+    let nativeCode = try await workshop.nativeCode(code)
+    let native = try await workshop.nativeObject(nativeCode, description)
+    let upcall = try await workshop.upcallImage(nativeCode, description)
     let record = ExtensionObject.Record(
       manifest: manifest, state: description.state, machine: ExtensionObject.machine,
       content: ExtensionObject.noContent)
-    let bytes = try await workshop.join(kernel, native, record)
+    let bytes = try await workshop.join(kernel, native, upcall, record)
     let path = output.appending(manifest.name + ExtensionObject.suffix)
     let object = try ExtensionObject(bytes: bytes, file: path.string)
-    if let flaw = object.kernelFlaw {
+    if let flaw = object.kernelFlaw ?? object.upcallFlaw {
       throw ExtensionError.notPossible(
         file: source.string, reason: "the extension \(flaw)", remedy: "use what module RelayExtension offers")
     }
@@ -310,13 +312,48 @@ private struct Workshop {
           ? "change the elements that matter, one by one" : "use UInt64, and divide before you multiply")
   }
 
-  func nativeObject(_ code: String, _ description: ExtensionDescription) async throws -> String {
-    let triple = ExtensionObject.machine + "-unknown-linux-gnu"
-    let bitcode = try await bitcode(code, triple: triple, ["-fPIC"])
+  private static let machine = ExtensionObject.machine + "-unknown-linux-gnu"
+
+  /// Bitcode for this machine.
+  func nativeCode(_ code: String) async throws -> String {
+    try await bitcode(code, triple: Self.machine, ["-fPIC"])
+  }
+
+  /// The image for engine upcall, as streamrouter_module.h says what one is; nil on machines that the module does not
+  /// run on. The file has no section headers: bytes that belong to no segment are refused.
+  func upcallImage(_ bitcode: String, _ description: ExtensionDescription) async throws -> String? {
+    guard ExtensionObject.machine == "x86_64" else { return nil }
+    let (object, linked, output) = (path("upcall.o"), path("upcall.linked"), path("upcall.image"))
+    try await expect(
+      "compiling for engine upcall", toolchain.clang,
+      [
+        "-target", Self.machine, "-O2", "-fPIE", "-fvisibility=hidden", "-ffunction-sections",
+        "-fno-stack-protector",
+        "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-mno-red-zone", "-I", folder.string,
+      ] + sizes(description) + [
+        "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, "-c", path("upcall.c"), "-o", object,
+      ])
+    // max-page-size: what lies between two segments in the file would be bytes of none.
+    try await expect(
+      "linking for engine upcall", toolchain.clang,
+      [
+        "-target", Self.machine, "-nostdlib", "-fuse-ld=lld", "-pie", "-Wl,--no-dynamic-linker",
+        "-Wl,--build-id=none",
+        "-Wl,--hash-style=sysv", "-Wl,-z,norelro", "-Wl,-z,noseparate-code", "-Wl,-z,max-page-size=4096",
+        "-Wl,--gc-sections", "-Wl,--strip-all", "-Wl,-T,\(path("upcall.ld"))", object, "-o", linked,
+      ])
+    try await expect("finishing for engine upcall", toolchain.objcopy, ["--strip-sections", linked, output])
+    return output
+  }
+
+  func nativeObject(_ bitcode: String, _ description: ExtensionDescription) async throws -> String {
     let output = path("native.so")
     try await expect(
       "compiling for this machine", toolchain.clang,
-      ["-target", triple, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-nostdlib", "-fuse-ld=lld", "-I"]
+      [
+        "-target", Self.machine, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-nostdlib", "-fuse-ld=lld",
+        "-I",
+      ]
         + [folder.string] + sizes(description) + [
           "-Xclang", "-mlink-builtin-bitcode", "-Xclang", bitcode, path("process.c"), "-o", output,
         ])
@@ -334,8 +371,10 @@ private struct Workshop {
   private static let multiarchIncludes = ["x86_64", "aarch64", "riscv64"].map { "/usr/include/\($0)-linux-gnu" }
     .filter { FileManager.default.fileExists(atPath: $0 + "/asm/types.h") }
 
-  /// Puts native code and description into the kernel's object, and its content hash into the description.
-  func join(_ kernel: String, _ native: String, _ record: ExtensionObject.Record) async throws -> [UInt8] {
+  /// Puts native code, image and description into the kernel's object, and its content hash into the description.
+  func join(
+    _ kernel: String, _ native: String, _ upcall: String?, _ record: ExtensionObject.Record
+  ) async throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     try encoder.encode(record).write(to: URL(fileURLWithPath: path("record.json")))
@@ -348,8 +387,8 @@ private struct Workshop {
         "--strip-debug", "--remove-section", ".linker-options", "--remove-section", ".llvm_addrsig",
       ] + ExtensionObject.symbols.flatMap { ["--keep-global-symbol", $0] } + [
         "--add-section", "\(ExtensionObject.recordSection)=\(path("record.json"))",
-        "--add-section", "\(ExtensionObject.nativeSection)=\(native)", kernel, output,
-      ])
+        "--add-section", "\(ExtensionObject.nativeSection)=\(native)",
+      ] + (upcall.map { ["--add-section", "\(ExtensionObject.upcallSection)=\($0)"] } ?? []) + [kernel, output])
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: output)))
     return try ExtensionObject.sealed(bytes)
   }

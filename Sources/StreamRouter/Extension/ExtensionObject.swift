@@ -7,6 +7,7 @@ import Topology
 public struct ExtensionObject: Sendable {
   static let recordSection = ".streamrouter.record"
   static let nativeSection = ".streamrouter.native"
+  static let upcallSection = ".streamrouter.upcall"
   /// The end of the names of built extensions.
   public static let suffix = ".srx"
   /// The names by which the datapath knows an extension; the node writes the place's number over the XX.
@@ -22,7 +23,7 @@ public struct ExtensionObject: Sendable {
   ]
   private static let sections: Set = [
     ".strtab", ".symtab", ".shstrtab", ".text", ".rel.text", ".maps", ".BTF", ".rel.BTF", ".BTF.ext",
-    ".rel.BTF.ext", recordSection, nativeSection,
+    ".rel.BTF.ext", recordSection, nativeSection, upcallSection,
   ]
 
   /// The processor architecture that native code is built for, as LLVM names it.
@@ -57,6 +58,8 @@ public struct ExtensionObject: Sendable {
   let image: [UInt8]
   let native: [UInt8]
   let nativeMachine: String
+  /// What the kernel module is given for engine upcall; empty where it was built without.
+  let upcallImage: [UInt8]
 
   /// Reads a file.
   ///
@@ -108,6 +111,7 @@ public struct ExtensionObject: Sendable {
     image = bytes
     self.native = Array(bytes[native])
     nativeMachine = record.machine
+    upcallImage = sections[Self.upcallSection].map { Array(bytes[$0]) } ?? []
   }
 
   /// What the node would link that is no extension; nil where there is nothing. The native code is looked at where it

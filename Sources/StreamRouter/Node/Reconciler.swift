@@ -48,6 +48,7 @@ public actor Reconciler {
   private let shelf = ExtensionShelf()
   private var sandbox: SandboxEngine?
   private var process: ProcessEngine?
+  private var upcall: UpcallEngine?
   /// Why engine sandbox cannot run here; nil while it can, or was not tried.
   private var sandboxObstacle: EngineError?
   private var running: [String: Running] = [:]
@@ -96,16 +97,21 @@ public actor Reconciler {
 
   /// What runs, with the engine of each relay and the reason for it.
   public func snapshots() async throws -> [RelaySnapshot] {
-    let found = try await (sandbox?.snapshots() ?? []) + (process?.snapshots() ?? [])
+    let found =
+      try await (sandbox?.snapshots() ?? []) + (process?.snapshots() ?? []) + (upcall?.snapshots() ?? [])
     return found.map { found in
       var found = found
-      found.engineReason = running[found.stream]?.reason
+      // What the engine itself says hinders the relay, which matters more.
+      found.engineReason = found.engineReason ?? running[found.stream]?.reason
       found.limits = limits[found.stream]
       return found
     }.sorted { ($0.stream, $0.hop) < ($1.stream, $1.hop) }
   }
 
-  public func datapath() async throws -> [String: UInt64] { try await sandbox?.datapath() ?? [:] }
+  public func datapath() async throws -> [String: UInt64] {
+    let (own, module) = try await (sandbox?.datapath() ?? [:], upcall?.datapath() ?? [:])
+    return own.merging(module) { $0 &+ $1 }
+  }
 
   /// How many relays each engine runs.
   func engines() -> [EngineChoice: Int] { running.values.reduce(into: [:]) { $0[$1.engine, default: 0] += 1 } }
@@ -114,17 +120,20 @@ public actor Reconciler {
   func answer() async {
     await sandbox?.answer()
     await process?.answer()
+    await upcall?.answer()
   }
 
   /// Keeps up to date what engines cannot know for themselves.
   public func refresh() async throws {
     await process?.refresh()
     try await sandbox?.refresh()
+    try await upcall?.refresh()
   }
 
-  /// Ends what belongs to the daemon. Relays of engine sandbox go on.
+  /// Ends what belongs to the daemon. Relays of engines sandbox and upcall go on.
   public func stop() async {
     await process?.stop()
+    await upcall?.stop()
     await sandbox?.stop()
   }
 
@@ -185,6 +194,13 @@ public actor Reconciler {
     case .sandbox:
       try await engine(.sandbox).add(relay)
       return Running(relay: relay, engine: .sandbox)
+    case .upcall:
+      try await engine(.upcall).add(relay)
+      return Running(
+        relay: relay, engine: .upcall,
+        reason:
+          "the topology asks for engine upcall, which is experimental; 'engine: auto' would use the fastest "
+          + "of the others that runs here")
     case .process:
       try await engine(.process).add(relay)
       return Running(
@@ -213,6 +229,13 @@ public actor Reconciler {
       process = started
       return started
     }
+    if choice == .upcall {
+      if let upcall { return upcall }
+      let log = self.log
+      let started = try UpcallEngine(owner: options.pins, extensions: shelf.source) { log.warning("\($0)") }
+      upcall = started
+      return started
+    }
     if let sandbox { return sandbox }
     if let sandboxObstacle { throw sandboxObstacle }
     do {
@@ -233,12 +256,19 @@ public actor Reconciler {
   private func settle() async throws {
     guard !adopted else { return }
     adopted = true
+    var left: [String] = []
     if let sandbox {
-      for stream in try await sandbox.removeUnclaimed() {
-        log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
-      }
+      left = try await sandbox.removeUnclaimed()
     } else {
       SandboxEngine.removeAll(pins: options.pins, store: options.extensionStore)
+    }
+    if let upcall {
+      left += try await upcall.removeUnclaimed()
+    } else {
+      UpcallEngine.removeAll(owner: options.pins)
+    }
+    for stream in left {
+      log.info("stopped stream \(stream), which a former daemon left and the topology does not name")
     }
   }
 }

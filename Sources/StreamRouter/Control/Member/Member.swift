@@ -180,6 +180,7 @@ actor Member {
       await reconciler?.stop()
       let paths = NodePaths(topology: former, node: node)
       SandboxEngine.removeAll(pins: paths.pins.string, store: paths.extensions.string)
+      UpcallEngine.removeAll(owner: paths.pins.string)
       rmdir(NodePaths.pinDirectory(topology: former).string)
       log.info("nothing of topology \(former) is left here")
     }
