@@ -179,7 +179,8 @@ void sr_processor_stop(void) {
 
     cpuhp_remove_state(hotplug_state);
     // Calls that were on their way have arrived after this one.
-    for_each_online_cpu(number) smp_call_function_single(number, nothing, NULL, true);
+    for_each_online_cpu(number)
+        smp_call_function_single(number, nothing, NULL, true);
     wait_for_visits();
     preempt_notifier_dec();
 }

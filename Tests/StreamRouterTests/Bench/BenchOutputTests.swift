@@ -156,7 +156,7 @@ import Testing
     #expect(try verdict("Relay path in BPF test-run") == "reached")
     #expect(try verdict("TCP, 8 threads: packet mode to the best proxy") == "not measured")
     #expect(try verdict("Each further sink") == "not measured")
-    #expect(all.count == 15)
+    #expect(all.count == 18)
     var slow = results
     for place in slow.figures.indices where slow.figures[place].key == "cost-path" {
       slow.figures[place].series[0].points[0].values = [150, 151, 150]

@@ -1,6 +1,6 @@
-// What a null upcall takes, both crossings included but not the telling of its outcome, beside the ways in which
-// a process is told of something. In the guest whose clock counts instructions these are instructions, not
-// time.
+// What a null upcall takes, both crossings included but not the telling of its outcome, beside the ways in
+// which a process is told of something. In the guest whose clock counts instructions these are instructions,
+// not time.
 //
 // vm: guest=clock seconds=120
 #include "upcall.h"
