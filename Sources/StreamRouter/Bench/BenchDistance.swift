@@ -71,7 +71,8 @@ final class BenchDistance: Sendable {
     let ball = Ball()
     let rows = 5
     async let thrown = BenchThread.run("sr-there", processor: BenchFlood.processor, realtime: 40) {
-      (0..<rows).map { row in
+      ball.meet()
+      return (0..<rows).map { row in
         let begin = monotonicNs()
         for trip in 0..<Self.trips {
           let number = 2 * (row * Self.trips + trip)
@@ -82,6 +83,7 @@ final class BenchDistance: Sendable {
       }
     }
     async let back: Void = BenchThread.run("sr-back", processor: BenchNetwork.relayProcessor, realtime: 40) {
+      ball.meet()
       for trip in 0..<rows * Self.trips {
         guard ball.wait(for: 2 * trip + 1) else { return }
         ball.number.store(2 * trip + 2, ordering: .releasing)
@@ -99,9 +101,16 @@ final class BenchDistance: Sendable {
       0, 0, 0, 0, 0, 0, 0, 0
     )
     let number = Atomic<Int>(0)
+    private let arrived = Atomic<Int>(0)
     private let after: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (
       0, 0, 0, 0, 0, 0, 0, 0
     )
+
+    /// Sleeps until both threads run: who starts them may come to the second one late. After a minute it goes on alone.
+    func meet() {
+      arrived.wrappingAdd(1, ordering: .relaxed)
+      for _ in 0..<60_000 where arrived.load(ordering: .relaxed) < 2 { usleep(1000) }
+    }
 
     /// Spins until the number is there; false after a second, in which the other thread did not run.
     func wait(for wanted: Int) -> Bool {
