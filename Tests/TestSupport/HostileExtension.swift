@@ -108,7 +108,7 @@ public struct HostileExtension: Sendable, CustomStringConvertible {
       let pointer = unsafe UnsafePointer<UInt8>(bitPattern: packet.length)
       return unsafe pointer!.pointee == 1 ? .forward : .drop
       """,
-      message: "it reads or writes memory that is not its own (near NullPointer.swift:7)"),
+      message: "it reads or writes memory that is not its own"),
     HostileExtension(
       "UncheckedIndex",
       "return unsafe context.state.cells.span[unchecked: Int(packet[12] ?? 0)] == 1 ? .forward : .drop",

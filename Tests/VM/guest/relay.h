@@ -155,6 +155,8 @@ static inline uint32_t packets_taken(void) {
 
 static inline void network_make(void) {
     static const char *const ends[2][2] = {{"source", "1"}, {"sink", "2"}};
+    // Other tests of the same boot turn it off.
+    run("f=/proc/sys/net/ipv6/conf/default/disable_ipv6; [ ! -e $f ] || echo 0 >$f");
     for (int end = 0; end < 2; end++) {
         char command[1024];
         const char *name = ends[end][0], *net = ends[end][1];
