@@ -8,7 +8,25 @@
 #ifndef SR_EXTEND_H
 #define SR_EXTEND_H
 
+#include "functions.h"
 #include "measure.h"
+
+// Bits of enum sr_packet_function: what the node has linked in.
+const volatile __u32 sr_functions SEC(".rodata.functions") = 0;
+
+// What stands in the place of each function while nothing is linked in.
+#define SR_NO_FUNCTION(name, ...)                                                                            \
+    __weak __noinline int sr_function_##name(struct __sk_buff *skb, __VA_ARGS__) {                           \
+        return skb ? -SR_NO_SUCH_FUNCTION : 0;                                                               \
+    }
+enum { SR_NO_SUCH_FUNCTION = 38 }; // ENOSYS
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wunused-parameter"
+SR_NO_FUNCTION(hold, __u64 release_ns, __u32 queue, __u32 interface, __u32 flags)
+SR_NO_FUNCTION(emit, __u32 headers, struct sr_row *row, __u32 length)
+SR_NO_FUNCTION(parity, __u32 offset, __u32 length, struct sr_row *row, __u32 at)
+SR_NO_FUNCTION(hash, __u32 offset, __u32 length, struct sr_key *key, __u64 *hash)
+#pragma clang diagnostic pop
 
 // What stands in a place that no extension takes. Weak, so that the compiler assumes nothing about what it
 // returns. The call that never happens tells the verifier that what takes the place may change the packet.
@@ -60,6 +78,7 @@ static __always_inline __u32 sr_extend(struct __sk_buff *skb, struct sr_packet *
     call->sink_count = relay->sink_count;
     call->stream = relay->index;
     call->zero = 0;
+    call->functions = sr_functions;
 #pragma clang loop unroll(disable)
     for (__u32 i = 0; i < SR_MAX_EXTENSIONS; i++) {
         if (i >= relay->extension_count)

@@ -6,6 +6,7 @@
 // here.
 //
 //   SR_STATE_BYTES, SR_PARAMETER_BYTES   sizes of the author's records; 0 where there is none
+//   SR_FUNCTIONS                         what the author needs or likes: bits of enum sr_packet_function
 #include <linux/bpf.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -13,9 +14,14 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "functions.h"
 #include "streamrouter_abi.h"
 
 #define SR_INLINE __attribute__((always_inline))
+
+#ifndef SR_FUNCTIONS
+#define SR_FUNCTIONS 0
+#endif
 
 // Tables have records of a byte at least, also those that nothing is looked up in.
 struct sr_state_record {
@@ -261,6 +267,59 @@ SR_INLINE __u32 sr_view_store16(struct sr_view *view, __u64 offset, __u32 value)
 }
 SR_INLINE __u32 sr_view_store32(struct sr_view *view, __u64 offset, __u32 value) {
     return sr_store(view, offset, value, 4);
+}
+
+// MARK: What the kernel module does
+
+// What was not asked for is not there, wherever it would be.
+SR_INLINE __u32 sr_view_functions(const struct sr_view *view) {
+    return SR_FUNCTIONS & view->call->functions;
+}
+
+SR_INLINE __u32 sr_view_hold(struct sr_view *view, __u64 release_ns) {
+    if (!(sr_view_functions(view) & SR_FUNCTION_HOLD))
+        return 1;
+    // 0 would be at once, before what is held.
+    view->call->release_ns = release_ns | !release_ns;
+    return 0;
+}
+
+SR_INLINE __u32 sr_view_parity(struct sr_view *view, __u64 offset, __u64 length, void *row, __u64 at) {
+    if (!(sr_view_functions(view) & SR_FUNCTION_PARITY) || length > SR_ROW_BYTES - SR_ROW_HEAD_BYTES ||
+        at >= SR_ROW_HEAD_BYTES || !sr_in_payload(view, offset, length))
+        return 1;
+    return sr_function_parity(view->skb, sr_payload(view, offset), length, row, at) != 0;
+}
+
+SR_INLINE void sr_view_clear(void *row) {
+    __u64 *words = row;
+#pragma clang loop unroll(disable)
+    for (__u32 i = 0; i < SR_ROW_BYTES / 8; i++) {
+        words[i] = 0;
+        asm volatile("" : : : "memory"); // or it becomes a call of memset
+    }
+}
+
+SR_INLINE __u64 sr_view_hash(struct sr_view *view, __u64 offset, __u64 length, const __u64 words[2],
+                             __u32 *failed) {
+    struct sr_key key = {{words[0], words[1]}};
+    __u64 hash = 0;
+    if (!(sr_view_functions(view) & SR_FUNCTION_HASH) || length > SR_MAX_OFFSET ||
+        !sr_in_payload(view, offset, length) ||
+        sr_function_hash(view->skb, sr_payload(view, offset), length, &key, &hash)) {
+        *failed = 1;
+        return 0;
+    }
+    return hash;
+}
+
+// At most one for each packet that comes.
+SR_INLINE __u32 sr_view_emit(struct sr_view *view, void *row, __u64 length) {
+    if (!(sr_view_functions(view) & SR_FUNCTION_EMIT) || view->call->made || length > SR_ROW_BYTES ||
+        sr_function_emit(view->skb, sr_payload(view, 0), row, length))
+        return 1;
+    view->call->made = 1;
+    return 0;
 }
 
 #ifdef SR_AUTHOR_FILE

@@ -3,8 +3,10 @@
 #define SR_FORWARD_H
 
 #include <linux/pkt_cls.h>
+#include "functions.h"
 #include "maps.h"
 #include "parse.h"
+#include "streamrouter_module.h"
 
 // Address families, spelled out since <sys/socket.h> is no header for BPF.
 enum { SR_AF_INET = 2, SR_AF_INET6 = 10 };
@@ -246,8 +248,22 @@ static __always_inline __u32 sr_send_unresolved(struct __sk_buff *skb, struct sr
     return packet->verdict == TC_ACT_REDIRECT ? 0 : SR_DROP_NEIGHBOUR;
 }
 
+// Has the packet, which sr_send() made ready for a sink, leave at its time. Of queues there are fewer than
+// relays: those that share one share its limits, and each packet's time is its own.
+static __always_inline __u32 sr_send_later(struct __sk_buff *skb, struct sr_packet *packet, __u32 queue,
+                                           int last) {
+    if (sr_function_hold(skb, packet->call.release_ns, queue % SR_HOLD_QUEUES, packet->interface,
+                         packet->hold_flags))
+        return SR_DROP_HOLD;
+    // What is held is a copy.
+    if (last)
+        packet->verdict = TC_ACT_STOLEN;
+    return 0;
+}
+
 // Sends the packet to one sink: a copy where others follow, else the packet itself, whose verdict is left in
-// `packet`. Returns 0, or the counter of the cause why this sink got nothing.
+// `packet`. One that is to leave at a time is only made ready (sr_send_later). Returns 0, or the counter of
+// the cause why this sink got nothing.
 // A global function, so that the verifier looks at it once and not once for each of sixteen sinks.
 __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const struct sr_relay *relay,
                          __u32 sink_index) {
@@ -260,6 +276,10 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
         cause = sr_rewrite(skb, packet, sink, 0);
         if (cause)
             return cause;
+        packet->interface = skb->ifindex;
+        packet->hold_flags = SR_HOLD_UP;
+        if (packet->call.release_ns)
+            return 0;
         if (!last)
             return bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS) ? SR_DROP_SEND : 0;
         packet->verdict = TC_ACT_UNSPEC;
@@ -287,6 +307,10 @@ __noinline __u32 sr_send(struct __sk_buff *skb, struct sr_packet *packet, const 
     packet->hops = 0;
     if (sr_set_link_addresses(skb, kept))
         return SR_DROP_SEND;
+    packet->interface = kept->interface;
+    packet->hold_flags = 0;
+    if (packet->call.release_ns)
+        return 0;
     if (!last)
         return bpf_clone_redirect(skb, kept->interface, 0) ? SR_DROP_SEND : 0;
     packet->verdict = bpf_redirect(kept->interface, 0);

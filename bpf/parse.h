@@ -54,6 +54,8 @@ struct sr_packet {
     __u32 unmeasured;     // another processor holds the flow
     __u32 last_sink;      // the highest bit of call.sinks
     __u32 generation;     // of the relay that was looked up
+    __u32 interface;      // that it was made ready for, where it leaves later, and how
+    __u32 hold_flags;
 };
 
 static __always_inline __u64 sr_now_ns(const struct sr_settings *setting) {

@@ -11,6 +11,7 @@
 #include <linux/module.h>
 #include <linux/netdevice.h>
 
+#include "emit.h"
 #include "hold.h"
 #include "kfuncs.h"
 #include "keyed_hash.h"
@@ -55,6 +56,19 @@ __bpf_kfunc int sr_packet_count_held(struct __sk_buff *context, u32 queue) {
     return sr_hold_length(dev_net(packet_of(context)->dev), queue);
 }
 
+// Makes a datagram with the first `headers` bytes of the packet (up to its payload, over IPv4 or IPv6 and UDP)
+// and `length` bytes of memory as its payload, and has it come in where the packet came in, behind it, with
+// mark SR_EMIT_MARK: the programs there see it. Lengths and checksums are made right.
+//
+// 0, or there is none: -EMSGSIZE the packet or the memory has so many bytes not, -EPROTONOSUPPORT it is no
+// such datagram, -ENOMEM, -ENOBUFS the processor's queue of received packets is full.
+__bpf_kfunc int sr_packet_emit(struct __sk_buff *context, u32 headers, u32 length, const void *payload,
+                               u32 payload__sz) {
+    if (!payload)
+        return -EFAULT;
+    return length <= payload__sz ? sr_emit(packet_of(context), headers, payload, length) : -EMSGSIZE;
+}
+
 // Adds (XOR) `length` bytes of the packet from `offset` on to the first ones of the row. -EMSGSIZE where the
 // packet or the row has them not, or they are none or more than SR_XOR_BYTES.
 __bpf_kfunc int sr_packet_xor(struct __sk_buff *context, u32 offset, u32 length, void *row, u32 row__sz) {
@@ -92,6 +106,7 @@ BTF_KFUNCS_START(packet_functions)
 BTF_ID_FLAGS(func, sr_packet_hold, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, sr_packet_drop_held, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, sr_packet_count_held, KF_TRUSTED_ARGS)
+BTF_ID_FLAGS(func, sr_packet_emit, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, sr_packet_xor, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, sr_bytes_xor, KF_TRUSTED_ARGS)
 BTF_ID_FLAGS(func, sr_packet_hash, KF_TRUSTED_ARGS)

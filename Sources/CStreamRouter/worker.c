@@ -97,6 +97,7 @@ struct sr_chain_outcome sr_chain_run(const struct sr_chain *chain, __u8 *payload
         .source_port = message->source_port,
         .sinks = all,
         .stream = chain->stream,
+        .functions = chain->functions,
     };
     for (__u32 place = 0; place < chain->count; place++) {
         switch (run_link(chain, place, &datagram, &call)) {
@@ -111,6 +112,7 @@ struct sr_chain_outcome sr_chain_run(const struct sr_chain *chain, __u8 *payload
         }
     }
     outcome.sinks = call.sinks & all;
+    outcome.release_ns = call.release_ns;
     outcome.dscp = call.dscp == SR_DSCP_KEEP ? message->dscp : call.dscp & 0x3f;
     if (!outcome.sinks)
         outcome.cause = SR_DROP_EXTENSION;

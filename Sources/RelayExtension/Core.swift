@@ -39,3 +39,20 @@ func viewStore8(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ value: UInt
 func viewStore16(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ value: UInt32) -> UInt32
 @_extern(c, "sr_view_store32")
 func viewStore32(_ view: UnsafeMutableRawPointer, _ offset: UInt64, _ value: UInt32) -> UInt32
+
+@_extern(c, "sr_view_functions") func viewFunctions(_ view: UnsafeMutableRawPointer) -> UInt32
+@_extern(c, "sr_view_hold")
+func viewHold(_ view: UnsafeMutableRawPointer, _ releaseNs: UInt64) -> UInt32
+@_extern(c, "sr_view_parity")
+func viewParity(
+  _ view: UnsafeMutableRawPointer, _ offset: UInt64, _ length: UInt64, _ row: UnsafeMutableRawPointer,
+  _ at: UInt64
+) -> UInt32
+@_extern(c, "sr_view_clear") func viewClear(_ row: UnsafeMutableRawPointer)
+@_extern(c, "sr_view_hash")
+func viewHash(
+  _ view: UnsafeMutableRawPointer, _ offset: UInt64, _ length: UInt64, _ key: UnsafeRawPointer,
+  _ failed: UnsafeMutablePointer<UInt32>
+) -> UInt64
+@_extern(c, "sr_view_emit")
+func viewEmit(_ view: UnsafeMutableRawPointer, _ row: UnsafeMutableRawPointer, _ length: UInt64) -> UInt32

@@ -37,6 +37,8 @@ extension RelayExtension {
         "\"parameterBytes\": \(MemoryLayout<Extension>.size)",
         "\"parameters\": [\(parameters.joined(separator: ", "))]",
         "\"counters\": [\(counters.map(quoted).joined(separator: ", "))]",
+        "\"needs\": [\(Extension.needs.map { quoted("\($0)") }.joined(separator: ", "))]",
+        "\"likes\": [\(Extension.likes.map { quoted("\($0)") }.joined(separator: ", "))]",
         "\"stateBytes\": \(stateBytes)",
         // Most states start as zeros.
         "\"state\": [\(state.allSatisfy { $0 == 0 } ? "" : state.map { "\($0)" }.joined(separator: ","))]",

@@ -40,6 +40,11 @@ public protocol RelayExtension: BitwiseCopyable {
   /// Bounds and explanations of parameters; a property without one takes every value of its type.
   static var parameters: [Parameter] { get }
 
+  /// What a node must offer, or it refuses the stream.
+  static var needs: [PacketFunction] { get }
+  /// What is used where a node offers it.
+  static var likes: [PacketFunction] { get }
+
   /// All parameters at their defaults.
   init()
 
@@ -52,6 +57,8 @@ extension RelayExtension {
   public static var summary: StaticString { "" }
   public static var histogram: StaticString { "" }
   public static var parameters: [Parameter] { [] }
+  public static var needs: [PacketFunction] { [] }
+  public static var likes: [PacketFunction] { [] }
 }
 
 /// A record that an extension keeps for each relay. Every property has a default; no references.

@@ -20,10 +20,15 @@ public struct ExtensionManifest: Hashable, Sendable, Codable {
   public var stateBytes: Int
   /// Bytes of the parameter record.
   public var parameterBytes: Int
+  /// What a node must offer to run it.
+  public var needs: [Function]
+  /// What it uses where a node offers it.
+  public var likes: [Function]
 
   public init(
     name: String, version: String, abi: Int, summary: String, parameters: [Parameter] = [],
-    counters: [String] = [], histogram: String? = nil, stateBytes: Int = 0, parameterBytes: Int = 0
+    counters: [String] = [], histogram: String? = nil, stateBytes: Int = 0, parameterBytes: Int = 0,
+    needs: [Function] = [], likes: [Function] = []
   ) {
     self.name = name
     self.version = version
@@ -34,6 +39,13 @@ public struct ExtensionManifest: Hashable, Sendable, Codable {
     self.histogram = histogram
     self.stateBytes = stateBytes
     self.parameterBytes = parameterBytes
+    self.needs = needs
+    self.likes = likes
+  }
+
+  /// What an extension can ask for beyond its packet's bytes (`PacketFunction` of the SDK).
+  public enum Function: String, Hashable, Sendable, Codable, CaseIterable {
+    case hold, emit, parity, hash
   }
 
   public func parameter(_ name: String) -> Parameter? { parameters.first { $0.name == name } }

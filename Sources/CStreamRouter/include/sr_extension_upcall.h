@@ -35,7 +35,7 @@ struct sr_upcall_packet {
 };
 
 _Static_assert(sizeof(struct sr_upcall_event) == 24, "size of sr_upcall_event");
-_Static_assert(sizeof(struct sr_upcall_packet) == 96, "size of sr_upcall_packet");
+_Static_assert(sizeof(struct sr_upcall_packet) == 112, "size of sr_upcall_packet");
 _Static_assert((int)SR_IMAGE_ACCOUNT + sizeof(struct sr_extension_account) <= SR_IMAGE_STATE,
                "the account ends before the state");
 

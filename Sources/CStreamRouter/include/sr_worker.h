@@ -97,7 +97,8 @@ struct sr_chain {
     __u8 is_rtp;
     __u8 is_ipv6;
     __u8 sink_count;
-    __u8 dscp; // the relay's, or SR_DSCP_KEEP
+    __u8 dscp;       // the relay's, or SR_DSCP_KEEP
+    __u32 functions; // bits of enum sr_packet_function that are there beside those of every engine
 };
 
 // What the extensions of a relay decided about a datagram.
@@ -105,6 +106,7 @@ struct sr_chain_outcome {
     __u32 cause; // 0, or the counter of the cause to drop it for
     __u32 sinks; // bit i: sink i gets a copy
     __u32 dscp;
+    __u64 release_ns; // when the copies shall leave, in ns since 1970; 0: at once
 };
 
 // Runs the chain on one datagram of a message, in its order, until one drops it.

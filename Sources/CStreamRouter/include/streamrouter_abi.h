@@ -32,7 +32,7 @@
 // All limits, in one place.
 enum sr_limits {
     // Changes whenever a structure or the meaning of a field below changes.
-    SR_ABI_VERSION = 4,
+    SR_ABI_VERSION = 5,
     SR_MAX_SINKS = 16,
     SR_MAX_SOURCES = 16,
     // SSRCs of one relay whose state is kept apart; one more takes the place of the longest silent.
@@ -68,7 +68,7 @@ enum sr_limits {
     // Places for extension programs in the datapath of a node: so many versions can stand there at once.
     SR_EXTENSION_SLOTS = 32,
     // Changes whenever what a built extension relies on changes: struct sr_call and the slots' signature.
-    SR_EXTENSION_ABI_VERSION = 1,
+    SR_EXTENSION_ABI_VERSION = 2,
     // So many times SR_FLOW_ATTEMPTS where an extension's state belongs to the flow: its packets wait for
     // each other.
     SR_EXTENSION_ROUNDS = 64,
@@ -109,6 +109,8 @@ enum sr_protocol {
     SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "payload bytes sent or delivered")                           \
     SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
     SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
+    SR_COUNTER(PACKETS_MADE, "packets_made", SR_FLOW,                                                        \
+               "datagrams that an extension made, not among packets_in; their copies are among packets_out") \
     SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW, "datagrams not looked at: another processor was at it")    \
     SR_COUNTER(RTP_MISSING, "rtp_missing", SR_RTP, "sequence numbers skipped when a later one arrived")      \
     SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
@@ -144,6 +146,8 @@ enum sr_protocol {
     SR_COUNTER(DROP_EXTENSION, "drop_extension", SR_DROP, "an extension of the stream decided so")           \
     SR_COUNTER(DROP_EXTENSION_FAULT, "drop_fault", SR_DROP, "an extension trapped, crashed, or is missing")  \
     SR_COUNTER(DROP_EXTENSION_BUSY, "drop_busy", SR_DROP, "another processor held the extensions' state")    \
+    SR_COUNTER(DROP_HOLD, "drop_hold", SR_DROP,                                                              \
+               "to be held by an extension, but the queue was full or the time too far")                     \
     SR_COUNTER(DROP_TRAIN, "drop_train", SR_DROP, "GSO packet for extensions, which see single datagrams")   \
     SR_COUNTER(DROP_PORTS, "drop_ports", SR_DROP, "no source port left for another connection to the sink")  \
     SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
@@ -393,6 +397,30 @@ enum sr_verdict {
         3, // the extension's own code found a fault in itself: overflow, division by zero, bounds
 };
 
+// What an extension can ask for beyond bytes of its packet, as bits; which of them there are depends on the
+// engine, and in engine sandbox on the kernel module.
+enum sr_packet_function {
+    SR_FUNCTION_HOLD = 1,
+    SR_FUNCTION_EMIT = 2,
+    SR_FUNCTION_PARITY = 4,
+    SR_FUNCTION_HASH = 8,
+    // Those that need nothing but the packet: they are there in every engine of user level.
+    SR_FUNCTIONS_NATIVE = SR_FUNCTION_PARITY | SR_FUNCTION_HASH,
+};
+
+// Room for the XOR of datagrams. They are added from a place within the first SR_ROW_HEAD_BYTES on, before which
+// headers of whatever is made of it can stand; what is added is as long as the rest of the row at most. A
+// multiple of 8, so that it needs no padding.
+enum { SR_ROW_BYTES = 1536, SR_ROW_HEAD_BYTES = 64 };
+struct sr_row {
+    __u8 bytes[SR_ROW_BYTES];
+};
+
+// Key of SipHash-2-4, as the two words that its 16 bytes are in little-endian order.
+struct sr_key {
+    __u64 words[2];
+};
+
 // What the datapath and an extension tell each other about one datagram. Built extensions rely on this
 // layout.
 struct sr_call {
@@ -410,6 +438,10 @@ struct sr_call {
     __u32 sinks;       // bit i: sink i gets a copy; an extension may clear bits
     __u32 stream;      // a number that tells streams of this node apart
     __u64 zero;
+    // When all copies shall leave, in ns since 1970; 0: at once. An extension may set it where it can hold.
+    __u64 release_ns;
+    __u32 functions; // bits of enum sr_packet_function that are there
+    __u32 made;      // datagrams that extensions made of this one
 };
 
 enum { SR_EXTENSION_COUNTERS = 16, SR_EXTENSION_BUCKETS = 32, SR_EXTENSION_SAMPLE = 256 };
@@ -445,7 +477,7 @@ SR_ASSERT_SIZE(sr_relay_key, 20);
 SR_ASSERT_SIZE(sr_prefix, 32);
 SR_ASSERT_SIZE(sr_sink, 40);
 SR_ASSERT_SIZE(sr_extension_use, 8);
-SR_ASSERT_SIZE(sr_call, 48);
+SR_ASSERT_SIZE(sr_call, 64);
 SR_ASSERT_SIZE(sr_extension_account, 8 * (1 + 4 + 3 + 16 + 1 + 32));
 SR_ASSERT_SIZE(sr_relay, 24 + 4 * 8 + 16 * 32 + 16 * 40 + 64);
 SR_ASSERT_SIZE(sr_counters, 8 * (SR_COUNTER_COUNT + 3 + SR_RESIDENCE_BUCKETS));

@@ -128,6 +128,16 @@ enum sr_xor_limits {
     SR_XOR_BYTES = 9216,
 };
 
+// --- kfuncs: datagrams that a program makes ---
+
+enum sr_emit_limits {
+    // What the mark of a datagram says that sr_packet_emit() made, when it comes in.
+    SR_EMIT_MARK = 0x5352454d,
+    // Bytes before the payload at most, and payload bytes at most.
+    SR_EMIT_HEADERS = 128,
+    SR_EMIT_BYTES = 9216,
+};
+
 // --- kfuncs: keyed hash ---
 
 enum sr_hash_limits {
@@ -157,6 +167,8 @@ SR_KFUNC sr_packet_count_held(struct __sk_buff *context, __u32 queue);
 SR_KFUNC sr_packet_xor(struct __sk_buff *context, __u32 offset, __u32 length, void *row, __u32 row_bytes);
 SR_KFUNC sr_packet_hash(struct __sk_buff *context, __u32 offset, __u32 length, const struct sr_hash_key *key,
                         __u64 *hash);
+SR_KFUNC sr_packet_emit(struct __sk_buff *context, __u32 headers, __u32 length, const void *payload,
+                        __u32 payload_bytes);
 // TC and XDP.
 SR_KFUNC sr_bytes_xor(void *row, __u32 row_bytes, const void *bytes, __u32 count);
 SR_KFUNC sr_bytes_hash(const void *bytes, __u32 count, const struct sr_hash_key *key, __u64 *hash);

@@ -4,7 +4,9 @@ import Foundation
 /// Links built extensions into the datapath's object, with libbpf's static linker: no compiler is needed.
 enum DatapathLinker {
   /// The object of the datapath with these extensions in their places.
-  static func link(_ datapath: Data, _ extensions: [ExtensionPlacement]) throws -> Data {
+  ///
+  /// - Parameter functions: The object that calls the kernel module's functions; nil: extensions find none.
+  static func link(_ datapath: Data, _ extensions: [ExtensionPlacement], functions: Data?) throws -> Data {
     guard !extensions.isEmpty else { return datapath }
     for placement in extensions {
       if let flaw = placement.object.kernelFlaw {
@@ -30,6 +32,8 @@ enum DatapathLinker {
       guard result == 0 else { throw SandboxDatapath.failure("linking", subject, -result) }
     }
     try add(datapath, "datapath.o", "the datapath")
+    // Before whoever calls them: libbpf takes a weak function that was called for one that must not be replaced.
+    if let functions { try add(functions, "functions.o", "the calls of the kernel module") }
     for placement in extensions {
       try add(
         Data(placement.object.image(slot: placement.slot)), "\(placement.slot).o",

@@ -84,14 +84,19 @@ private struct ExtensionDescription: Decodable {
   var parameterBytes: Int
   var parameters: [ExtensionManifest.Parameter]
   var counters: [String]
+  var needs: [ExtensionManifest.Function]
+  var likes: [ExtensionManifest.Function]
   var stateBytes: Int
   var state: [UInt8]
+
+  /// Bits of `sr_packet_function`.
+  var functions: UInt32 { (needs + likes).reduce(0) { $0 | $1.bit } }
 
   func manifest(of source: FilePath) throws(ExtensionError) -> ExtensionManifest {
     let manifest = ExtensionManifest(
       name: Self.kebab(type), version: version, abi: Int(SR_EXTENSION_ABI_VERSION.rawValue), summary: summary,
       parameters: parameters, counters: counters, histogram: histogram.isEmpty ? nil : histogram,
-      stateBytes: stateBytes, parameterBytes: parameterBytes)
+      stateBytes: stateBytes, parameterBytes: parameterBytes, needs: needs, likes: likes)
     if let flaw = manifest.flaws.first {
       throw .notPossible(file: source.string, reason: flaw, remedy: "correct the extension's declarations")
     }
@@ -364,6 +369,7 @@ private struct Workshop {
     [
       "-DSR_STATE_BYTES=\(description.stateBytes)",
       "-DSR_PARAMETER_BYTES=\(description.parameterBytes)",
+      "-DSR_FUNCTIONS=\(description.functions)u",
     ]
   }
 

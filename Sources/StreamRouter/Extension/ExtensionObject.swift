@@ -126,7 +126,10 @@ public struct ExtensionObject: Sendable {
     guard let code = sections[".text"], sections.function(Self.symbols[0], in: image) != nil else {
       return "lacks its function"
     }
-    for call in BPFInstruction.all(in: image, code) where call.isCall {
+    let functions = sections.externalCalls(in: image)
+    let wanted = Set((manifest.needs + manifest.likes).map { "sr_function_\($0.rawValue)" })
+    for (place, call) in BPFInstruction.all(in: image, code).enumerated() where call.isCall {
+      if let name = functions[place * 8], call.code == 0x85, call.source == 1, wanted.contains(name) { continue }
       if call.code != 0x85 || call.source != 0 || Self.helpers[Int(call.immediate)] == nil {
         return "calls \(call.callee), which extensions may not"
       }
@@ -222,6 +225,30 @@ struct ELFSections {
   subscript(name: String) -> Range<Int>? { ranges[name] }
 
   var names: some Sequence<String> { ranges.keys }
+
+  /// Calls in section .text of functions that are defined elsewhere: their names by the place of the instruction.
+  func externalCalls(in bytes: [UInt8]) -> [Int: String] {
+    guard let relocations = ranges[".rel.text"], let symbols = ranges[".symtab"], let names = ranges[".strtab"]
+    else { return [:] }
+    func number(_ at: Int, _ count: Int) -> UInt64 {
+      bytes[at..<at + count].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+    var calls: [Int: String] = [:]
+    // Elf64_Rel has 16 bytes: offset, then the symbol's number above the type, which is R_BPF_64_32 (10) for calls.
+    for relocation in stride(from: relocations.lowerBound, through: relocations.upperBound - 16, by: 16) {
+      guard number(relocation + 8, 4) == 10, let place = Int(exactly: number(relocation, 8)) else { continue }
+      let (symbol, overflow) = Int(number(relocation + 12, 4)).multipliedReportingOverflow(by: 24)
+      guard !overflow, symbol <= symbols.count - 24 else { continue }
+      let entry = symbols.lowerBound + symbol
+      // Section 0: undefined.
+      guard number(entry + 6, 2) == 0, let start = Int(exactly: number(entry, 4)), start < names.count else {
+        continue
+      }
+      let name = bytes[(names.lowerBound + start)..<names.upperBound].prefix { $0 != 0 }
+      calls[place] = String(decoding: name, as: UTF8.self)
+    }
+    return calls
+  }
 
   /// Where a function of section .text stands, by the symbol table.
   func function(_ name: String, in bytes: [UInt8]) -> Range<Int>? {

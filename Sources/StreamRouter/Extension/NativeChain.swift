@@ -16,14 +16,18 @@ final class NativeChain {
   /// - Parameters:
   ///   - extensions: In their order, at most `SR_MAX_EXTENSIONS`, each with the record of its parameters.
   ///   - relay: Whose packets they see.
+  ///   - functions: Bits of `sr_packet_function`: what they find beside what is there in every engine.
   /// - Throws: ``ExtensionError/unreadable(file:reason:remedy:)`` where one was built for another machine.
-  init(_ extensions: [(object: ExtensionObject, parameters: [UInt8])], relay: Relay) throws(ExtensionError) {
+  init(_ extensions: [(object: ExtensionObject, parameters: [UInt8])], relay: Relay, functions: UInt32 = 0)
+    throws(ExtensionError)
+  {
     precondition(extensions.count <= Int(SR_MAX_EXTENSIONS.rawValue), "a relay has room for four extensions")
     shared = .allocate(capacity: 1)
     shared.initialize(to: sr_worker_shared())
     chain = .allocate(capacity: 1)
     chain.initialize(to: sr_chain(relay))
     chain.pointee.shared = shared
+    chain.pointee.functions = functions
     for (object, parameters) in extensions {
       var link = sr_link()
       link.run = try load(object)

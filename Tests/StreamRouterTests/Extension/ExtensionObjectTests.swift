@@ -87,7 +87,7 @@ struct ExtensionObjectTests {
     let bytes = try Self.replacing(".rel.text", ".xel.text", in: object.image)
     let other = try ExtensionObject(bytes: bytes, file: "f.srx")
     let error = #expect(throws: ExtensionError.self) {
-      _ = try DatapathLinker.link(Data(), [ExtensionPlacement(object: other, slot: 0)])
+      _ = try DatapathLinker.link(Data(), [ExtensionPlacement(object: other, slot: 0)], functions: nil)
     }
     #expect(
       error?.description

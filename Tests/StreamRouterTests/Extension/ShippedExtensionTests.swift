@@ -11,11 +11,15 @@ struct ShippedExtensionTests {
     return files.filter { $0.hasSuffix(".swift") }.map { String($0.dropLast(6)) }.sorted()
   }()
 
-  @Test func sixAreShipped() {
-    #expect(Self.names == ["Dedup", "DejitterMark", "Police", "Rewrite", "Sample", "Thin"])
+  /// What makes datagrams or holds them is tried where that can be: in DejitterTests, and in a guest.
+  private static let withVectors = names.filter { !["Dejitter", "Fec"].contains($0) }
+
+  @Test func eightAreShipped() {
+    #expect(
+      Self.names == ["Dedup", "Dejitter", "DejitterMark", "Fec", "Police", "Rewrite", "Sample", "Thin"])
   }
 
-  @Test(arguments: names) func vectorsHold(_ name: String) async throws {
+  @Test(arguments: withVectors) func vectorsHold(_ name: String) async throws {
     let object = try await ExtensionWorkbench.shared.shipped(name)
     #expect(!object.manifest.summary.isEmpty)
     #expect(object.manifest.parameters.allSatisfy { !$0.summary.isEmpty }, "every parameter is explained")
@@ -29,7 +33,7 @@ struct ShippedExtensionTests {
   /// Chains of them behave the same in both engines.
   @Test func chainsHold() async throws {
     var objects: [ExtensionObject] = []
-    for name in Self.names { objects.append(try await ExtensionWorkbench.shared.shipped(name)) }
+    for name in Self.withVectors { objects.append(try await ExtensionWorkbench.shared.shipped(name)) }
     let test = try ExtensionTest.run(
       objects, vectors: ExtensionWorkbench.sources.appending(path: "Chains.vectors.yaml").path)
     #expect(test.failures.map(\.description) == [])

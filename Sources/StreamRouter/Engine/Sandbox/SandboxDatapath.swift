@@ -15,6 +15,8 @@ final class SandboxDatapath {
   let maps: Maps
   /// The extensions that are linked in, by their place.
   let extensions: [UInt32: ExtensionTables]
+  /// Why extensions that like functions of the kernel module find none; nil where they do, or none asks.
+  let missingFunctions: EngineError?
   let processors: Int
 
   struct Maps {
@@ -43,7 +45,10 @@ final class SandboxDatapath {
     extensions placements: [ExtensionPlacement] = [], accounting: Bool = true
   ) throws {
     _ = Self.keepLog
-    let image = try DatapathLinker.link(Self.image, placements)
+    let (functions, missing) = try PacketFunctions.link(
+      for: placements.map(\.object.manifest), demands: pins != nil)
+    missingFunctions = missing
+    let image = try DatapathLinker.link(Self.image, placements, functions: functions)
     guard let object = image.withUnsafeBytes({ bpf_object__open_mem($0.baseAddress, $0.count, nil) }) else {
       throw Self.failure("opening", "the embedded BPF object", errno)
     }
@@ -52,7 +57,8 @@ final class SandboxDatapath {
     defer { if !finished { bpf_object__close(object) } }
     do {
       try Self.size(object, capacity: capacity, connections: connections)
-      if !accounting { try Self.leaveOutAccounting(object) }
+      if !accounting { try Self.set("accounting", to: 0, in: object) }
+      if functions != nil { try Self.set("functions", to: PacketFunctions.all, in: object) }
       let adopted = try pins.map { try Self.pin(object, to: $0) } ?? false
       for placement in placements { try Self.prepare(placement, in: object, pins: pins) }
       let result = bpf_object__load(object)
@@ -333,18 +339,21 @@ final class SandboxDatapath {
     sr_bpf_log_keep()
   }()
 
-  private static let image: Data = {
-    let text = relayObjectBase64.withUTF8Buffer { Data($0) }
+  private static let image = decoded(relayObjectBase64)
+
+  /// An object that was embedded at build time.
+  static func decoded(_ base64: StaticString) -> Data {
+    let text = base64.withUTF8Buffer { Data($0) }
     guard let image = Data(base64Encoded: text) else { preconditionFailure("bpfembed wrote invalid base64") }
     return image
-  }()
+  }
 
-  /// For a benchmark: the verifier then leaves the account's code out.
-  private static func leaveOutAccounting(_ object: OpaquePointer) throws {
-    var no: UInt32 = 0
-    let constants = bpf_object__find_map_by_name(object, ".rodata.accounting")
-    let result = bpf_map__set_initial_value(constants, &no, MemoryLayout<UInt32>.size)
-    guard result == 0 else { throw failure("setting", "constant sr_accounting", -result) }
+  /// Sets one of the program's constants, after which the verifier leaves out what they exclude.
+  private static func set(_ constant: String, to value: UInt32, in object: OpaquePointer) throws {
+    var value = value
+    let constants = bpf_object__find_map_by_name(object, ".rodata.\(constant)")
+    let result = bpf_map__set_initial_value(constants, &value, MemoryLayout<UInt32>.size)
+    guard result == 0 else { throw failure("setting", "constant sr_\(constant)", -result) }
   }
 
   private static func size(_ object: OpaquePointer, capacity: Int, connections: Int) throws {

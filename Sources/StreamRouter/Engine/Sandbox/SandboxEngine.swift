@@ -371,6 +371,15 @@ public actor SandboxEngine: Engine {
     let objects = try relay.extensions.map { try library($0) }
     let (standing, new) = try extensions.placing(objects)
     if !new.isEmpty { try relink(standing + new) }
+    if let missing = tables.missingFunctions {
+      for object in objects where new.contains(where: { $0.object.content == object.content }) {
+        let likes = object.manifest.likes.map(\.rawValue)
+        guard !likes.isEmpty else { continue }
+        notice(
+          "stream \(relay.stream): extension \(object.manifest.name) goes without \(likes.joined(separator: ", ")): \(missing)"
+        )
+      }
+    }
     var uses: [SandboxExtensions.Use] = []
     var taken: [SandboxExtensions.Use] = []
     do {

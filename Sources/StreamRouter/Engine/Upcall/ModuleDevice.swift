@@ -12,12 +12,15 @@ final class ModuleDevice {
   /// The parts that are on: bits of `sr_module_part`.
   let parts: UInt32
   private let descriptor: Int32
+  /// Who asks, for messages.
+  private let engine: EngineChoice
 
   /// Opens the device and compares versions and sizes of structures.
   /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)``.
-  init() throws(EngineError) {
+  init(for engine: EngineChoice = .upcall) throws(EngineError) {
+    self.engine = engine
     descriptor = sr_module_open()
-    guard descriptor >= 0 else { throw Self.closed(errno: -descriptor) }
+    guard descriptor >= 0 else { throw Self.closed(errno: -descriptor, engine) }
     var own = sr_module_hello()
     sr_module_hello_fill(&own)
     var hello = own
@@ -25,7 +28,7 @@ final class ModuleDevice {
     parts = hello.parts
     guard result == 0, hello.version == own.version else {
       close(descriptor)
-      throw Self.strange(own: own, module: hello, errno: -result)
+      throw Self.strange(own: own, module: hello, errno: -result, engine)
     }
   }
 
@@ -38,6 +41,14 @@ final class ModuleDevice {
       engine: .upcall, reason: "kernel module streamrouter was loaded without its part upcall",
       remedy: "have root run 'rmmod streamrouter; modprobe streamrouter upcall=1'; "
         + "where the part cannot run, the kernel's log says why")
+  }
+
+  /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the module was loaded without its functions.
+  func demandFunctions() throws(EngineError) {
+    guard parts & SR_PART_KFUNCS.rawValue == 0 else { return }
+    throw .unsupported(
+      engine: engine, reason: "kernel module streamrouter was loaded without its part kfuncs",
+      remedy: "have root run 'rmmod streamrouter; modprobe streamrouter'")
   }
 
   /// An ioctl: 0 or an errno. The argument goes in and comes out.
@@ -71,28 +82,30 @@ final class ModuleDevice {
 
   // MARK: What is wrong
 
-  static func closed(errno: Int32) -> EngineError {
+  static func closed(errno: Int32, _ engine: EngineChoice = .upcall) -> EngineError {
     switch errno {
     case ENOENT, ENXIO, ENODEV:
       return .unsupported(
-        engine: .upcall, reason: "kernel module streamrouter is not loaded: there is no \(SR_MODULE_DEVICE)",
-        remedy: "have root run 'modprobe streamrouter upcall=1', after kmodule/ was built and installed")
+        engine: engine, reason: "kernel module streamrouter is not loaded: there is no \(SR_MODULE_DEVICE)",
+        remedy: "have root run 'modprobe streamrouter\(engine == .upcall ? " upcall=1" : "")', after kmodule/ was built and installed")
     case EPERM, EACCES:
       return .unsupported(
-        engine: .upcall, reason: "this process may not use \(SR_MODULE_DEVICE)",
+        engine: engine, reason: "this process may not use \(SR_MODULE_DEVICE)",
         remedy: "run as root, or with CAP_SYS_ADMIN, outside of a container")
     default:
       return .failed(
-        engine: .upcall, operation: "opening", subject: SR_MODULE_DEVICE, errno: errno, detail: "")
+        engine: engine, operation: "opening", subject: SR_MODULE_DEVICE, errno: errno, detail: "")
     }
   }
 
   /// The two were built from different copies of streamrouter_module.h.
-  static func strange(own: sr_module_hello, module: sr_module_hello, errno: Int32) -> EngineError {
+  static func strange(
+    own: sr_module_hello, module: sr_module_hello, errno: Int32, _ engine: EngineChoice = .upcall
+  ) -> EngineError {
     let remedy = "build and load the module of this version of streamrouter"
     if own.version != module.version {
       return .unsupported(
-        engine: .upcall,
+        engine: engine,
         reason:
           "kernel module streamrouter has version \(module.version) of the interface; this streamrouter has \(own.version)",
         remedy: remedy)
@@ -100,11 +113,11 @@ final class ModuleDevice {
     let sizes = zip(own.allSizes, module.allSizes).enumerated().filter { $0.element.0 != $0.element.1 }
     guard !sizes.isEmpty else {
       return .failed(
-        engine: .upcall, operation: "the handshake with", subject: SR_MODULE_DEVICE, errno: errno, detail: "")
+        engine: engine, operation: "the handshake with", subject: SR_MODULE_DEVICE, errno: errno, detail: "")
     }
     let differ = sizes.map { "structure \($0.offset): \($0.element.1) bytes there, \($0.element.0) here" }
     return .unsupported(
-      engine: .upcall,
+      engine: engine,
       reason: "kernel module streamrouter lays structures out differently (\(differ.joined(separator: "; ")))",
       remedy: remedy)
   }

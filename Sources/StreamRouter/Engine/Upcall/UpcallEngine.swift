@@ -260,6 +260,7 @@ public actor UpcallEngine: Engine {
     do {
       for use in relay.extensions {
         let object = try library(use)
+        try PacketFunctions.demandNative(object.manifest, engine: choice)
         let parameters = object.manifest.record(use.settings)
         guard let place = left.firstIndex(where: { $0.content == object.content }) else {
           let loaded = try extensions.load(object, parameters: parameters)

@@ -104,6 +104,7 @@ extension ProcessEngine {
       )
     }
     if let flaw = object.manifest.flaws(in: use.settings).first { throw refuse(flaw) }
+    try PacketFunctions.demandNative(object.manifest, engine: choice)
     if let flaw = NativeCode.flaw(object.native) { throw refuse("its native code \(flaw)") }
     return object
   }
