@@ -88,7 +88,7 @@ struct CostBench: Sendable {
         results.add(with - rtp, to: Self.extensions, way: name, round: round)
         try leaveOutAccount(cost, "rtp, with \(name)", with: with)
       }
-      try UpcallCost().run(&results, round: round)
+      await UpcallCost().run(&results, round: round)
     }
     try await onProcessor(&results)
   }
