@@ -79,8 +79,18 @@ struct BenchCommand: AsyncParsableCommand {
   struct Cost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "What a packet costs: relay path, null upcall, share of the relay's processor.",
-      discussion: "Nanoseconds and cycles, sandbox beside kernel forwarding and beside the paper's figures.")
+      discussion: """
+        Nanoseconds and cycles, sandbox beside kernel forwarding and beside the paper's figures. With the kernel module \
+        loaded with upcall=1 also a null upcall beside a woken SCHED_FIFO and SCHED_OTHER thread, in the mode that the \
+        module was loaded in; load it in the other, measure once more with --only upcall, and 'bench compare' sets both \
+        side by side. Instructions that emulated guests counted are shown where Tests/VM/cost.sh has left them.
+        """)
     @OptionGroup var options: BenchOptions
+    @OptionGroup var emulated: EmulatedOption
+    @Option(
+      help: "Costs to measure: path, upcall, processor (default: all).",
+      transform: { try BenchOptions.usage { try BenchSettings.costs(from: $0) }($0) })
+    var only: [BenchCost]?
     @Option(
       name: .customLong("extension"),
       help: "Also measure what this built extension costs: FILE or FILE,parameter=value,... Repeatable.",
@@ -89,8 +99,19 @@ struct BenchCommand: AsyncParsableCommand {
     @Flag(help: "Also measure costs with the account left out.")
     var withoutAccount = false
 
+    func validate() throws {
+      guard let only else { return }
+      if emulated.emulated != nil, !only.contains(.upcall) {
+        throw ValidationError("--emulated is of cost upcall, which --only leaves out")
+      }
+      if !extensions.isEmpty || withoutAccount, !only.contains(.path) {
+        throw ValidationError("--extension and --without-account are of cost path, which --only leaves out")
+      }
+    }
+
     func run() async throws {
-      try await options.measure([.cost]) { settings in
+      try await options.measure([.cost], emulated: emulated.found()) { settings in
+        settings.costs = only
         settings.extensions = extensions
         settings.withoutAccount = withoutAccount
       }
@@ -144,7 +165,10 @@ struct BenchCommand: AsyncParsableCommand {
       abstract: "Everything, one after the other (default).",
       discussion: "Some forty minutes with --peers; --quick is a look of six minutes.")
     @OptionGroup var options: BenchOptions
+    @OptionGroup var emulated: EmulatedOption
 
-    func run() async throws { try await options.measure(BenchPart.allCases) { _ in } }
+    func run() async throws {
+      try await options.measure(BenchPart.allCases, emulated: emulated.found()) { _ in }
+    }
   }
 }

@@ -46,14 +46,16 @@ struct BenchOptions: ParsableArguments {
   }
 
   /// A message of ours as the argument parser prints it.
-  private static func usage<T>(_ read: @escaping (String) throws -> T) -> (String) throws -> T {
+  static func usage<T>(_ read: @escaping (String) throws -> T) -> (String) throws -> T {
     { text in
       do { return try read(text) } catch let error as BenchError { throw ValidationError("\(error)") }
     }
   }
 
   /// Runs parts and prints or writes what they found.
-  func measure(_ parts: [BenchPart], _ change: (inout BenchSettings) -> Void) async throws {
+  func measure(
+    _ parts: [BenchPart], emulated: EmulatedCost? = nil, _ change: (inout BenchSettings) -> Void
+  ) async throws {
     var settings = BenchSettings(parts: parts)
     if quick { settings.makeQuick() }
     if let threads { settings.threads = threads }
@@ -66,7 +68,8 @@ struct BenchOptions: ParsableArguments {
     change(&settings)
     do {
       let folder = output.map { BenchFolder(path: $0) }
-      let results = try await Bench(settings: settings, progress: { Report.note($0) }).run { results in
+      let results = try await Bench(settings: settings, emulated: emulated, progress: { Report.note($0) }).run {
+        results in
         try folder?.keep(results)
       }
       if json {
@@ -101,6 +104,28 @@ struct BenchOptions: ParsableArguments {
     case BenchError.usage: return ExitCode(64)
     case BenchError.unreadable: return ExitCode(65)
     default: return ExitCode(1)
+    }
+  }
+}
+
+/// Where the instructions are that guests counted.
+struct EmulatedOption: ParsableArguments {
+  @Option(
+    help:
+      "Instructions that emulated guests counted, a file of Tests/VM/cost.sh (default: \(EmulatedCost.usualFile), if there).",
+    completion: .file(extensions: ["json"]),
+    transform: { try BenchOptions.usage { try EmulatedCost(path: $0) }($0) })
+  var emulated: EmulatedCost?
+
+  /// The file that was named, or the usual one. That one nobody asked for, so it ends no run.
+  func found() -> EmulatedCost? {
+    if let emulated { return emulated }
+    guard FileManager.default.fileExists(atPath: EmulatedCost.usualFile) else { return nil }
+    do {
+      return try EmulatedCost(path: EmulatedCost.usualFile)
+    } catch {
+      Report.note("left out: \(error)")
+      return nil
     }
   }
 }

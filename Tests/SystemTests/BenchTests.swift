@@ -73,6 +73,29 @@ struct BenchTests {
     expectNothingLeft()
   }
 
+  @Test("cost upcall: what guests counted is shown as emulated, and the module's rows are there or skipped")
+  func upcall() async throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).json")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try """
+    {"format": 1, "date": "2026-11-29", "qemu": "7.2.22", "guests": [{"kernel": "6.12.117", \
+    "upcallPrivate": 1300, "upcallShared": 1000, "roundTripFIFO": 10000, "roundTripOther": 11000}]}
+    """.write(to: file, atomically: true, encoding: .utf8)
+    let results = try await bench([
+      "cost", "--only", "upcall", "--repetitions", "1", "--emulated", file.path,
+    ])
+    #expect(
+      results.figure("cost-instructions")?.spread(
+        "null upcall, mode private, kernel 6.12 (emulated)", at: 0)?.median == 1300)
+    if results.figure("cost-upcall") == nil {
+      #expect(results.skipped.map(\.way) == ["upcall"])
+      #expect(results.figures.count == 1)
+    } else {
+      #expect(results.figure("cost-wake")?.spread("woken thread, SCHED_FIFO", at: 0)?.median ?? 0 > 0)
+    }
+    expectNothingLeft()
+  }
+
   @Test("a run that is interrupted leaves nothing", .timeLimit(.minutes(5)))
   func interrupted() async throws {
     let program = try LabFiles.ownProgram().string

@@ -84,6 +84,9 @@ import Topology
     Mistake(64, ["extension", "test", "a.srx", "--pcap", twoSources, "--param", "a"], says: "name=value"),
     Mistake(64, ["bench", "udp", "--ways", "nothing"], says: "nothing", "sandbox"),
     Mistake(64, ["bench", "udp", "--repetitions", "0"], says: "at least 1"),
+    Mistake(64, ["bench", "cost", "--only", "upcal"], says: "upcal", "path, upcall, processor"),
+    Mistake(64, ["bench", "cost", "--emulated", threeHop], says: threeHop, "Tests/VM/cost.sh"),
+    Mistake(64, ["bench", "cost", "--only", "upcall", "--without-account"], says: "--only leaves out"),
   ]
 
   @Test(arguments: mistakes)

@@ -5,11 +5,17 @@ import UnixSignals
 /// The benchmarks: ways measured side by side in one run, on a network of their own (``BenchNetwork``).
 public struct Bench: Sendable {
   private let settings: BenchSettings
+  private let emulated: EmulatedCost?
   private let progress: @Sendable (String) -> Void
 
-  /// - Parameter progress: Called with what is being measured.
-  public init(settings: BenchSettings, progress: @escaping @Sendable (String) -> Void) {
+  /// - Parameters:
+  ///   - emulated: What the guests counted, for part cost.
+  ///   - progress: Called with what is being measured.
+  public init(
+    settings: BenchSettings, emulated: EmulatedCost? = nil, progress: @escaping @Sendable (String) -> Void
+  ) {
     self.settings = settings
+    self.emulated = emulated
     self.progress = progress
   }
 
@@ -54,10 +60,10 @@ public struct Bench: Sendable {
       folder: folder,
       progress: progress)
     do {
-      try await network.up()
+      if settings.needsNetwork { try await network.up() }
       for part in BenchPart.allCases where settings.parts.contains(part) {
         switch part {
-        case .cost: try await CostBench(lab: lab).run(&results)
+        case .cost: try await CostBench(lab: lab, emulated: emulated).run(&results)
         case .udp:
           let ways = try await ThroughputBench(lab: lab).run(&results)
           try await TransferBench(lab: lab).run(ways, &results)
@@ -73,7 +79,7 @@ public struct Bench: Sendable {
       await Task { await network.down() }.value
       throw error
     }
-    await network.down()
+    if settings.needsNetwork { await network.down() }
     return results
   }
 
@@ -87,7 +93,7 @@ public struct Bench: Sendable {
   private func passingExtension(in folder: URL, _ results: inout BenchResults) async -> String? {
     if let named = settings.passExtension { return named }
     guard settings.ways.contains(.sandboxExtension),
-      settings.parts.contains(.udp) || settings.parts.contains(.cost)
+      settings.parts.contains(.udp) || settings.measures(.path)
     else { return nil }
     do {
       progress("building an extension that lets everything through")

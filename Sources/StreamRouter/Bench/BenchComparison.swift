@@ -49,9 +49,27 @@ public struct BenchComparison: Sendable {
     if before.settings != after.settings { remarks.append("the settings of the two runs differ") }
     let missing = before.figures.filter { after.figure($0.key) == nil }.map(\.key)
     let added = after.figures.filter { before.figure($0.key) == nil }.map(\.key)
+    remarks += Self.lone(before, without: after).map { "only in the first: \($0)" }
+    remarks += Self.lone(after, without: before).map { "only in the second: \($0)" }
     if !missing.isEmpty { remarks.append("only in the first: \(missing.joined(separator: ", "))") }
     if !added.isEmpty { remarks.append("only in the second: \(added.joined(separator: ", "))") }
     self.remarks = remarks
+  }
+
+  /// Ways that a figure of one has and the other has not, with what was found: modes of the kernel module are such.
+  private static func lone(_ results: BenchResults, without others: BenchResults) -> [String] {
+    results.figures.flatMap { figure in
+      guard let other = others.figure(figure.key) else { return [String]() }
+      let ways = Set(other.series.map(\.way))
+      return figure.series.filter { !ways.contains($0.way) }.map { series in
+        var text = "\(figure.key), \(BenchWay.title(of: series.way))"
+        // Of a way with an axis one value would not be enough.
+        if figure.axis.isEmpty, let spread = series.points.first?.spread {
+          text += ": \(BenchNumber.text(spread)) \(figure.unit)"
+        }
+        return text
+      }
+    }
   }
 
   public var text: String {

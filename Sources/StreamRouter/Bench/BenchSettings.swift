@@ -20,6 +20,8 @@ public struct BenchSettings: Codable, Hashable, Sendable {
   public var extensions: [String] = []
   /// An extension for the way sandbox-extension instead of the one that lets everything through.
   public var passExtension: String?
+  /// Of part cost; nil is all. Results of older versions do not have it.
+  public var costs: [BenchCost]?
   /// Whether costs are measured once more without the account.
   public var withoutAccount = false
   /// Where the configurations of the peers stand.
@@ -42,6 +44,12 @@ public struct BenchSettings: Codable, Hashable, Sendable {
     tcpSecondsAtMost = 2
   }
 
+  /// Whether a cost is among those that are measured.
+  func measures(_ cost: BenchCost) -> Bool { parts.contains(.cost) && costs?.contains(cost) != false }
+
+  /// Whether packets are sent from namespace to namespace.
+  var needsNetwork: Bool { parts != [.cost] || measures(.processor) }
+
   /// Whether a way is measured at a thread count.
   func measures(_ way: BenchWay, at threads: Int) -> Bool { !way.isPeer || peerThreads.contains(threads) }
 
@@ -57,6 +65,22 @@ public struct BenchSettings: Codable, Hashable, Sendable {
       found.insert(count)
     }
     return found.sorted()
+  }
+
+  /// Reads `path,upcall`.
+  ///
+  /// - Throws: ``BenchError/usage(_:)``: one of the names is unknown.
+  public static func costs(from text: String) throws(BenchError) -> [BenchCost] {
+    var found: [BenchCost] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let word = part.filter { $0 != " " }
+      guard let cost = BenchCost(rawValue: word) else {
+        throw .usage(
+          "'\(word)' is no cost; there are \(BenchCost.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      found.append(cost)
+    }
+    return BenchCost.allCases.filter(found.contains)
   }
 
   /// Reads `process,sandbox`, or `own`, `peers`, `all`.

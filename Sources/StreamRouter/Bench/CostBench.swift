@@ -5,6 +5,8 @@ import Topology
 /// relay's processor, beside the kernel's own forwarding.
 struct CostBench: Sendable {
   var lab: BenchLab
+  /// What the guests counted, where there is something of theirs.
+  var emulated: EmulatedCost?
 
   static let path = BenchFigure(
     key: "cost-path", title: "Relay path of a packet", part: .cost, axis: "", unit: "ns", better: .lower,
@@ -45,52 +47,72 @@ struct CostBench: Sendable {
   private static let rates = [50_000, 200_000, 600_000]
 
   func run(_ results: inout BenchResults) async throws {
-    let hertz = results.machine.timestampCounterHz
     for round in 0..<lab.settings.repetitions {
-      lab.progress("cost of the relay path, round \(round + 1) of \(lab.settings.repetitions)")
-      func add(_ value: Double, _ series: String) {
-        results.add(value, to: Self.path, way: series, round: round)
+      if lab.settings.measures(.path) { try onPath(&results, round: round) }
+      if lab.settings.measures(.upcall) {
+        lab.progress("cost of an upcall, round \(round + 1) of \(lab.settings.repetitions)")
+        await UpcallCost().run(&results, round: round)
       }
-      func cycles(_ nanoseconds: Double, _ series: String) {
-        guard let hertz else { return }
-        results.add(nanoseconds * hertz / 1e9, to: Self.cycles, way: series, round: round)
-      }
-      let plain = try RelayPathCost(transport: .udp).measure()
-      add(plain, "udp")
-      cycles(plain, Self.pathSeries)
-      let rtp = try RelayPathCost(transport: .rtp).measure()
-      add(rtp, "rtp")
-      add(try RelayPathCost(transport: .udp, relays: 10_000).measure(), "udp, 10,000 relays")
-      /// The same without the account, and what that saves.
-      func leaveOutAccount(_ cost: RelayPathCost, _ series: String, with: Double) throws {
-        guard lab.settings.withoutAccount else { return }
-        var cost = cost
-        cost.accounting = false
-        let without = try cost.measure()
-        add(without, "\(series), no account")
-        results.add(with - without, to: Self.account, way: series, round: round)
-      }
-      try leaveOutAccount(RelayPathCost(transport: .udp), "udp", with: plain)
-      try leaveOutAccount(RelayPathCost(transport: .rtp), "rtp", with: rtp)
-      if let passing = lab.forwarder.passing {
-        let entry = try Self.use(of: passing)
-        let with = try RelayPathCost(transport: .udp, extensions: [entry]).measure()
-        add(with, "udp, with an extension that does nothing")
-        results.add(with - plain, to: Self.null, way: Self.nullSeries, round: round)
-        cycles(with - plain, Self.nullSeries)
-      }
-      for text in lab.settings.extensions {
-        let entry = try Self.use(of: text)
-        let name = entry.object.manifest.name
-        let cost = RelayPathCost(transport: .rtp, extensions: [entry])
-        let with = try cost.measure()
-        add(with, "rtp, with \(name)")
-        results.add(with - rtp, to: Self.extensions, way: name, round: round)
-        try leaveOutAccount(cost, "rtp, with \(name)", with: with)
-      }
-      try UpcallCost().run(&results, round: round)
+      // Neither of the two ends of itself when the run is to end.
+      try Task.checkCancellation()
     }
-    try await onProcessor(&results)
+    if lab.settings.measures(.upcall) { addEmulated(&results) }
+    if lab.settings.measures(.processor) { try await onProcessor(&results) }
+  }
+
+  /// Instructions, which tell of the module where it is not loaded.
+  private func addEmulated(_ results: inout BenchResults) {
+    if let emulated {
+      emulated.add(to: &results)
+    } else if results.figure(UpcallCost.run.key) == nil {
+      results.skip(EmulatedCost.title, in: .cost, because: EmulatedCost.remedy)
+    }
+  }
+
+  /// One round of what needs no devices.
+  private func onPath(_ results: inout BenchResults, round: Int) throws {
+    let hertz = results.machine.timestampCounterHz
+    lab.progress("cost of the relay path, round \(round + 1) of \(lab.settings.repetitions)")
+    func add(_ value: Double, _ series: String) {
+      results.add(value, to: Self.path, way: series, round: round)
+    }
+    func cycles(_ nanoseconds: Double, _ series: String) {
+      guard let hertz else { return }
+      results.add(nanoseconds * hertz / 1e9, to: Self.cycles, way: series, round: round)
+    }
+    let plain = try RelayPathCost(transport: .udp).measure()
+    add(plain, "udp")
+    cycles(plain, Self.pathSeries)
+    let rtp = try RelayPathCost(transport: .rtp).measure()
+    add(rtp, "rtp")
+    add(try RelayPathCost(transport: .udp, relays: 10_000).measure(), "udp, 10,000 relays")
+    /// The same without the account, and what that saves.
+    func leaveOutAccount(_ cost: RelayPathCost, _ series: String, with: Double) throws {
+      guard lab.settings.withoutAccount else { return }
+      var cost = cost
+      cost.accounting = false
+      let without = try cost.measure()
+      add(without, "\(series), no account")
+      results.add(with - without, to: Self.account, way: series, round: round)
+    }
+    try leaveOutAccount(RelayPathCost(transport: .udp), "udp", with: plain)
+    try leaveOutAccount(RelayPathCost(transport: .rtp), "rtp", with: rtp)
+    if let passing = lab.forwarder.passing {
+      let entry = try Self.use(of: passing)
+      let with = try RelayPathCost(transport: .udp, extensions: [entry]).measure()
+      add(with, "udp, with an extension that does nothing")
+      results.add(with - plain, to: Self.null, way: Self.nullSeries, round: round)
+      cycles(with - plain, Self.nullSeries)
+    }
+    for text in lab.settings.extensions {
+      let entry = try Self.use(of: text)
+      let name = entry.object.manifest.name
+      let cost = RelayPathCost(transport: .rtp, extensions: [entry])
+      let with = try cost.measure()
+      add(with, "rtp, with \(name)")
+      results.add(with - rtp, to: Self.extensions, way: name, round: round)
+      try leaveOutAccount(cost, "rtp, with \(name)", with: with)
+    }
   }
 
   /// What `FILE` or `FILE,parameter=value,...` names.

@@ -140,6 +140,20 @@ import Testing
     #expect(remarks.last == "only in the first: cost-path")
   }
 
+  @Test("a way that one result alone has is remarked on, with its value where there is but one")
+  func comparisonLone() {
+    var (before, after) = (BenchFixture.results(), BenchFixture.results())
+    before.add(1370, to: UpcallCost.run, way: UpcallCost.series(mode: "private"), round: 0)
+    after.add(991, to: UpcallCost.run, way: UpcallCost.series(mode: "shared"), round: 0)
+    after.add(5, to: ThroughputBench.best, way: "srt", x: 0, round: 0)
+    #expect(
+      BenchComparison(before, after).remarks == [
+        "only in the first: cost-upcall, null upcall, mode private: 1,370 cycles",
+        "only in the second: udp-best, srt-live-transmit",
+        "only in the second: cost-upcall, null upcall, mode shared: 991 cycles",
+      ])
+  }
+
   @Test("demands are judged by what was found; what was not measured is said to be so")
   func judged() throws {
     let results = BenchFixture.results()

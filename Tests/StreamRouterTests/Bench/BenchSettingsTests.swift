@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import Topology
 
@@ -21,6 +22,34 @@ import Topology
     #expect(try BenchSettings.ways(from: "own") == BenchWay.own)
     #expect(try BenchSettings.ways(from: "kernel,peers") == [.kernel] + BenchWay.peers)
     #expect(throws: BenchError.self) { try BenchSettings.ways(from: "sandbx") }
+  }
+
+  @Test("costs by name; without a name all, and none where the part is not measured")
+  func costs() throws {
+    #expect(try BenchSettings.costs(from: "processor, path") == [.path, .processor])
+    #expect(throws: BenchError.usage("'upcal' is no cost; there are path, upcall, processor")) {
+      try BenchSettings.costs(from: "upcal")
+    }
+    #expect(throws: BenchError.self) { try BenchSettings.costs(from: "") }
+    var settings = BenchSettings(parts: [.cost])
+    #expect(BenchCost.allCases.allSatisfy { settings.measures($0) })
+    #expect(settings.needsNetwork)
+    settings.costs = [.upcall]
+    #expect(settings.measures(.upcall) && !settings.measures(.path) && !settings.measures(.processor))
+    #expect(!settings.needsNetwork)
+    settings.parts = [.udp, .cost]
+    #expect(settings.needsNetwork)
+    settings.parts = [.udp]
+    #expect(!settings.measures(.upcall))
+  }
+
+  @Test("results of before there were costs to choose are read")
+  func olderResults() throws {
+    var results = BenchFixture.results()
+    results.settings.costs = nil
+    let text = String(decoding: try results.json(), as: UTF8.self)
+    #expect(!text.contains("\"costs\""))
+    #expect(try JSONDecoder().decode(BenchResults.self, from: Data(text.utf8)) == results)
   }
 
   @Test("peers join at their own thread counts")
