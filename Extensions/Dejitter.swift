@@ -12,7 +12,8 @@ import RelayExtension
   static var parameters: [Parameter] {
     [
       Parameter("clockRate", 1000...1_000_000_000, "ticks of RTP timestamps in a second"),
-      Parameter("delayMs", 1...5000, "milliseconds that the earliest packets are held, and the most that is evened out"),
+      Parameter(
+        "delayMs", 1...5000, "milliseconds that the earliest packets are held, and the most that is evened out"),
     ]
   }
   static var needs: [PacketFunction] { [.hold] }
@@ -21,6 +22,16 @@ import RelayExtension
   var delayMs: UInt32 = 20
 
   enum Counter: UInt32, RelayCounter { case held, late, restarts }
+
+  /// A part of the timetable: packets from one timestamp on leave so much after each other as their timestamps say.
+  struct Part: BitwiseCopyable {
+    var from: UInt32 = 0
+    /// A packet of this part, and when it leaves.
+    var timestamp: UInt32 = 0
+    var releaseNs: UInt64 = 0
+    /// But none before the part that was before.
+    var notBeforeNs: UInt64 = 0
+  }
 
   struct State: RelayState {
     var isRunning = false
@@ -31,23 +42,26 @@ import RelayExtension
     /// Of what came so far, the newest timestamp and when it leaves.
     var newest: UInt32 = 0
     var releaseNs: UInt64 = 0
+    /// Parts of the timetable, the one in force and those before it: packets that come behind newer ones keep the place
+    /// that they would have had.
+    var parts: InlineArray<16, Part> = .init(repeating: Part())
+    var current: UInt32 = 0
   }
 
   /// Silence or a step of a clock, of the sender's or this machine's, after which the comparison starts anew.
   private static let longestNs: Int64 = 9_000_000_000
 
+  /// A timetable that is this much late is none to change.
+  private static let toleranceNs: Int64 = 100_000
+
   func relay(_ packet: inout Packet, _ context: inout Context<Self>) -> Verdict {
     guard let rtp = packet.rtp else { return .forward }
-    let state = context.state
     let now = context.arrivalNs
-    let elapsedNs = Int64(bitPattern: now &- state.arrivalNs)
-    let ticks = Int64(Int32(bitPattern: rtp.timestamp &- state.timestamp))
-    // 2^31 ticks times 10^9 are below 2^61.
-    let mediaNs = ticks &* 1_000_000_000 / Int64(clockRate)
-    let rawNs = elapsedNs &- mediaNs
+    let elapsedNs = Int64(bitPattern: now &- context.state.arrivalNs)
+    let rawNs = elapsedNs &- mediaNs(from: context.state.timestamp, to: rtp.timestamp)
     var latenessNs = rawNs &- max(elapsedNs, 0) >> 13
-    let goesOn = state.isRunning && state.ssrc == rtp.ssrc && rawNs.magnitude < UInt64(Self.longestNs)
-    if !goesOn { context.count(.restarts) }
+    let goesOn =
+      context.state.isRunning && context.state.ssrc == rtp.ssrc && rawNs.magnitude < UInt64(Self.longestNs)
     if !goesOn || latenessNs <= 0 {
       context.state.isRunning = true
       context.state.ssrc = rtp.ssrc
@@ -55,15 +69,16 @@ import RelayExtension
       context.state.arrivalNs = now
       latenessNs = 0
     }
-    var releaseNs = now &- UInt64(latenessNs) &+ UInt64(delayMs) &* 1_000_000
-    let isNewest = !goesOn || Int32(bitPattern: rtp.timestamp &- state.newest) >= 0
-    // While the earliest one is still looked for, the times of packets may approach each other, but not cross.
-    if isNewest {
-      if goesOn { releaseNs = max(releaseNs, state.releaseNs) }
-      context.state.newest = rtp.timestamp
-      context.state.releaseNs = releaseNs
+    let wantedNs = now &- UInt64(latenessNs) &+ UInt64(delayMs) &* 1_000_000
+    let releaseNs: UInt64
+    if !goesOn {
+      context.count(.restarts)
+      begin(rtp.timestamp, wantedNs, &context)
+      releaseNs = wantedNs
+    } else if Int32(bitPattern: rtp.timestamp &- context.state.newest) >= 0 {
+      releaseNs = goOn(rtp.timestamp, wantedNs, &context)
     } else {
-      releaseNs = min(releaseNs, state.releaseNs)
+      releaseNs = min(place(of: rtp.timestamp, &context), context.state.releaseNs)
     }
     if releaseNs > now {
       context.count(.held)
@@ -73,5 +88,59 @@ import RelayExtension
     }
     packet.hold(untilNs: releaseNs)
     return .forward
+  }
+
+  /// 2^31 ticks times 10^9 are below 2^61.
+  private func mediaNs(from first: UInt32, to second: UInt32) -> Int64 {
+    Int64(Int32(bitPattern: second &- first)) &* 1_000_000_000 / Int64(clockRate)
+  }
+
+  private func begin(_ timestamp: UInt32, _ releaseNs: UInt64, _ context: inout Context<Self>) {
+    for place in 0..<16 {
+      context.state.parts[place] = Part(from: timestamp, timestamp: timestamp, releaseNs: releaseNs)
+    }
+    context.state.newest = timestamp
+    context.state.releaseNs = releaseNs
+  }
+
+  /// The newest packet so far leaves when it should, but not before what was the newest. Where that is earlier than the
+  /// timetable has it, since a packet came earlier than any before, the timetable is another one from here on.
+  private func goOn(_ timestamp: UInt32, _ wantedNs: UInt64, _ context: inout Context<Self>) -> UInt64 {
+    var place = Int(context.state.current & 15)
+    var part = context.state.parts[place]
+    let earlierNs = plannedNs(timestamp, part) &- Int64(bitPattern: wantedNs)
+    if earlierNs > Self.toleranceNs {
+      context.state.current &+= 1
+      place = Int(context.state.current & 15)
+      part.from = context.state.newest &+ 1
+      part.notBeforeNs = context.state.releaseNs
+    } else if timestamp &- part.from > 0x4000_0000 {
+      // Before the difference of timestamps would turn.
+      part.from = timestamp &- 0x1000_0000
+    }
+    part.releaseNs =
+      earlierNs > 0 && earlierNs <= Self.toleranceNs
+      ? UInt64(bitPattern: plannedNs(timestamp, part)) : wantedNs
+    part.timestamp = timestamp
+    context.state.parts[place] = part
+    let releaseNs = max(part.releaseNs, part.notBeforeNs, context.state.releaseNs)
+    context.state.newest = timestamp
+    context.state.releaseNs = releaseNs
+    return releaseNs
+  }
+
+  /// When a packet leaves behind which a newer one came already.
+  private func place(of timestamp: UInt32, _ context: inout Context<Self>) -> UInt64 {
+    var found = Part()
+    for back in 0..<16 {
+      let part = context.state.parts[Int((context.state.current &- UInt32(back)) & 15)]
+      found = part
+      if Int32(bitPattern: timestamp &- part.from) >= 0 { break }
+    }
+    return max(UInt64(bitPattern: plannedNs(timestamp, found)), found.notBeforeNs)
+  }
+
+  private func plannedNs(_ timestamp: UInt32, _ part: Part) -> Int64 {
+    Int64(bitPattern: part.releaseNs) &+ mediaNs(from: part.timestamp, to: timestamp)
   }
 }

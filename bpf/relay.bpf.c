@@ -95,8 +95,8 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     packet.call.arrival_ns = skb->tstamp;
     if (!packet.call.arrival_ns)
         packet.call.arrival_ns = sr_now_ns(setting);
-    // A datagram that an extension of this relay made (sr_function_emit) goes to all sinks as it is, and is no
-    // packet of the stream's source.
+    // A datagram that an extension of this relay made (sr_function_emit) goes to all sinks as it is, and is
+    // no packet of the stream's source.
     int made = skb->mark == SR_EMIT_MARK;
     if (made) {
         skb->mark = 0;

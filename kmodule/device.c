@@ -23,6 +23,7 @@ enum { SR_GREETED = 1 };
 static const struct sr_command commands[] = {
     {SR_MODULE_HOLD_READ, SR_PART_KFUNCS, sr_hold_read},
     {SR_MODULE_HOLD_FLUSH, SR_PART_KFUNCS, sr_hold_flush_asked},
+#ifndef SR_WITHOUT_UPCALL
     {SR_MODULE_EXTENSION_LOAD, SR_PART_UPCALL, sr_extension_load},
     {SR_MODULE_EXTENSION_UNLOAD, SR_PART_UPCALL, sr_extension_unload},
     {SR_MODULE_EXTENSION_LIST, SR_PART_UPCALL, sr_extension_list},
@@ -36,6 +37,7 @@ static const struct sr_command commands[] = {
     {SR_MODULE_UPCALL_ACCOUNT, SR_PART_UPCALL, sr_processor_account},
     {SR_MODULE_UPCALL_ANCHOR, SR_PART_UPCALL, sr_anchor_wait},
     {SR_MODULE_UPCALL_PROBE, SR_PART_UPCALL, sr_probe_run},
+#endif
 };
 
 static u32 parts_on(void) {
@@ -112,7 +114,8 @@ static struct miscdevice device = {
     .minor = MISC_DYNAMIC_MINOR,
     .name = "streamrouter",
     .fops = &device_operations,
-    .mode = 0600,
+    // Who may open it is a question of capability: a service may have that without being root.
+    .mode = 0666,
 };
 
 int sr_device_start(void) {

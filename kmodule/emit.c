@@ -2,9 +2,9 @@
 // Datagrams that a program makes, such as the parity of others: with the headers of the packet that it is
 // looking at, so that they go where that one goes.
 //
-// They come in at the packet's device, into the processor's queue of received packets, and so after the packet
-// itself. Whoever relays the packet relays them too, and knows them by their mark. They hold nothing of the
-// module's.
+// They come in at the packet's device, into the processor's queue of received packets, and so after the
+// packet itself. Whoever relays the packet relays them too, and knows them by their mark. They hold nothing
+// of the module's.
 #include <linux/etherdevice.h>
 #include <linux/if_arp.h>
 #include <linux/if_vlan.h>

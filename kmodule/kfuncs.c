@@ -56,9 +56,9 @@ __bpf_kfunc int sr_packet_count_held(struct __sk_buff *context, u32 queue) {
     return sr_hold_length(dev_net(packet_of(context)->dev), queue);
 }
 
-// Makes a datagram with the first `headers` bytes of the packet (up to its payload, over IPv4 or IPv6 and UDP)
-// and `length` bytes of memory as its payload, and has it come in where the packet came in, behind it, with
-// mark SR_EMIT_MARK: the programs there see it. Lengths and checksums are made right.
+// Makes a datagram with the first `headers` bytes of the packet (up to its payload, over IPv4 or IPv6 and
+// UDP) and `length` bytes of memory as its payload, and has it come in where the packet came in, behind it,
+// with mark SR_EMIT_MARK: the programs there see it. Lengths and checksums are made right.
 //
 // 0, or there is none: -EMSGSIZE the packet or the memory has so many bytes not, -EPROTONOSUPPORT it is no
 // such datagram, -ENOMEM, -ENOBUFS the processor's queue of received packets is full.

@@ -8,6 +8,8 @@
 // packets.
 #pragma once
 
+#include <linux/errno.h>
+#include <linux/printk.h>
 #include <linux/types.h>
 
 #include "sr_extension_upcall.h"
@@ -43,8 +45,18 @@ struct sr_upcall_counts {
 
 // --- Offered by the mechanism ---
 
+#ifdef SR_WITHOUT_UPCALL
+static inline int sr_upcall_start(void) {
+    pr_err("streamrouter: this module was built without its part upcall, which is for x86-64 kernels with "
+           "CONFIG_USER_RETURN_NOTIFIER\n");
+    return -EOPNOTSUPP;
+}
+static inline void sr_upcall_stop(void) {
+}
+#else
 int sr_upcall_start(void);
 void sr_upcall_stop(void);
+#endif
 
 // Ioctls: SR_MODULE_UPCALL_ACCOUNT, _ANCHOR, _PROBE.
 int sr_processor_account(void *argument);

@@ -38,7 +38,7 @@ add packaging/tmpfiles.d/streamrouter.conf "$prefix/lib/tmpfiles.d/streamrouter.
 add packaging/sysctl.d/90-streamrouter.conf "$prefix/lib/sysctl.d/90-streamrouter.conf" 644
 cd "$source_dir"
 for path in packaging/prometheus/streamrouter.rules.yml packaging/prometheus/prometheus.yml \
-    packaging/grafana/streamrouter.json; do
+    packaging/grafana/streamrouter.json packaging/systemd/module.conf; do
     add "$path" "$share/streamrouter/${path#packaging/}" 644
 done
 while read -r path; do

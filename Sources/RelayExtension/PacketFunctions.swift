@@ -116,7 +116,8 @@ extension Packet {
     var failed: UInt32 = 0
     let hash = unsafe withUnsafePointer(to: key) {
       unsafe viewHash(
-        view, UInt64(bitPattern: Int64(offset)), UInt64(bitPattern: Int64(length)), UnsafeRawPointer($0), &failed)
+        view, UInt64(bitPattern: Int64(offset)), UInt64(bitPattern: Int64(length)), UnsafeRawPointer($0),
+        &failed)
     }
     return failed == 0 ? hash : nil
   }

@@ -129,6 +129,14 @@ private struct Validator {
           "stream \(Words.quote(stream.name)) has \(stream.to.count) sinks, but a TCP connection has one other end",
           "keep one of them, or write a stream for each")
       }
+      if stream.transport == .tcp {
+        for (place, node) in references where topology.node(node)?.engine == .upcall {
+          found(
+            place,
+            "stream \(Words.quote(stream.name)) is of protocol tcp, and node \(Words.quote(node)) runs engine upcall, which relays datagrams only",
+            "let the node run engine auto, sandbox or process")
+        }
+      }
       for (place, node) in references where !nodes.contains(node) {
         unsound.insert(index)
         found(

@@ -153,6 +153,10 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(stream: "{protocol: tcp, from: a:1, to: [b:1, 192.0.2.1:5]}", ("11:43", "has 2 sinks")),
     Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, extensions: [police]}", ("11:54", "see datagrams")),
     Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, clockRate: 90000}", ("11:53", "protocol tcp")),
+    Mistake(
+      file:
+        "version: 1\nname: x\nnodes:\n  a: {address: 10.0.0.1, engine: upcall}\n  b: 10.0.0.2\nlinks: [a -- b]\nstreams:\n  s: {protocol: tcp, from: a:1, to: b:1}\n",
+      ("8:28", "node 'a' runs engine upcall, which relays datagrams only")),
     Mistake(stream: "{protocol: tcp, from: a:1, to: b:1, mode: proxy}", ("11:48", "write packet or split")),
     Mistake(stream: "{protocol: udp, from: a:1, to: b:1, mode: split}", ("11:48", "has no connections")),
     Mistake(

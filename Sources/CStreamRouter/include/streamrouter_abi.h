@@ -408,9 +408,9 @@ enum sr_packet_function {
     SR_FUNCTIONS_NATIVE = SR_FUNCTION_PARITY | SR_FUNCTION_HASH,
 };
 
-// Room for the XOR of datagrams. They are added from a place within the first SR_ROW_HEAD_BYTES on, before which
-// headers of whatever is made of it can stand; what is added is as long as the rest of the row at most. A
-// multiple of 8, so that it needs no padding.
+// Room for the XOR of datagrams. They are added from a place within the first SR_ROW_HEAD_BYTES on, before
+// which headers of whatever is made of it can stand; what is added is as long as the rest of the row at most.
+// A multiple of 8, so that it needs no padding.
 enum { SR_ROW_BYTES = 1536, SR_ROW_HEAD_BYTES = 64 };
 struct sr_row {
     __u8 bytes[SR_ROW_BYTES];

@@ -1,6 +1,6 @@
 // What the SDK asks of the frame around an author's extension at user level: the same functions as in
-// bpf/extension.c, on plain memory. SR_FUNCTIONS is as there. Each frame includes it once, and has sr_view_random() and the entry
-// itself.
+// bpf/extension.c, on plain memory. SR_FUNCTIONS is as there. Each frame includes it once, and has
+// sr_view_random() and the entry itself.
 #ifndef SR_VIEW_H
 #define SR_VIEW_H
 
@@ -121,10 +121,11 @@ SR_INLINE uint32_t sr_view_hold(struct sr_view *view, uint64_t release_ns) {
 }
 
 SR_INLINE uint32_t sr_view_parity(struct sr_view *view, uint64_t offset, uint64_t length, void *row,
-                              uint64_t at) {
+                                  uint64_t at) {
     uint8_t *bytes = (uint8_t *)row + at;
     if (!(sr_view_functions(view) & SR_FUNCTION_PARITY) || !length ||
-        length > SR_ROW_BYTES - SR_ROW_HEAD_BYTES || at >= SR_ROW_HEAD_BYTES || !sr_in_payload(view, offset, (uint32_t)length))
+        length > SR_ROW_BYTES - SR_ROW_HEAD_BYTES || at >= SR_ROW_HEAD_BYTES ||
+        !sr_in_payload(view, offset, (uint32_t)length))
         return 1;
     for (uint64_t i = 0; i < length; i++)
         bytes[i] ^= view->datagram->payload[offset + i];
@@ -177,7 +178,8 @@ static inline uint64_t sr_sip_hash(const uint8_t *bytes, uint64_t length, uint64
 
 SR_INLINE uint64_t sr_view_hash(struct sr_view *view, uint64_t offset, uint64_t length,
                                 const uint64_t words[2], uint32_t *failed) {
-    if (!(sr_view_functions(view) & SR_FUNCTION_HASH) || !length || length > SR_HASHED_BYTES || !sr_in_payload(view, offset, (uint32_t)length)) {
+    if (!(sr_view_functions(view) & SR_FUNCTION_HASH) || !length || length > SR_HASHED_BYTES ||
+        !sr_in_payload(view, offset, (uint32_t)length)) {
         *failed = 1;
         return 0;
     }

@@ -129,7 +129,9 @@ public struct ExtensionObject: Sendable {
     let functions = sections.externalCalls(in: image)
     let wanted = Set((manifest.needs + manifest.likes).map { "sr_function_\($0.rawValue)" })
     for (place, call) in BPFInstruction.all(in: image, code).enumerated() where call.isCall {
-      if let name = functions[place * 8], call.code == 0x85, call.source == 1, wanted.contains(name) { continue }
+      if let name = functions[place * 8], call.code == 0x85, call.source == 1, wanted.contains(name) {
+        continue
+      }
       if call.code != 0x85 || call.source != 0 || Self.helpers[Int(call.immediate)] == nil {
         return "calls \(call.callee), which extensions may not"
       }

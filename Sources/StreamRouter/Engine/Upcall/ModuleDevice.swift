@@ -87,7 +87,9 @@ final class ModuleDevice {
     case ENOENT, ENXIO, ENODEV:
       return .unsupported(
         engine: engine, reason: "kernel module streamrouter is not loaded: there is no \(SR_MODULE_DEVICE)",
-        remedy: "have root run 'modprobe streamrouter\(engine == .upcall ? " upcall=1" : "")', after kmodule/ was built and installed")
+        remedy:
+          "have root run 'modprobe streamrouter\(engine == .upcall ? " upcall=1" : "")', after kmodule/ was built and installed"
+      )
     case EPERM, EACCES:
       return .unsupported(
         engine: engine, reason: "this process may not use \(SR_MODULE_DEVICE)",

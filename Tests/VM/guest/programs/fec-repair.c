@@ -1,5 +1,6 @@
-// Sends an RTP stream of datagrams of many lengths, or receives it and tries its parity (RFC 8627): makes each
-// packet that a parity packet protects again from the others and the parity, and compares it with what came.
+// Sends an RTP stream of datagrams of many lengths, or receives it and tries its parity (RFC 8627): makes
+// each packet that a parity packet protects again from the others and the parity, and compares it with what
+// came.
 //
 //   fec-repair send ADDRESS PORT PACKETS
 //   fec-repair receive ADDRESS PORT      until nothing came for 8 s; 0: every parity packet was right

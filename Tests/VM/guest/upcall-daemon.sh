@@ -1,0 +1,147 @@
+# The daemon of engine upcall: takes over what a killed one left, under traffic; changes an extension's parameters under
+# traffic; tells of an extension that was aborted, while others go on; then IPv6, and mode shared.
+#   vm: guest=datapath seconds=500 long
+. /tests/host-root.inc
+enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
+status=0
+tell() {
+    if [ "$1" = 0 ]; then
+        echo "ok $2"
+    else
+        echo "not ok $2"
+        tail -n 40 /tmp/log | sed 's/^/    /'
+        status=1
+    fi
+}
+streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
+place=/tmp/daemon
+mkdir -p /host$place
+cp /tests/rewrite.srx /tests/crash.srx /host$place/
+
+#     camera .1 ---- edge .2 ---- studio .3     PREFIX, payload type, further streams
+topology() {
+    cat >/host$place/daemon.yaml <<YAML
+version: 1
+name: daemon
+nodes:
+  camera: {address: "${1}1", engine: upcall}
+  edge: {address: "${1}2", engine: upcall}
+  studio: {address: "${1}3", engine: upcall}
+links: [camera -- edge, edge -- studio]
+streams:
+  video:
+    protocol: rtp
+    from: camera:5004
+    via: [edge]
+    to: studio:6004
+    extensions: [{name: rewrite, with: {payloadType: $2}, at: edge}]
+$3
+YAML
+}
+up() { streamrouter lab up $place/daemon.yaml >/tmp/log 2>&1; }
+begin() { # PACKETS, at 200 a second
+    streamrouter receive --stream video --topology daemon --idle 8s --fail-when 'loss>0' --json >/tmp/received 2>/tmp/errors &
+    receiver=$!
+    sleep 4
+    streamrouter send --stream video --topology daemon --rate 200 --count "$1" >/tmp/sent 2>&1 &
+    sender=$!
+}
+end() {
+    wait $sender
+    wait $receiver
+    result=$?
+    cat /tmp/sent /tmp/errors /tmp/received >/tmp/log
+    return $result
+}
+received() { tr -d ' \n' </tmp/received | sed -n 's/.*"packets":\([0-9]*\),"queueDrops.*/\1/p'; }
+types() { tr -d ' \n' </tmp/received | sed -n 's/.*"payloadTypes":\[\([0-9,]*\)\].*/\1/p'; }
+# What the monitor's document has for a counter: the largest.
+largest() { tr -d ' \n' </tmp/document | grep -o "\"$1\":[0-9]*" | cut -d: -f2 | sort -n | tail -n 1; }
+look() { streamrouter monitor --json >/tmp/document 2>/tmp/log; }
+unload() {
+    for second in $(seq 30); do
+        if rmmod streamrouter 2>/tmp/log; then return 0; fi
+        sleep 1
+    done
+    return 1
+}
+
+rmmod streamrouter 2>/dev/null
+insmod "$SR_MODULE" upcall=1 || { echo "not ok module: does not load with upcall=1"; exit 1; }
+topology 10.79.0. 111 ''
+up
+tell $? "lab up: $(tail -n 1 /tmp/log)"
+begin 500
+end
+tell $? "500 packets: $(received) came"
+
+# The daemon of edge is killed and another one takes its relays over while packets pass.
+begin 3000
+sleep 3
+killed=0
+for folder in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' <"$folder/cmdline" 2>/dev/null)
+    case "$(cat "$folder/comm" 2>/dev/null) $line" in
+    sr-anchor*) ;;
+    *streamrouter*" node "*edge*) kill -9 "${folder#/proc/}" && killed=$((killed + 1)) ;;
+    esac
+done
+sleep 1
+up
+result=$?
+grep -q edge /tmp/log && [ $result = 0 ] && [ $killed = 1 ]
+tell $? "edge's daemon: killed and started again: $(tail -n 1 /tmp/log)"
+running=1
+kill -0 $sender 2>/dev/null || running=0
+end
+tell $? "3,000 packets meanwhile: $(received) came"
+[ $running = 1 ]
+tell $? "packets still passed when the daemon was there again"
+look
+[ "$(largest runs)" = 3500 ] && [ "$(largest packets_in)" = 3500 ]
+tell $? "its account goes on: $(largest runs) runs, $(largest packets_in) packets"
+
+topology 10.79.0. 112 ''
+begin 2000
+sleep 3
+up
+tell $? "another payload type: $(tail -n 1 /tmp/log)"
+end
+tell $? "2,000 packets meanwhile: $(received) came"
+[ "$(types)" = 111,112 ]
+tell $? "payload types $(types)"
+look
+[ "$(largest runs)" = 5500 ]
+tell $? "the extension's account goes on: $(largest runs) runs"
+
+topology 10.79.0. 112 '  bad: {protocol: udp, from: camera:5014, via: [edge], to: studio:6014, extensions: [{name: crash, at: edge}]}'
+up
+tell $? "one more stream, whose extension crashes: $(tail -n 1 /tmp/log)"
+streamrouter send --stream bad --topology daemon --rate 100 --count 200 >/tmp/log 2>&1
+sleep 3
+look
+[ "$(largest drop_fault)" = 200 ]
+tell $? "its packets are dropped: $(largest drop_fault)"
+grep -o '"engineReason" : "extension crash [^"]*' /tmp/document >/tmp/log
+tell $? "the monitor says: $(sed 's/.*: "//' /tmp/log)"
+begin 500
+end
+tell $? "the other stream: $(received) of 500 came"
+streamrouter lab down $place/daemon.yaml >/tmp/log 2>&1
+tell $? "lab down: $(tail -n 1 /tmp/log)"
+unload
+tell $? "the module can be removed, after $second s"
+
+for mode in private shared; do
+    insmod "$SR_MODULE" upcall=1 upcall_mode=$mode
+    topology fd79:: 113 ''
+    up
+    tell $? "IPv6, mode $mode: lab up: $(tail -n 1 /tmp/log)"
+    begin 500
+    end && [ "$(types)" = 113 ]
+    tell $? "IPv6, mode $mode: $(received) of 500 came, payload type $(types)"
+    streamrouter lab down $place/daemon.yaml >/tmp/log 2>&1
+    unload
+    tell $? "IPv6, mode $mode: the module can be removed, after $second s"
+done
+exit $status
