@@ -15,7 +15,8 @@ struct BPFObjects: BuildToolPlugin {
       .sorted { $0.path < $1.path }
     let headers =
       sources.filter { $0.pathExtension == "h" }
-      + ["streamrouter_abi.h", "streamrouter_measure.h", "streamrouter_module.h"].map { shared.appending(path: $0) }
+      + ["streamrouter_abi.h", "streamrouter_measure.h", "streamrouter_module.h"]
+      .map { shared.appending(path: $0) }
     let objects = sources.filter { $0.lastPathComponent.hasSuffix(".bpf.c") }.map { source -> Command in
       let name = source.lastPathComponent.replacingOccurrences(of: ".bpf.c", with: "")
       let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Object.swift")
@@ -34,7 +35,8 @@ struct BPFObjects: BuildToolPlugin {
       + [
         sdk.appending(path: "Frame/view.h"), sdk.appending(path: "Frame/process.c"),
         sdk.appending(path: "Frame/upcall.c"), sdk.appending(path: "Frame/upcall.ld"),
-        bpf.appending(path: "extension.c"), bpf.appending(path: "functions.h"), shared.appending(path: "streamrouter_abi.h"),
+        bpf.appending(path: "extension.c"), bpf.appending(path: "functions.h"),
+        shared.appending(path: "streamrouter_abi.h"),
         shared.appending(path: "streamrouter_module.h"), shared.appending(path: "sr_extension_process.h"),
         shared.appending(path: "sr_extension_upcall.h"),
       ]
