@@ -43,6 +43,23 @@ public struct ExtensionManifest: Hashable, Sendable, Codable {
     self.likes = likes
   }
 
+  /// What was built before extensions could ask for anything asks for nothing.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      name: try fields.decode(String.self, forKey: .name),
+      version: try fields.decode(String.self, forKey: .version),
+      abi: try fields.decode(Int.self, forKey: .abi),
+      summary: try fields.decode(String.self, forKey: .summary),
+      parameters: try fields.decode([Parameter].self, forKey: .parameters),
+      counters: try fields.decode([String].self, forKey: .counters),
+      histogram: try fields.decodeIfPresent(String.self, forKey: .histogram),
+      stateBytes: try fields.decode(Int.self, forKey: .stateBytes),
+      parameterBytes: try fields.decode(Int.self, forKey: .parameterBytes),
+      needs: try fields.decodeIfPresent([Function].self, forKey: .needs) ?? [],
+      likes: try fields.decodeIfPresent([Function].self, forKey: .likes) ?? [])
+  }
+
   /// What an extension can ask for beyond its packet's bytes (`PacketFunction` of the SDK).
   public enum Function: String, Hashable, Sendable, Codable, CaseIterable {
     case hold, emit, parity, hash

@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test func detail() {
-    var state = MonitorSample.state(columns: 100, rows: 75)
+    var state = MonitorSample.state(columns: 100, rows: 77)
     _ = state.press(.down)
     _ = state.press(.enter)
     #expect(
@@ -164,6 +164,7 @@ import Testing
           bytes_in              26 985 600   +586k  payload bytes of those
           packets_out               22 488    +488  of them sent or delivered, all sinks together
           bytes_out             26 985 600   +586k  payload bytes sent or delivered
+          packets_made                   0          datagrams that extensions made, beside packets_in
           unmeasured                     0          datagrams not looked at: another processor was at it
 
         RTP
@@ -187,6 +188,7 @@ import Testing
           drop_extension                 0          an extension of the stream decided so
           drop_fault                     0          an extension trapped, crashed, or is missing
           drop_busy                      0          another processor held the extensions' state
+          drop_hold                      0          hold queue full, or the time of release too far
           drop_train                     0          GSO packet for extensions, which see single datagrams
           drop_ports                     0          no source port left for another connection to the sink
           drop_queue                     0          receive queue full before the relay could read it

@@ -109,8 +109,7 @@ enum sr_protocol {
     SR_COUNTER(BYTES_OUT, "bytes_out", SR_FLOW, "payload bytes sent or delivered")                           \
     SR_COUNTER(RTP_PACKETS, "rtp_packets", SR_RTP, "RTP packets among packets_in")                           \
     SR_COUNTER(RTCP_PACKETS, "rtcp_packets", SR_RTP, "RTCP packets among packets_in")                        \
-    SR_COUNTER(PACKETS_MADE, "packets_made", SR_FLOW,                                                        \
-               "datagrams that an extension made, not among packets_in; their copies are among packets_out") \
+    SR_COUNTER(PACKETS_MADE, "packets_made", SR_FLOW, "datagrams that extensions made, beside packets_in")   \
     SR_COUNTER(UNMEASURED, "unmeasured", SR_FLOW, "datagrams not looked at: another processor was at it")    \
     SR_COUNTER(RTP_MISSING, "rtp_missing", SR_RTP, "sequence numbers skipped when a later one arrived")      \
     SR_COUNTER(RTP_LATE, "rtp_late", SR_RTP, "skipped packets that arrived after all, out of order")         \
@@ -146,8 +145,7 @@ enum sr_protocol {
     SR_COUNTER(DROP_EXTENSION, "drop_extension", SR_DROP, "an extension of the stream decided so")           \
     SR_COUNTER(DROP_EXTENSION_FAULT, "drop_fault", SR_DROP, "an extension trapped, crashed, or is missing")  \
     SR_COUNTER(DROP_EXTENSION_BUSY, "drop_busy", SR_DROP, "another processor held the extensions' state")    \
-    SR_COUNTER(DROP_HOLD, "drop_hold", SR_DROP,                                                              \
-               "to be held by an extension, but the queue was full or the time too far")                     \
+    SR_COUNTER(DROP_HOLD, "drop_hold", SR_DROP, "hold queue full, or the time of release too far")           \
     SR_COUNTER(DROP_TRAIN, "drop_train", SR_DROP, "GSO packet for extensions, which see single datagrams")   \
     SR_COUNTER(DROP_PORTS, "drop_ports", SR_DROP, "no source port left for another connection to the sink")  \
     SR_COUNTER(DROP_QUEUE, "drop_queue", SR_DROP, "receive queue full before the relay could read it")
