@@ -129,7 +129,8 @@ private struct Validator {
           "stream \(Words.quote(stream.name)) has \(stream.to.count) sinks, but a TCP connection has one other end",
           "keep one of them, or write a stream for each")
       }
-      if stream.transport == .tcp {
+      // Mode split is engine process's, whatever the node runs.
+      if stream.transport == .tcp, stream.mode != .split {
         for (place, node) in references where topology.node(node)?.engine == .upcall {
           found(
             place,

@@ -168,6 +168,7 @@ import Testing
       "usr/local/share/bash-completion/completions/streamrouter", "usr/local/lib/sysusers.d/streamrouter.conf",
       "usr/local/share/doc/streamrouter/examples/topologies/three-hop.yaml",
       "usr/local/share/streamrouter/grafana/streamrouter.json", "etc/streamrouter/node.env",
+      "usr/local/share/streamrouter/systemd/module.conf",
       "usr/local/lib/systemd/system/streamrouter-member.service",
       "usr/local/lib/systemd/system/streamrouter-controller.service",
     ] {

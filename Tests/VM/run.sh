@@ -5,18 +5,19 @@
 #   Tests/VM/run.sh [--short] [--kernel SERIES]... [--guest GUEST]... [TEST]...
 #
 # SERIES: 6.1, 6.12; GUEST: what a test's own line names; TEST: a file of Tests/VM/guest/ without its ending. Default: all.
-# --short leaves out tests that say `long` and most Swift suites: what there is time for each time.
+# Tests that say `extra` run only where they are named. --short leaves out tests that say `long` and most Swift suites:
+# what there is time for each time.
 #
 # A test is a shell script (run by dash) or a C program (linked statically, with libbpf where it names its headers); what
 # several share is in header files and in *.inc. Each line that it prints is `ok WHAT: what was counted`, `not ok WHAT: why`,
 # `skip WHAT: why` (and exit code 77), or what may help to understand a failure. Near its top may stand
 #
-#   vm: guest=NAME[,NAME]... seconds=LIMIT [long]
+#   vm: guest=NAME[,NAME]... seconds=LIMIT [long|extra]
 #
 # that is in which guests it runs (below) and after how many seconds there it has failed; default: guest=module seconds=60.
 # All tests of a guest share one boot, in the order of their names. Tests are in /tests there, with bpf/*.bpf.c compiled
-# beside them as NAME.bpf.o, and SR_MODULE names the module. In guest datapath, /host is this machine's root, read-only
-# below a layer of its own, and REPOSITORY this repository in it.
+# beside them as NAME.bpf.o, and SR_MODULE names the module. In guests datapath and lab /host is this machine's root,
+# read-only below a layer of its own, and REPOSITORY this repository in it.
 #
 # VM_CACHE: where kernels and builds are kept, default .build/vm; two runs at a time need two.
 # VM_MODULE=none: leaves the module out. VM_SUITES: the Swift suites of guest datapath, default: all that run packets.
@@ -36,6 +37,8 @@ declare -A guests=(
     # User and kernel page tables apart, which QEMU's processor would not need.
     [pti]='1024 pti=on'
     [datapath]='3072'
+    # Labs of real daemons.
+    [lab]='3072'
     # For the tests of this harness, Tests/VM/controls.sh.
     [control]='512'
 )
@@ -69,21 +72,23 @@ done
 
 # Which tests, for which guest, and how long: lines NAME FILE GUEST SECONDS.
 plan() {
-    local file name guest seconds long line word
+    local file name guest seconds long extra line word
     for file in "$tests_folder"/*.sh "$tests_folder"/*.c; do
         [[ -e $file ]] || continue
         name=$(basename "${file%.*}")
         if ((${#wanted_tests[@]} > 0)) && [[ " ${wanted_tests[*]} " != *" $name "* ]]; then continue; fi
-        guest=module seconds=60 long=0
+        guest=module seconds=60 long=0 extra=0
         line=$(head -n 15 "$file" | sed -n 's/.*vm: //p' | head -n 1)
         for word in $line; do
             case $word in
             guest=*) guest=${word#guest=} ;;
             seconds=*) seconds=${word#seconds=} ;;
             long) long=1 ;;
+            extra) extra=1 ;;
             esac
         done
         if ((short && long)); then continue; fi
+        if ((extra && ${#wanted_tests[@]} == 0)); then continue; fi
         for guest in ${guest//,/ }; do
             [[ -n ${guests[$guest]:-} ]] || { echo "vm: $file names guest $guest, which there is not" >&2 && exit 64; }
             if ((${#wanted_guests[@]} > 0)) && [[ " ${wanted_guests[*]} " != *" $guest "* ]]; then continue; fi
@@ -114,10 +119,9 @@ readonly rooms=StreamRouterTests
 readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
     $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
 readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
-    $rooms.AgreementTests/ $rooms.TrafficHookTests/ $extension_suites
-    SystemTests.LabImpairTests/"
+    $rooms.TrafficHookTests/ $extension_suites"
 readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
-if grep -q ' datapath ' "$work/plan"; then
+if grep -qE ' (datapath|lab) ' "$work/plan"; then
     swift build --build-tests >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2 && exit 1; }
     suites=${VM_SUITES:-$default_suites}
     if ((short)); then suites=${VM_SUITES:-$short_suites}; fi
@@ -133,7 +137,7 @@ if grep -q ' datapath ' "$work/plan"; then
     fi
     # What tests count less of in a machine that is ten times slower, unless it is said.
     printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
-        SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-10000}" SR_PACKETS "${SR_PACKETS:-5000}" \
+        SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
         SR_SWAPS "${SR_SWAPS:-5}" >"$work/tests/environment"
 fi
 
@@ -202,7 +206,7 @@ boot() {
     if [[ $guest == clock ]]; then
         processors=(-accel tcg,thread=single -smp 1 -icount shift=1,sleep=off)
     fi
-    if [[ $guest == datapath ]]; then
+    if [[ $guest == datapath || $guest == lab ]]; then
         devices+=(-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
             -device virtio-9p-pci,fsdev=host,mount_tag=host)
     fi

@@ -40,6 +40,16 @@ enum PacketFunctions {
     }
   }
 
+  /// For engine `sandbox`.
+  ///
+  /// - Parameter orNatively: Whether engine `process` may run it instead.
+  /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the extension needs a function that is not here.
+  static func demand(_ manifest: ExtensionManifest, orNatively: Bool) throws {
+    do { _ = try link(for: [manifest], demands: true) } catch {
+      guard orNatively, (try? demandNative(manifest, engine: .process)) != nil else { throw error }
+    }
+  }
+
   /// For the engines of user level.
   ///
   /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the extension needs a function that they lack.

@@ -63,6 +63,9 @@ extension ExtensionObject {
     }
     for counter in manifest.counters { lines.append("  counter \(counter)") }
     if let histogram = manifest.histogram { lines.append("  histogram \(histogram)") }
+    for (word, functions) in [("needs", manifest.needs), ("likes", manifest.likes)] where !functions.isEmpty {
+      lines.append("  \(word) \(functions.map(\.rawValue).joined(separator: ", ")) of the node")
+    }
     lines.append(
       "  \(manifest.stateBytes) bytes of state for each relay, interface version \(manifest.abi), native code for \(nativeMachine)"
     )

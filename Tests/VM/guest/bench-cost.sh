@@ -1,7 +1,7 @@
 # `streamrouter bench cost --only upcall` with the module loaded, in each of its modes: null upcalls beside woken threads,
 # on an idle and on a busy processor, and the comparison of both runs. Emulated, so that there are figures counts, not
 # what they are.
-#   vm: guest=datapath seconds=400 long
+#   vm: guest=lab seconds=400 long
 . /tests/host-root.inc
 enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
 status=0

@@ -1,5 +1,5 @@
 # `streamrouter lab impair` where the kernel has netem: delay and loss of a link are set and felt, and taken away.
-#   vm: guest=datapath seconds=400 long
+#   vm: guest=lab seconds=400 long
 . /tests/host-root.inc
 enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
 status=0

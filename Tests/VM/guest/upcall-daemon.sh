@@ -1,6 +1,6 @@
 # The daemon of engine upcall: takes over what a killed one left, under traffic; changes an extension's parameters under
 # traffic; tells of an extension that was aborted, while others go on; then IPv6, and mode shared.
-#   vm: guest=datapath seconds=500 long
+#   vm: guest=lab seconds=500 extra
 . /tests/host-root.inc
 enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
 status=0
@@ -40,7 +40,7 @@ YAML
 }
 up() { streamrouter lab up $place/daemon.yaml >/tmp/log 2>&1; }
 begin() { # PACKETS, at 200 a second
-    streamrouter receive --stream video --topology daemon --idle 8s --fail-when 'loss>0' --json >/tmp/received 2>/tmp/errors &
+    streamrouter receive --stream video --topology daemon --idle 5s --fail-when 'loss>0' --json >/tmp/received 2>/tmp/errors &
     receiver=$!
     sleep 4
     streamrouter send --stream video --topology daemon --rate 200 --count "$1" >/tmp/sent 2>&1 &
@@ -102,16 +102,16 @@ look
 tell $? "its account goes on: $(largest runs) runs, $(largest packets_in) packets"
 
 topology 10.79.0. 112 ''
-begin 2000
+begin 5000
 sleep 3
 up
 tell $? "another payload type: $(tail -n 1 /tmp/log)"
 end
-tell $? "2,000 packets meanwhile: $(received) came"
+tell $? "5,000 packets meanwhile: $(received) came"
 [ "$(types)" = 111,112 ]
 tell $? "payload types $(types)"
 look
-[ "$(largest runs)" = 5500 ]
+[ "$(largest runs)" = 8500 ]
 tell $? "the extension's account goes on: $(largest runs) runs"
 
 topology 10.79.0. 112 '  bad: {protocol: udp, from: camera:5014, via: [edge], to: studio:6014, extensions: [{name: crash, at: edge}]}'

@@ -1,6 +1,6 @@
 # A lab whose nodes run engine upcall: refused without the module and without its part, then packets pass, also where
 # the daemon was killed, and nothing is left after it.
-#   vm: guest=datapath seconds=300
+#   vm: guest=lab seconds=300 long
 . /tests/host-root.inc
 enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
 status=0
@@ -52,7 +52,7 @@ streamrouter lab up $place/upcall.yaml >/tmp/log 2>&1
 tell $? "lab up: $(tail -n 1 /tmp/log)"
 # One run of a stream: how many packets were sent, how many came.
 run() {
-    streamrouter receive --stream video --topology upcall --idle 8s --fail-when 'loss>0' >/tmp/received 2>&1 &
+    streamrouter receive --stream video --topology upcall --idle 5s --fail-when 'loss>0' >/tmp/received 2>&1 &
     receiver=$!
     sleep 5
     streamrouter send --stream video --topology upcall --rate 500 --count "$1" >/tmp/sent 2>&1

@@ -32,13 +32,22 @@ struct PartCheck: Sendable {
     try checkExtensions()
   }
 
-  /// New extensions go through this kernel's verifier where engine sandbox may run them.
+  /// New extensions must find here what they need, and go through this kernel's verifier where engine sandbox may run
+  /// them.
   private func checkExtensions() throws {
     let known = former?.extensionContents ?? []
-    guard part.engine != .process, libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else { return }
+    let isSandbox = part.engine == .sandbox || part.engine == .auto
+    let verifies = isSandbox && libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1
     for content in part.extensionContents.subtracting(known).sorted() {
       guard let object = extensions[content] else { throw ControlError.missingExtension(name: content) }
-      do { _ = try ExtensionCheck.run(object) } catch {
+      do {
+        if isSandbox {
+          try PacketFunctions.demand(object.manifest, orNatively: part.engine == .auto)
+        } else {
+          try PacketFunctions.demandNative(object.manifest, engine: part.engine)
+        }
+        if verifies { _ = try ExtensionCheck.run(object) }
+      } catch {
         throw refusal("extension \(object.manifest.name): \(error)")
       }
     }
