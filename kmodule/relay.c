@@ -165,6 +165,9 @@ static int put_in(struct sr_relay_net *relays, struct sr_relay_record *record,
     }
     if (former) {
         hlist_replace_rcu(&former->node, &record->node);
+        // Who found the former one meanwhile has taken hold of it, and handed its packet to the extensions:
+        // whoever unloads them from here on finds it waiting there.
+        synchronize_rcu_expedited();
         leave_account(former->account);
         let_go(former);
     } else {

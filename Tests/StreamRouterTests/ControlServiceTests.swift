@@ -37,7 +37,7 @@ import Testing
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       // Not once more than needed: each try waits in the service's queue. Long, as all suites may run at once.
-      let limit = ContinuousClock.now + .seconds(60)
+      let limit = ContinuousClock.now + .seconds(300)
       while !LabSocket.accepts(FilePath(path)), .now < limit { try await Task.sleep(for: .milliseconds(10)) }
       do { try await body() } catch {
         await group.triggerGracefulShutdown()

@@ -58,7 +58,7 @@ struct HostileExtensionLabTests {
         try await refuses(object.image, "the kernel's verifier refuses extension hostile: \(message)", live)
       }
       try await refuses(
-        ExtensionBuilding.resealed(good, "\"abi\":1,", "\"abi\":9,"),
+        ExtensionBuilding.resealed(good, "\"abi\":2,", "\"abi\":9,"),
         "extension hostile was built for version 9 of the interface; this streamrouter has 1", live)
       var corrupt = good.image
       corrupt[corrupt.count / 2] ^= 1
