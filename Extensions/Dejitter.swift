@@ -123,7 +123,7 @@ import RelayExtension
       ? UInt64(bitPattern: plannedNs(timestamp, part)) : wantedNs
     part.timestamp = timestamp
     context.state.parts[place] = part
-    let releaseNs = max(part.releaseNs, part.notBeforeNs, context.state.releaseNs)
+    let releaseNs = max(part.releaseNs, earliestNs(timestamp, part), context.state.releaseNs)
     context.state.newest = timestamp
     context.state.releaseNs = releaseNs
     return releaseNs
@@ -137,7 +137,12 @@ import RelayExtension
       found = part
       if Int32(bitPattern: timestamp &- part.from) >= 0 { break }
     }
-    return max(UInt64(bitPattern: plannedNs(timestamp, found)), found.notBeforeNs)
+    return max(UInt64(bitPattern: plannedNs(timestamp, found)), earliestNs(timestamp, found))
+  }
+
+  /// Of packets that would leave together, the later one some nanoseconds later: they are released in that order.
+  private func earliestNs(_ timestamp: UInt32, _ part: Part) -> UInt64 {
+    part.notBeforeNs &+ UInt64(min(timestamp &- part.from, 1_000_000))
   }
 
   private func plannedNs(_ timestamp: UInt32, _ part: Part) -> Int64 {

@@ -59,7 +59,7 @@ struct HostileExtensionLabTests {
       }
       try await refuses(
         ExtensionBuilding.resealed(good, "\"abi\":2,", "\"abi\":9,"),
-        "extension hostile was built for version 9 of the interface; this streamrouter has 1", live)
+        "extension hostile was built for version 9 of the interface; this streamrouter has 2", live)
       var corrupt = good.image
       corrupt[corrupt.count / 2] ^= 1
       try await refuses(corrupt, "was changed or damaged after it was built", live)

@@ -138,7 +138,7 @@ struct DejitterTests {
       releases[packet.index] = buffer.run(
         UInt16(packet.index), mediaNs: packet.mediaNs, arrivalNs: packet.arrivalNs)
     }
-    let disorder = zip(releases, releases.dropFirst()).filter { $0 > $1 }.count
+    let disorder = zip(releases, releases.dropFirst()).filter { $0 >= $1 }.count
     #expect(disorder == 0)
     let late = packets.filter { releases[$0.index] < $0.arrivalNs }.count
     #expect(late == 0)
