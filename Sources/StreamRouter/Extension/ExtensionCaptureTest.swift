@@ -62,7 +62,7 @@ public struct ExtensionCaptureTest: Sendable {
     let entry = vectors.cases[0]
     guard !entry.packets.isEmpty else { return report }
     var sandbox: VectorCaseOutcome?
-    if let obstacle = SandboxVectors.obstacle() {
+    if let obstacle = SandboxVectors.obstacle(to: objects.map(\.manifest)) {
       report.skipped = "the kernel's part did not run: \(obstacle)"
     } else {
       // First: an extension that the verifier refuses may never end when it runs here.

@@ -5,7 +5,10 @@ import Topology
 /// Runs vectors through the datapath with the extensions linked in, by BPF_PROG_TEST_RUN in a network of its own.
 enum SandboxVectors {
   /// Why this cannot be done here; nil where it can.
-  static func obstacle() -> String? {
+  ///
+  /// - Parameter manifests: Of what is to run: it must find the functions here that it asks for, or it would do something
+  ///   else than its native code.
+  static func obstacle(to manifests: [ExtensionManifest] = []) -> String? {
     let missing = Capability.missing(Capability.sandbox + [.sysAdmin])
     guard missing.isEmpty else {
       return
@@ -14,7 +17,7 @@ enum SandboxVectors {
     guard libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1 else {
       return "the kernel does not let this process load BPF programs"
     }
-    return nil
+    return PacketFunctions.obstacle(to: manifests)
   }
 
   static func run(_ vectors: ExtensionVectors, on objects: [ExtensionObject]) throws -> [VectorCaseOutcome] {
