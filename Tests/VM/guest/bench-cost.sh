@@ -3,33 +3,15 @@
 # what they are.
 #   vm: guest=lab seconds=400 long
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
-tell() {
-    if [ "$1" = 0 ]; then
-        echo "ok $2"
-    else
-        echo "not ok $2"
-        tail -n 20 /tmp/log | sed 's/^/    /'
-        status=1
-    fi
-}
+enter_host
 place=/tmp/bench-cost
-bench() { on_host "$BINARIES/streamrouter" bench "$@" >/tmp/log 2>&1; }
+bench() { streamrouter bench "$@" >/tmp/log 2>&1; }
 # What results.json of a mode has for a series of a figure: its one value, which stands on a line of its own.
 value() {
     awk -v figure="\"key\" : \"$2\"" -v way="\"way\" : \"$3\"" '
         /"key" : / {key = $0}
         /^ *[0-9.e+-]+$/ {value = $1}
         index($0, way) && index(key, figure) {print value}' "/host$place/$1/results.json"
-}
-# Anchors leave some seconds after the last one who needs them, and hold the module until then.
-unload() {
-    for second in $(seq 30); do
-        if rmmod streamrouter 2>/tmp/log; then return 0; fi
-        sleep 1
-    done
-    return 1
 }
 rmmod streamrouter 2>/dev/null
 for mode in private shared; do

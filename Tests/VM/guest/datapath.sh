@@ -2,8 +2,7 @@
 # devices in namespaces. A suite counts where it ran tests and none failed; one that skips all has tested nothing.
 #   vm: guest=datapath seconds=900
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
+enter_host
 # Several tests at a time ask for the same ones, and a kernel that is just loading one has no such device for the other.
 modprobe -a veth dummy vrf bridge 8021q 2>/dev/null
 # Names hold what a shell would take as patterns.

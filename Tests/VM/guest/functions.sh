@@ -3,18 +3,7 @@
 # packets that repair, and a module that stays while it is used.
 #   vm: guest=lab seconds=400 long
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
-tell() {
-    if [ "$1" = 0 ]; then
-        echo "ok $2"
-    else
-        echo "not ok $2"
-        sed 's/^/    /' /tmp/log
-        status=1
-    fi
-}
-streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
+enter_host
 # A number of the account of the monitor's document: the largest that stands behind this name.
 largest() { tr -d ' \n' </tmp/log | grep -o "\"$1\":[0-9]*" | cut -d: -f2 | sort -n | tail -n 1; }
 place=/tmp/functions
@@ -114,10 +103,10 @@ tell $? "dejitter held $(largest held), found no room for $(largest drop_hold)"
 down held
 
 up repaired
-on_host "$BINARIES/streamrouter" lab exec functions studio -- $place/fec-repair receive 10.78.0.3 6024 >/tmp/log 2>&1 &
+streamrouter lab exec functions studio -- $place/fec-repair receive 10.78.0.3 6024 >/tmp/log 2>&1 &
 receiver=$!
 sleep 4
-on_host "$BINARIES/streamrouter" lab exec functions camera -- $place/fec-repair send 10.78.0.1 5024 1500 >/tmp/sent 2>&1
+streamrouter lab exec functions camera -- $place/fec-repair send 10.78.0.1 5024 1500 >/tmp/sent 2>&1
 wait $receiver
 tell $? "parity made in the kernel: $(tail -n 1 /tmp/log)"
 streamrouter monitor --json >/tmp/log 2>&1
@@ -125,10 +114,6 @@ streamrouter monitor --json >/tmp/log 2>&1
 tell $? "the account has $(largest packets_made) packets that an extension made"
 
 down repaired
-left=1
-for second in $(seq 30); do
-    if rmmod streamrouter 2>/tmp/log; then left=0 && break; fi
-    sleep 1
-done
-tell $left "after lab down the module can be removed, after $second s"
+unload
+tell $? "after lab down the module can be removed, after $second s"
 exit $status

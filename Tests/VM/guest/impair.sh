@@ -1,17 +1,7 @@
 # `streamrouter lab impair` where the kernel has netem: delay and loss of a link are set and felt, and taken away.
 #   vm: guest=lab seconds=400 long
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
-tell() {
-    if [ "$1" = 0 ]; then
-        echo "ok $2"
-    else
-        echo "not ok $2"
-        status=1
-    fi
-}
-streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
+enter_host
 
 #     camera 10.42.0.1 ---- edge 10.42.0.2 ---- studio 10.42.0.3
 streamrouter lab up topologies/three-hop.yaml >/tmp/log 2>&1

@@ -2,18 +2,7 @@
 # traffic; tells of an extension that was aborted, while others go on; then IPv6, and mode shared.
 #   vm: guest=lab seconds=500 extra
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
-tell() {
-    if [ "$1" = 0 ]; then
-        echo "ok $2"
-    else
-        echo "not ok $2"
-        tail -n 40 /tmp/log | sed 's/^/    /'
-        status=1
-    fi
-}
-streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
+enter_host
 place=/tmp/daemon
 mkdir -p /host$place
 cp /tests/rewrite.srx /tests/crash.srx /host$place/
@@ -58,13 +47,6 @@ types() { tr -d ' \n' </tmp/received | sed -n 's/.*"payloadTypes":\[\([0-9,]*\)\
 # What the monitor's document has for a counter: the largest.
 largest() { tr -d ' \n' </tmp/document | grep -o "\"$1\":[0-9]*" | cut -d: -f2 | sort -n | tail -n 1; }
 look() { streamrouter monitor --json >/tmp/document 2>/tmp/log; }
-unload() {
-    for second in $(seq 30); do
-        if rmmod streamrouter 2>/tmp/log; then return 0; fi
-        sleep 1
-    done
-    return 1
-}
 
 rmmod streamrouter 2>/dev/null
 insmod "$SR_MODULE" upcall=1 || { echo "not ok module: does not load with upcall=1"; exit 1; }
@@ -78,14 +60,7 @@ tell $? "500 packets: $(received) came"
 # The daemon of edge is killed and another one takes its relays over while packets pass.
 begin 3000
 sleep 3
-killed=0
-for folder in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' <"$folder/cmdline" 2>/dev/null)
-    case "$(cat "$folder/comm" 2>/dev/null) $line" in
-    sr-anchor*) ;;
-    *streamrouter*" node "*edge*) kill -9 "${folder#/proc/}" && killed=$((killed + 1)) ;;
-    esac
-done
+kill_daemon edge
 sleep 1
 up
 result=$?

@@ -2,18 +2,7 @@
 # the daemon was killed, and nothing is left after it.
 #   vm: guest=lab seconds=300 long
 . /tests/host-root.inc
-enter_host || { echo "not ok the build machine's files: cannot be mounted"; exit 1; }
-status=0
-tell() {
-    if [ "$1" = 0 ]; then
-        echo "ok $2"
-    else
-        echo "not ok $2"
-        sed 's/^/    /' /tmp/log
-        status=1
-    fi
-}
-streamrouter() { on_host "$BINARIES/streamrouter" "$@"; }
+enter_host
 place=/tmp/upcall
 mkdir -p /host$place
 cp /tests/rewrite.srx /host$place/
@@ -74,14 +63,7 @@ tell $? "the extension ran $runs times"
 anchors=$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^sr-anchor$')
 [ "$anchors" -ge 2 ]
 tell $? "anchors: $anchors run"
-killed=0
-for folder in /proc/[0-9]*; do
-    line=$(tr '\0' ' ' <"$folder/cmdline" 2>/dev/null)
-    case "$(cat "$folder/comm" 2>/dev/null) $line" in
-    sr-anchor*) ;;
-    *streamrouter*" node "*edge*) kill -9 "${folder#/proc/}" && killed=$((killed + 1)) ;;
-    esac
-done
+kill_daemon edge
 [ "$killed" = 1 ]
 tell $? "edge's daemon: $killed killed"
 sleep 1
@@ -90,10 +72,6 @@ tell $? "500 packets without edge's daemon: $(grep -m 1 -i received /tmp/receive
 
 streamrouter lab down $place/upcall.yaml >/tmp/log 2>&1
 tell $? "lab down: $(tail -n 1 /tmp/log)"
-left=1
-for second in $(seq 30); do
-    if rmmod streamrouter 2>/tmp/log; then left=0 && break; fi
-    sleep 1
-done
-tell $left "after lab down the module can be removed, after $second s"
+unload
+tell $? "after lab down the module can be removed, after $second s"
 exit $status
