@@ -471,7 +471,7 @@ import Topology
     #expect(snapshot.counters["rtp_packets"] == 50)
     #expect(snapshot.ingress == elsewhere)
     // The former address is free, and the account goes on without extensions too.
-    #expect(throws: Never.self) { _ = try TestSocket(address, port: ingress.port) }
+    _ = try await TestSocket.whenFree(address, port: ingress.port)
     let plain = relay("cam", .rtp, extensions: [], ingress: elsewhere, to: [sink], dscp: 46)
     try await engine.replace(new, with: plain)
     sink.reportsDSCP(isV4: true)

@@ -151,8 +151,8 @@ import Topology
       try await engine.snapshot().counted
         == ["packets_in": 6, "bytes_in": 61, "packets_out": 6, "bytes_out": 61, "rtp_packets": 5])
     // Both ports of the old ingress are free again.
-    let control = try TestSocket(address, port: 5005)
-    let media = try TestSocket(address, port: 5004)
+    let control = try await TestSocket.whenFree(address, port: 5005)
+    let media = try await TestSocket.whenFree(address, port: 5004)
 
     // To RTP on the same ingress: the socket stays, one for RTCP comes.
     let former = new

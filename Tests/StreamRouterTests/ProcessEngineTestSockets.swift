@@ -20,7 +20,9 @@ final class TestSocket {
   /// Binds; port 0 takes a free one.
   init(_ address: IPAddress, port: UInt16 = 0) throws {
     let isV4 = address.family == .ipv4
-    let descriptor = socket(isV4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue), 0)
+    // What other tests start meanwhile does not keep it.
+    let kind = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(isV4 ? AF_INET : AF_INET6, kind, 0)
     // Room for whole test runs: forced where the tests run as root.
     for option in [SO_RCVBUF, SO_SNDBUF, SO_RCVBUFFORCE, SO_SNDBUFFORCE] {
       var bytes: Int32 = 32 << 20
@@ -35,6 +37,15 @@ final class TestSocket {
     _ = bound.withMutablePointer { getsockname(descriptor, $0, &$1) }
     self.descriptor = descriptor
     endpoint = bound.endpoint
+  }
+
+  /// Binds where an engine just let go of the port: what other tests fork at that moment holds it until their exec.
+  static func whenFree(_ address: IPAddress, port: UInt16) async throws -> TestSocket {
+    for _ in 0..<500 {
+      if let socket = try? TestSocket(address, port: port) { return socket }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    return try TestSocket(address, port: port)
   }
 
   deinit { close(descriptor) }

@@ -140,8 +140,8 @@ import Topology
     try await engine.remove(relay)
     #expect(sink.receive(10).map(\.bytes) == (0..<10).map { rtpPacket($0) })
     #expect(try await engine.snapshots().isEmpty)
-    let media = try TestSocket(address, port: 5004)
-    _ = try TestSocket(address, port: 5005)
+    let media = try await TestSocket.whenFree(address, port: 5004)
+    _ = try await TestSocket.whenFree(address, port: 5005)
     sender.send(rtpPacket(11), to: ingress)
     #expect(media.receive(1).count == 1)
     #expect(sink.receiveWaiting().isEmpty)
@@ -165,7 +165,7 @@ import Topology
       #expect(detail.contains("another port"))
     }
     #expect(try await engine.snapshots().isEmpty)
-    _ = try TestSocket(address, port: 6000)
+    _ = try await TestSocket.whenFree(address, port: 6000)
   }
 
   @Test func anAddressThatIsNotHereIsNamed() async throws {
@@ -206,7 +206,7 @@ import Topology
     let relay = testRelay(ingress: ingress, to: [Endpoint(address: address, port: 9)])
     try await engine.add(relay)
     await engine.stop()
-    _ = try TestSocket(address, port: 5004)
+    _ = try await TestSocket.whenFree(address, port: 5004)
     #expect(try await engine.snapshots().isEmpty)
     await #expect(throws: EngineError.self) { try await engine.add(relay) }
     await engine.stop()
@@ -218,7 +218,7 @@ import Topology
       let engine = try ProcessEngine()
       try await engine.add(testRelay(ingress: ingress, to: [ingress]))
     }
-    _ = try TestSocket(address, port: 5004)
+    _ = try await TestSocket.whenFree(address, port: 5004)
   }
 
   @Test func schedulingAndProcessorHoldForTheThread() throws {
