@@ -212,7 +212,8 @@ boot() {
     fi
     # A warning stops it too (panic_on_warn), at once and not after a minute of silence (panic=-1, -no-reboot). Of the
     # timer a machine that is busy elsewhere makes the kernel think that it does not tick (no_timer_check).
-    timeout -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc -cpu max,-la57,-svm -m "$memory" \
+    # "Fast" strings are emulated byte by byte: without them kernel and libraries copy by words.
+    timeout -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc -cpu max,-la57,-svm,-erms,-fsrm -m "$memory" \
         -nodefaults -display none -no-reboot "${devices[@]}" \
         -serial "file:$folder/console" -serial "file:$folder/results" \
         -kernel "${folders[$series]}/vmlinuz" -initrd "$folder/initramfs.gz" \

@@ -136,9 +136,10 @@ struct ConnectionTests {
   private static func inNetwork(_ body: @escaping @Sendable (SandboxDatapath) throws -> Void) throws {
     try PrivateNetwork.run(setup: network) {
       try SandboxEngine.enableRouteLookup()
-      let datapath = try SandboxDatapath(pins: nil, capacity: 16)
-      try datapath.updateSettings(tcpRelays: 1)
-      try body(datapath)
+      try DatapathPool.lend { datapath in
+        try datapath.updateSettings(tcpRelays: 1)
+        try body(datapath)
+      }
     }
   }
 

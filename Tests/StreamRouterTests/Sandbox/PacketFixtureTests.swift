@@ -408,9 +408,10 @@ struct PacketFixtureTests {
           toFile: "/proc/sys/net/\(family)/conf/lo/forwarding", atomically: false,
           encoding: .utf8)
       }
-      let datapath = try SandboxDatapath(pins: nil, capacity: 16)
-      try datapath.updateSettings()
-      try body(datapath)
+      try DatapathPool.lend { datapath in
+        try datapath.updateSettings()
+        try body(datapath)
+      }
     }
   }
 }

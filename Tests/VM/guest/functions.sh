@@ -11,36 +11,36 @@ mkdir -p /host$place
 cp /tests/*.srx /tests/Seal.vectors.yaml /tests/fec-repair /host$place/
 
 #     camera 10.78.0.1 ---- edge 10.78.0.2 ---- studio 10.78.0.3
+#
+# Of the engine that is tested here there is one: each verifies its datapath, which is what takes longest.
 topology() {
     cat >"/host$place/$1.yaml" <<YAML
 version: 1
 name: functions
 nodes:
-  camera: {address: 10.78.0.1}
+  camera: {address: 10.78.0.1, engine: process}
   edge: {address: 10.78.0.2}
-  studio: {address: 10.78.0.3}
+  studio: {address: 10.78.0.3, engine: process}
 links: [camera -- edge, edge -- studio]
 streams:
 $2
 YAML
 }
 stream() { printf '  %s: {protocol: %s, from: camera:%s, via: [edge], to: studio:%s%s}\n' "$1" "$2" "$3" "$4" "$5"; }
-dejitter=', extensions: {name: dejitter, with: {delayMs: 1500}, at: edge}'
-topology needs "$(stream smooth rtp 5004 6004 "$dejitter")"
-topology likes "$(stream sealed udp 5034 6034 ', extensions: {name: seal, at: edge}')"
-topology held "$(
-    stream smooth rtp 5004 6004 "$dejitter"
-    stream rough rtp 5014 6014 ''
-)"
-topology repaired "$(stream repaired rtp 5024 6024 ', extensions: {name: fec, at: edge}')"
+smooth=$(stream smooth rtp 5004 6004 ', extensions: {name: dejitter, with: {delayMs: 1500}, at: edge}')
+sealed=$(stream sealed udp 5034 6034 ', extensions: {name: seal, at: edge}')
+topology needs "$smooth"
+topology likes "$sealed"
+topology all "$smooth
+$sealed
+$(stream rough rtp 5014 6014 '')
+$(stream repaired rtp 5024 6024 ', extensions: {name: fec, at: edge}')"
 # One run of a stream: what came is in /tmp/received.
 run() {
-    streamrouter receive --stream "$1" --topology functions --idle 5s --json >/tmp/received 2>&1 &
-    receiver=$!
-    sleep 5
+    start_receiver "$1" --topology functions --count 1000 --idle 5s --json
     streamrouter send --stream "$1" --topology functions --rate 250 --count 1000 >/tmp/sent 2>&1
     wait $receiver
-    cat /tmp/sent /tmp/received >/tmp/log
+    cat /tmp/sent /tmp/errors /tmp/received >/tmp/log
 }
 
 rmmod streamrouter 2>/dev/null
@@ -61,16 +61,9 @@ streamrouter extension test $place/seal.srx --vectors $place/Seal.vectors.yaml >
     grep -q 'in bpf and native' /tmp/log
 tell $? "hash and parity: $(tail -n 1 /tmp/log)"
 
-# Emulated, a node takes a second to verify its datapath with an extension: one after the other.
-up() {
-    streamrouter lab up $place/$1.yaml >/tmp/log 2>&1
-    tell $? "lab up, $1: $(tail -n 1 /tmp/log)"
-}
-down() {
-    streamrouter lab down $place/$1.yaml >/tmp/log 2>&1
-    tell $? "lab down, $1: $(tail -n 1 /tmp/log)"
-}
-up likes
+
+streamrouter lab up $place/all.yaml >/tmp/log 2>&1
+tell $? "lab up: $(tail -n 1 /tmp/log)"
 rmmod streamrouter 2>/tmp/log
 [ $? != 0 ]
 tell $? "the module stays while extensions use it: $(tail -n 1 /tmp/log)"
@@ -78,9 +71,16 @@ run sealed
 streamrouter monitor --json >/tmp/log 2>&1
 [ "$(largest sealed)" = 1000 ]
 tell $? "with the module: $(largest sealed) of 1,000 packets sealed"
-down likes
 
-up held
+streamrouter lab exec functions studio -- $place/fec-repair receive 10.78.0.3 6024 >/tmp/log 2>&1 &
+receiver=$!
+sleep 4
+streamrouter lab exec functions camera -- $place/fec-repair send 10.78.0.1 5024 1500 >/tmp/sent 2>&1
+wait $receiver
+tell $? "parity made in the kernel: $(tail -n 1 /tmp/log)"
+streamrouter monitor --json >/tmp/log 2>&1
+[ "$(largest packets_made)" = 150 ]
+tell $? "the account has $(largest packets_made) packets that an extension made"
 
 # netem lets packets of a varying delay overtake each other.
 streamrouter lab impair functions --link camera--edge --direction a-to-b --delay 60ms --jitter 50ms >/tmp/log 2>&1
@@ -94,26 +94,14 @@ tell $? "without extension: $(reordered) out of order"
 echo 0 >/sys/devices/system/cpu/cpu1/online
 run smooth
 echo 1 >/sys/devices/system/cpu/cpu1/online
-[ "$(reordered)" = 0 ]
+[ "$(reordered)" = 0 ] && [ "$(came)" = 1000 ]
 tell $? "held by extension dejitter: $(reordered) out of order, $(came) came"
 streamrouter monitor --json >/tmp/log 2>&1
 [ "$(largest held)" -gt 900 ] && [ "$(largest drop_hold)" = 0 ]
 tell $? "dejitter held $(largest held), found no room for $(largest drop_hold)"
 
-down held
-
-up repaired
-streamrouter lab exec functions studio -- $place/fec-repair receive 10.78.0.3 6024 >/tmp/log 2>&1 &
-receiver=$!
-sleep 4
-streamrouter lab exec functions camera -- $place/fec-repair send 10.78.0.1 5024 1500 >/tmp/sent 2>&1
-wait $receiver
-tell $? "parity made in the kernel: $(tail -n 1 /tmp/log)"
-streamrouter monitor --json >/tmp/log 2>&1
-[ "$(largest packets_made)" = 150 ]
-tell $? "the account has $(largest packets_made) packets that an extension made"
-
-down repaired
+streamrouter lab down $place/all.yaml >/tmp/log 2>&1
+tell $? "lab down: $(tail -n 1 /tmp/log)"
 unload
 tell $? "after lab down the module can be removed, after $second s"
 exit $status

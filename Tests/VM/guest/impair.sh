@@ -3,11 +3,22 @@
 . /tests/host-root.inc
 enter_host
 
-#     camera 10.42.0.1 ---- edge 10.42.0.2 ---- studio 10.42.0.3
-streamrouter lab up topologies/three-hop.yaml >/tmp/log 2>&1
+mkdir -p /host/tmp/impair
+#     camera 10.42.0.1 ---- edge 10.42.0.2
+cat >/host/tmp/impair/link.yaml <<'YAML'
+version: 1
+name: link
+nodes:
+  camera: {address: 10.42.0.1, engine: process}
+  edge: {address: 10.42.0.2, engine: process}
+links: [camera -- edge]
+streams:
+  video: {protocol: udp, from: camera:5004, to: edge:6004}
+YAML
+streamrouter lab up /tmp/impair/link.yaml >/tmp/log 2>&1
 tell $? "lab up: $(tail -n 1 /tmp/log)"
 # By busybox, whose options and answers are known.
-ping_edge() { streamrouter lab exec three-hop camera -- busybox ping "$@" 10.42.0.2; }
+ping_edge() { streamrouter lab exec link camera -- busybox ping "$@" 10.42.0.2; }
 median() { ping_edge -c 15 -i 0.1 -W 2 | sed -n 's/.*time=\([0-9]*\).*/\1/p' | sort -n | sed -n 8p; }
 received() { ping_edge -c "$1" -i 0.02 -W 1 -q | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'; }
 ping_edge -c 1 -W 3 -q >/dev/null 2>&1
@@ -29,6 +40,6 @@ streamrouter lab impair --link camera--edge --clear >/tmp/log 2>&1 || cat /tmp/l
 all=$(received 50)
 [ "${all:-0}" = 50 ]
 tell $? "after --clear: $all of 50 came back"
-streamrouter lab down topologies/three-hop.yaml >/tmp/log 2>&1
+streamrouter lab down /tmp/impair/link.yaml >/tmp/log 2>&1
 tell $? "lab down: $(tail -n 1 /tmp/log)"
 exit $status

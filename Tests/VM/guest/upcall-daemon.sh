@@ -29,9 +29,7 @@ YAML
 }
 up() { streamrouter lab up $place/daemon.yaml >/tmp/log 2>&1; }
 begin() { # PACKETS, at 200 a second
-    streamrouter receive --stream video --topology daemon --idle 5s --fail-when 'loss>0' --json >/tmp/received 2>/tmp/errors &
-    receiver=$!
-    sleep 4
+    start_receiver video --topology daemon --count "$1" --idle 10s --fail-when 'loss>0' --json
     streamrouter send --stream video --topology daemon --rate 200 --count "$1" >/tmp/sent 2>&1 &
     sender=$!
 }

@@ -41,13 +41,11 @@ streamrouter lab up $place/upcall.yaml >/tmp/log 2>&1
 tell $? "lab up: $(tail -n 1 /tmp/log)"
 # One run of a stream: how many packets were sent, how many came.
 run() {
-    streamrouter receive --stream video --topology upcall --idle 5s --fail-when 'loss>0' >/tmp/received 2>&1 &
-    receiver=$!
-    sleep 5
+    start_receiver video --topology upcall --count "$1" --idle 5s --fail-when 'loss>0'
     streamrouter send --stream video --topology upcall --rate 500 --count "$1" >/tmp/sent 2>&1
     wait $receiver
     result=$?
-    cat /tmp/sent /tmp/received >/tmp/log
+    cat /tmp/sent /tmp/errors /tmp/received >/tmp/log
     return $result
 }
 run 2000
