@@ -4,7 +4,8 @@ import RelayExtension
 /// would have come over a way without jitter.
 ///
 /// The measure is the packet that came earliest against its timestamp. What comes up to `delayMs` later than that leaves
-/// in time and in order, whatever order it came in; what comes later still leaves at once. The measure forgets: by 1 in
+/// in time and in the order of timestamps and sequence numbers, whatever order it came in; what comes later still leaves
+/// at once. The measure forgets: by 1 in
 /// 8192, so that a sender whose clock is slow, or a way that became longer, makes a new one.
 @main struct Dejitter: RelayExtension {
   static var summary: StaticString { "holds packets so that they leave in the rhythm of their timestamps" }
@@ -24,13 +25,20 @@ import RelayExtension
   enum Counter: UInt32, RelayCounter { case held, late, restarts }
 
   /// A part of the timetable: packets from one timestamp on leave so much after each other as their timestamps say.
+  /// What stands in it does not change, so that of each timestamp it is known for good when it leaves.
   struct Part: BitwiseCopyable {
     var from: UInt32 = 0
-    /// A packet of this part, and when it leaves.
+    /// A timestamp of this part, and when it leaves.
     var timestamp: UInt32 = 0
     var releaseNs: UInt64 = 0
     /// But none before the part that was before.
     var notBeforeNs: UInt64 = 0
+  }
+
+  /// Sequence numbers count from this one, of packets from one timestamp on.
+  struct Anchor: BitwiseCopyable {
+    var timestamp: UInt32 = 0
+    var sequence: UInt32 = 0
   }
 
   struct State: RelayState {
@@ -39,20 +47,25 @@ import RelayExtension
     /// The packet that others are compared with: the earliest of late.
     var timestamp: UInt32 = 0
     var arrivalNs: UInt64 = 0
-    /// Of what came so far, the newest timestamp and when it leaves.
+    /// Of what came so far.
     var newest: UInt32 = 0
-    var releaseNs: UInt64 = 0
     /// Parts of the timetable, the one in force and those before it: packets that come behind newer ones keep the place
     /// that they would have had.
     var parts: InlineArray<16, Part> = .init(repeating: Part())
     var current: UInt32 = 0
+    var anchor = Anchor()
+    var formerAnchor = Anchor()
   }
 
   /// Silence or a step of a clock, of the sender's or this machine's, after which the comparison starts anew.
   private static let longestNs: Int64 = 9_000_000_000
 
-  /// A timetable that is this much late is none to change.
-  private static let toleranceNs: Int64 = 100_000
+  /// What the timetable may differ from what it should be before it gets another part. The measure forgets so much in
+  /// 0.4 s, so that sixteen parts are 6.5 s: more than a packet may be late.
+  private static let toleranceNs: Int64 = 50_000
+
+  /// Sequence numbers after which they are counted anew: in ns less than timestamps of media are apart.
+  private static let farthest: Int32 = 8192
 
   func relay(_ packet: inout Packet, _ context: inout Context<Self>) -> Verdict {
     guard let rtp = packet.rtp else { return .forward }
@@ -70,16 +83,14 @@ import RelayExtension
       latenessNs = 0
     }
     let wantedNs = now &- UInt64(latenessNs) &+ UInt64(delayMs) &* 1_000_000
-    let releaseNs: UInt64
+    let sequence = UInt32(rtp.sequence)
     if !goesOn {
       context.count(.restarts)
-      begin(rtp.timestamp, wantedNs, &context)
-      releaseNs = wantedNs
-    } else if Int32(bitPattern: rtp.timestamp &- context.state.newest) >= 0 {
-      releaseNs = goOn(rtp.timestamp, wantedNs, &context)
-    } else {
-      releaseNs = min(place(of: rtp.timestamp, &context), context.state.releaseNs)
+      begin(rtp.timestamp, sequence, wantedNs, &context)
+    } else if Int32(bitPattern: rtp.timestamp &- context.state.newest) > 0 {
+      goOn(rtp.timestamp, sequence, wantedNs, &context)
     }
+    let releaseNs = place(of: rtp.timestamp, &context) &+ order(rtp.timestamp, sequence, &context)
     if releaseNs > now {
       context.count(.held)
       context.record((releaseNs &- now) / 1000)
@@ -95,41 +106,45 @@ import RelayExtension
     Int64(Int32(bitPattern: second &- first)) &* 1_000_000_000 / Int64(clockRate)
   }
 
-  private func begin(_ timestamp: UInt32, _ releaseNs: UInt64, _ context: inout Context<Self>) {
+  private func begin(
+    _ timestamp: UInt32, _ sequence: UInt32, _ releaseNs: UInt64, _ context: inout Context<Self>
+  ) {
     for place in 0..<16 {
       context.state.parts[place] = Part(from: timestamp, timestamp: timestamp, releaseNs: releaseNs)
     }
     context.state.newest = timestamp
-    context.state.releaseNs = releaseNs
+    context.state.anchor = Anchor(timestamp: timestamp, sequence: sequence)
+    context.state.formerAnchor = context.state.anchor
   }
 
-  /// The newest packet so far leaves when it should, but not before what was the newest. Where that is earlier than the
-  /// timetable has it, since a packet came earlier than any before, the timetable is another one from here on.
-  private func goOn(_ timestamp: UInt32, _ wantedNs: UInt64, _ context: inout Context<Self>) -> UInt64 {
-    var place = Int(context.state.current & 15)
-    var part = context.state.parts[place]
-    let earlierNs = plannedNs(timestamp, part) &- Int64(bitPattern: wantedNs)
-    if earlierNs > Self.toleranceNs {
+  /// A timestamp newer than all so far leaves when it should, but not before those. Where the timetable has it at
+  /// another time, since a packet came earlier than any before or the measure forgot, it is another one from here on.
+  private func goOn(
+    _ timestamp: UInt32, _ sequence: UInt32, _ wantedNs: UInt64, _ context: inout Context<Self>
+  ) {
+    let part = context.state.parts[Int(context.state.current & 15)]
+    let differenceNs = plannedNs(timestamp, part) &- Int64(bitPattern: wantedNs)
+    // Also before the difference of timestamps would turn.
+    if differenceNs.magnitude > UInt64(Self.toleranceNs) || timestamp &- part.from > 0x4000_0000 {
+      let next = Part(
+        from: context.state.newest &+ 1, timestamp: timestamp, releaseNs: wantedNs,
+        notBeforeNs: place(of: context.state.newest, &context))
       context.state.current &+= 1
-      place = Int(context.state.current & 15)
-      part.from = context.state.newest &+ 1
-      part.notBeforeNs = context.state.releaseNs
-    } else if timestamp &- part.from > 0x4000_0000 {
-      // Before the difference of timestamps would turn.
-      part.from = timestamp &- 0x1000_0000
+      context.state.parts[Int(context.state.current & 15)] = next
     }
-    part.releaseNs =
-      earlierNs > 0 && earlierNs <= Self.toleranceNs
-      ? UInt64(bitPattern: plannedNs(timestamp, part)) : wantedNs
-    part.timestamp = timestamp
-    context.state.parts[place] = part
-    let releaseNs = max(part.releaseNs, earliestNs(timestamp, part), context.state.releaseNs)
+    if Self.isFar(sequence, from: context.state.anchor) {
+      context.state.formerAnchor = context.state.anchor
+      context.state.anchor = Anchor(timestamp: timestamp, sequence: sequence)
+    }
     context.state.newest = timestamp
-    context.state.releaseNs = releaseNs
-    return releaseNs
   }
 
-  /// When a packet leaves behind which a newer one came already.
+  private static func isFar(_ sequence: UInt32, from anchor: Anchor) -> Bool {
+    let distance = Int32(Int16(truncatingIfNeeded: sequence &- anchor.sequence))
+    return distance > farthest || distance < -farthest
+  }
+
+  /// When packets of a timestamp leave that is not newer than the newest.
   private func place(of timestamp: UInt32, _ context: inout Context<Self>) -> UInt64 {
     var found = Part()
     for back in 0..<16 {
@@ -137,12 +152,16 @@ import RelayExtension
       found = part
       if Int32(bitPattern: timestamp &- part.from) >= 0 { break }
     }
-    return max(UInt64(bitPattern: plannedNs(timestamp, found)), earliestNs(timestamp, found))
+    // Of timestamps that would leave together, the later one some nanoseconds later: they are released in that order.
+    let earliestNs = found.notBeforeNs &+ UInt64(min(timestamp &- found.from, 1_000_000))
+    return max(UInt64(bitPattern: plannedNs(timestamp, found)), earliestNs)
   }
 
-  /// Of packets that would leave together, the later one some nanoseconds later: they are released in that order.
-  private func earliestNs(_ timestamp: UInt32, _ part: Part) -> UInt64 {
-    part.notBeforeNs &+ UInt64(min(timestamp &- part.from, 1_000_000))
+  /// Of packets with the same timestamp, as a video frame's, each later one 1 ns later.
+  private func order(_ timestamp: UInt32, _ sequence: UInt32, _ context: inout Context<Self>) -> UInt64 {
+    let isAfter = Int32(bitPattern: timestamp &- context.state.anchor.timestamp) >= 0
+    let anchor = isAfter ? context.state.anchor : context.state.formerAnchor
+    return UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: sequence &- anchor.sequence)))
   }
 
   private func plannedNs(_ timestamp: UInt32, _ part: Part) -> Int64 {

@@ -253,7 +253,7 @@ static __always_inline __u32 sr_send_unresolved(struct __sk_buff *skb, struct sr
 static __always_inline __u32 sr_send_later(struct __sk_buff *skb, struct sr_packet *packet, __u32 queue,
                                            int last) {
     if (sr_function_hold(skb, packet->call.release_ns, queue % SR_HOLD_QUEUES, packet->interface,
-                         packet->hold_flags))
+                         packet->hold_flags | SR_HOLD_REALTIME))
         return SR_DROP_HOLD;
     // What is held is a copy.
     if (last)

@@ -125,9 +125,6 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     if (cause)
         return sr_drop(account, cause, packet.segments);
 
-    // From CLOCK_REALTIME to CLOCK_MONOTONIC.
-    if (packet.call.release_ns)
-        packet.call.release_ns += bpf_ktime_get_ns() - sr_now_ns(setting);
     packet.last_sink = relay->sink_count - 1;
     if (extensions && !(packet.call.sinks >> (packet.last_sink & 31) & 1))
         packet.last_sink = sr_highest_bit(packet.call.sinks);
@@ -158,10 +155,8 @@ int sr_relay_ingress(struct __sk_buff *skb) {
     if (sent) {
         __u64 now = sr_now_ns(setting);
         // Time that it is held counts as spent here.
-        if (packet.call.release_ns) {
-            __u64 left_ns = packet.call.release_ns - bpf_ktime_get_ns();
-            now += (__s64)left_ns > 0 ? left_ns : 0;
-        }
+        if (packet.call.release_ns > now)
+            now = packet.call.release_ns;
         sr_measure_residence(account, now > packet.call.arrival_ns ? now - packet.call.arrival_ns : 0,
                              packet.segments);
     }

@@ -5,6 +5,7 @@
 #include <linux/netdevice.h>
 #include <linux/nsproxy.h>
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -42,13 +43,23 @@ static struct sr_queue *find_or_make(struct net *net, u32 number) {
     return former;
 }
 
+// The two clocks run alike: the difference changes only where someone sets CLOCK_REALTIME. A time before this
+// machine started is one that is past.
+static u64 to_monotonic(u64 realtime_ns) {
+    u64 difference_ns = ktime_to_ns(ktime_mono_to_real(0));
+
+    return realtime_ns > difference_ns ? realtime_ns - difference_ns : 0;
+}
+
 // --- What programs ask ---
 
 int sr_hold_take(struct sk_buff *packet, u64 release_ns, u32 number, u32 ifindex, u32 flags) {
     struct sr_queue *queue;
 
-    if (number >= SR_HOLD_QUEUES || flags & ~SR_HOLD_UP)
+    if (number >= SR_HOLD_QUEUES || flags & ~(SR_HOLD_UP | SR_HOLD_REALTIME))
         return -EINVAL;
+    if (flags & SR_HOLD_REALTIME)
+        release_ns = to_monotonic(release_ns);
     queue = find_or_make(dev_net(packet->dev), number);
     return queue ? sr_queue_take(queue, packet, release_ns, ifindex, flags) : -ENOMEM;
 }

@@ -33,11 +33,11 @@ static struct sk_buff *packet_of(struct __sk_buff *context) {
     return (struct sk_buff *)context;
 }
 
-// Holds a copy of the packet until `release_ns` (CLOCK_MONOTONIC, as bpf_ktime_get_ns() tells it) and then
-// sends it out through the device, or up its stack with SR_HOLD_UP. A time that is past means at once, behind
-// what is due before it. What becomes of the program's own packet its verdict says: TC_ACT_STOLEN where this
-// was all. Programs at the egress of the device meet the copy as they meet any packet; one that holds there
-// has to tell it by its mark, which stays.
+// Holds a copy of the packet until `release_ns` (CLOCK_MONOTONIC, as bpf_ktime_get_ns() tells it, or
+// CLOCK_REALTIME with SR_HOLD_REALTIME) and then sends it out through the device, or up its stack with
+// SR_HOLD_UP. A time that is past means at once, behind what is due before it. What becomes of the program's
+// own packet its verdict says: TC_ACT_STOLEN where this was all. Programs at the egress of the device meet
+// the copy as they meet any packet; one that holds there has to tell it by its mark, which stays.
 //
 // 0, or the packet was not held: -EINVAL no such queue or flag, -ERANGE more than SR_HOLD_LONGEST_S from now,
 // -ENODEV no such device, or it is down, -ENOBUFS the queue or the whole is full, -ENOMEM.

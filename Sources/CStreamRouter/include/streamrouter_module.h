@@ -36,7 +36,7 @@
 
 enum sr_module_limits {
     // Changes whenever a structure or the meaning of a field in this file changes.
-    SR_MODULE_VERSION = 1,
+    SR_MODULE_VERSION = 2,
     // Places for sizes in the hello.
     SR_MODULE_SIZES = 32,
 };
@@ -84,6 +84,12 @@ enum sr_hold_limits {
 enum sr_hold_flags {
     // Released up the stack of the device, as if the packet came in there, not out through it.
     SR_HOLD_UP = 1,
+    // The time is one of CLOCK_REALTIME. The module, which knows the difference of the clocks exactly, keeps
+    // the
+    // order of packets that leave a few ns after each other; a program, which can only read one after the
+    // other,
+    // does not.
+    SR_HOLD_REALTIME = 2,
 };
 
 // What became of the packets of a queue, or of all queues of a network namespace. At any moment held =

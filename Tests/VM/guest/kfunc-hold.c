@@ -137,8 +137,10 @@ static void attach_hold_until(const struct holder *holder, struct hold_settings 
 
 enum { STREAM = 100, LATER_NS = 30000000 };
 
-// Sends test packets from another namespace, each to leave LATER_NS after it was sent.
-static void send_from(int ready) {
+// Sends test packets from another namespace, in pairs that leave LATER_NS after they were sent: the second
+// one first, and 1 ns later the first.
+static void send_from(int ready, clockid_t clock) {
+    uint64_t release_ns = 0;
     struct sockaddr_in to = {AF_INET, htons(HOLD_PORT), {inet_addr("10.9.0.2")}, {0}};
     char byte;
     need(read(ready, &byte, 1) == 1, "wait for the device");
@@ -148,7 +150,10 @@ static void send_from(int ready) {
     sendto(descriptor, "first", 5, 0, (void *)&to, sizeof to);
     usleep(300000);
     for (uint32_t index = 0; index < STREAM; index++) {
-        struct hold_payload payload = {now_ns() + LATER_NS, index, 0};
+        bool second = index & 1;
+        if (!second)
+            release_ns = clock_ns(clock) + LATER_NS;
+        struct hold_payload payload = {release_ns + !second, index ^ 1, 0};
         need(sendto(descriptor, &payload, sizeof payload, 0, (void *)&to, sizeof to) == sizeof payload,
              "send");
         usleep(1000);
@@ -158,7 +163,8 @@ static void send_from(int ready) {
 }
 
 // Up the stack of the device that they came in through: to a socket, without meeting the program again.
-static void check_up(const struct holder *holder) {
+static void check_up(const struct holder *holder, clockid_t clock) {
+    uint32_t flags = SR_HOLD_UP | (clock == CLOCK_REALTIME ? SR_HOLD_REALTIME : 0);
     struct sockaddr_in own = {AF_INET, htons(HOLD_PORT), {0}, {0}};
     struct timeval patience = {5, 0};
     int ready[2], came = 0, early = 0, disorder = 0, descriptor = socket(AF_INET, SOCK_DGRAM, 0);
@@ -167,7 +173,7 @@ static void check_up(const struct holder *holder) {
     pid_t child = fork();
     if (!child) {
         need(!unshare(CLONE_NEWNET), "a network namespace");
-        send_from(ready[0]);
+        send_from(ready[0], clock);
     }
     usleep(200000);
     snprintf(command, sizeof command,
@@ -177,8 +183,7 @@ static void check_up(const struct holder *holder) {
              child);
     shell(command);
     attach_hold_until(
-        holder, (struct hold_settings){.ifindex = if_nametoindex("r0"), .queue = 50, .flags = SR_HOLD_UP},
-        "r0");
+        holder, (struct hold_settings){.ifindex = if_nametoindex("r0"), .queue = 50, .flags = flags}, "r0");
     need(!bind(descriptor, (void *)&own, sizeof own), "bind");
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     need(write(ready[1], "r", 1) == 1, "write");
@@ -189,7 +194,7 @@ static void check_up(const struct holder *holder) {
             break;
         if (bytes < (ssize_t)sizeof payload)
             continue;
-        early += now_ns() < payload.release_ns;
+        early += clock_ns(clock) < payload.release_ns;
         disorder += payload.number != (uint32_t)came;
         came++;
     }
@@ -197,7 +202,8 @@ static void check_up(const struct holder *holder) {
     waitpid(child, NULL, 0);
     struct hold_tally tally = tally_of(holder);
     check(came == STREAM && !early && !disorder && tally.held == STREAM, "up-the-stack",
-          "%d came at a socket, %d early, %d out of order, %llu times held", came, early, disorder,
+          "by %s %d came at a socket, %d early, %d out of order, %llu times held",
+          clock == CLOCK_REALTIME ? "CLOCK_REALTIME" : "CLOCK_MONOTONIC", came, early, disorder,
           (unsigned long long)tally.held);
     close(descriptor);
     shell("ip link del r0 2>/dev/null || true");
@@ -260,7 +266,8 @@ int main(void) {
     check_limits(&holder, dummy);
     check_device_gone(&holder);
     check_namespace_gone();
-    check_up(&holder);
+    check_up(&holder, CLOCK_MONOTONIC);
+    check_up(&holder, CLOCK_REALTIME);
     check_tunnel(&holder);
     check_unload(&holder, dummy);
     shell("ip link del dummy0");

@@ -52,10 +52,14 @@ __attribute__((format(printf, 2, 3))) static void need(bool holds, const char *f
     exit(1);
 }
 
-static inline uint64_t now_ns(void) {
+static inline uint64_t clock_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static inline uint64_t now_ns(void) {
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static inline void sleep_until(uint64_t ns) {
