@@ -5,14 +5,13 @@
 #   Tests/VM/run.sh [--short] [--kernel SERIES]... [--guest GUEST]... [TEST]...
 #
 # SERIES: 6.1, 6.12; GUEST: what a test's own line names; TEST: a file of Tests/VM/guest/ without its ending. Default: all.
-# Tests that say `extra` run only where they are named. --short leaves out tests that say `long` and most Swift suites:
-# what there is time for each time.
+# --short leaves out tests that say `long` and most Swift suites: what there is time for each time.
 #
 # A test is a shell script (run by dash) or a C program (linked statically, with libbpf where it names its headers); what
 # several share is in header files and in *.inc. Each line that it prints is `ok WHAT: what was counted`, `not ok WHAT: why`,
 # `skip WHAT: why` (and exit code 77), or what may help to understand a failure. Near its top may stand
 #
-#   vm: guest=NAME[,NAME]... seconds=LIMIT [long|extra]
+#   vm: guest=NAME[,NAME]... seconds=LIMIT [long]
 #
 # that is in which guests it runs (below) and after how many seconds there it has failed; default: guest=module seconds=60.
 # All tests of a guest share one boot, in the order of their names. Tests are in /tests there, with bpf/*.bpf.c compiled
@@ -72,23 +71,21 @@ done
 
 # Which tests, for which guest, and how long: lines NAME FILE GUEST SECONDS.
 plan() {
-    local file name guest seconds long extra line word
+    local file name guest seconds long line word
     for file in "$tests_folder"/*.sh "$tests_folder"/*.c; do
         [[ -e $file ]] || continue
         name=$(basename "${file%.*}")
         if ((${#wanted_tests[@]} > 0)) && [[ " ${wanted_tests[*]} " != *" $name "* ]]; then continue; fi
-        guest=module seconds=60 long=0 extra=0
+        guest=module seconds=60 long=0
         line=$(head -n 15 "$file" | sed -n 's/.*vm: //p' | head -n 1)
         for word in $line; do
             case $word in
             guest=*) guest=${word#guest=} ;;
             seconds=*) seconds=${word#seconds=} ;;
             long) long=1 ;;
-            extra) extra=1 ;;
             esac
         done
         if ((short && long)); then continue; fi
-        if ((extra && ${#wanted_tests[@]} == 0)); then continue; fi
         for guest in ${guest//,/ }; do
             [[ -n ${guests[$guest]:-} ]] || { echo "vm: $file names guest $guest, which there is not" >&2 && exit 64; }
             if ((${#wanted_guests[@]} > 0)) && [[ " ${wanted_guests[*]} " != *" $guest "* ]]; then continue; fi
@@ -103,7 +100,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock -n 9 || { echo "vm: another run is under way in $cache" >&2 && exit 75; }
 rm -rf "$work"
-mkdir -p "$work/tests"
+mkdir -p "$work/tests" "$work/swift"
 plan >"$work/plan"
 [[ -s $work/plan ]] || { echo "vm: there is no such test" >&2 && exit 64; }
 for name in "${wanted_tests[@]}"; do
@@ -112,34 +109,6 @@ done
 
 declare -A folders
 for series in "${series_list[@]}"; do folders[$series]=$("$here/kernel.sh" "$series" "$cache"); done
-
-# The Swift tests that guest datapath runs, as swift test --filter takes them. They load the datapath into the verifier,
-# run packets through it, or set up what the kernel has to offer; the others meet nothing that differs between kernels.
-readonly rooms=StreamRouterTests
-readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
-    $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
-readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
-    $rooms.TrafficHookTests/ $extension_suites"
-readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
-if grep -qE ' (datapath|lab) ' "$work/plan"; then
-    swift build --build-tests >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2 && exit 1; }
-    suites=${VM_SUITES:-$default_suites}
-    if ((short)); then suites=${VM_SUITES:-$short_suites}; fi
-    suites=$(tr -s ' \n' ' ' <<<"$suites")
-    binaries=$(swift build --show-bin-path)
-    # An emulated machine takes minutes to compile an extension, so it finds them built, by the same tests here.
-    mkdir "$work/extensions"
-    kept=$(tr -s ' \n' '\n' <<<"$extension_suites" | grep -Fxf <(tr ' ' '\n' <<<"$suites") | paste -sd '|' || true)
-    if [[ -n $kept ]]; then
-        SR_EXTENSIONS=$work/extensions "$binaries/StreamRouterPackageTests.xctest" --testing-library swift-testing \
-            --filter "$kept" >"$work/extensions.log" 2>&1 ||
-            { grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 && exit 1; }
-    fi
-    # What tests count less of in a machine that is ten times slower, unless it is said.
-    printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
-        SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
-        SR_SWAPS "${SR_SWAPS:-5}" >"$work/tests/environment"
-fi
 
 # Tests, once for all kernels.
 readonly arch_include=/usr/include/$(uname -m)-linux-gnu
@@ -162,10 +131,17 @@ for source in "$tests_folder"/bpf/*.bpf.c; do
     clang -target bpf -mcpu=v3 -O2 -g -std=gnu17 -I Sources/CStreamRouter/include -I "$tests_folder/bpf" \
         -idirafter "$arch_include" -c "$source" -o "$work/tests/$(basename "${source%.c}").o"
 done
-# A test may need more than its own file can say: NAME.build is given the folder that becomes /tests.
-while read -r name file; do
-    if [[ -x ${file%.*}.build ]]; then "${file%.*}.build" "$work/tests"; fi
-done < <(awk '{print $1, $2}' "$work/plan" | sort -u)
+# A test may need more than its own file can say: NAME.build is given a folder that becomes /tests with it.
+prepare() {
+    local folder=$1 name file guest
+    shift
+    for guest in "$@"; do awk -v guest="$guest" '$3 == guest {print $1, $2, $3}' "$work/plan"; done |
+        sort -u -k 1,1 | while read -r name file guest; do
+        if [[ -x ${file%.*}.build ]]; then "${file%.*}.build" "$folder" </dev/null; fi
+    done
+}
+readonly plain_guests=(clock module pti control) swift_guests=(datapath lab)
+prepare "$work/tests" "${plain_guests[@]}"
 
 # The module, for each kernel, out of a copy: kmodule/ stays as it is.
 declare -A built
@@ -198,6 +174,7 @@ boot() {
     local folder=$work/$series/$guest
     mkdir -p "$folder/tests"
     cp -r "$work/tests/." "$folder/tests/"
+    if [[ " ${swift_guests[*]} " == *" $guest "* ]]; then cp -r "$work/swift/." "$folder/tests/"; fi
     awk -v guest="$guest" '$3 == guest {print $1, $4}' "$work/plan" >"$folder/tests/list"
     while read -r _ seconds; do limit=$((limit + seconds)); done <"$folder/tests/list"
     "$here/initramfs.sh" "${folders[$series]}" "$folder/tests" "$folder/initramfs.gz" "${built[$series]}"
@@ -213,8 +190,8 @@ boot() {
     # A warning stops it too (panic_on_warn), at once and not after a minute of silence (panic=-1, -no-reboot). Of the
     # timer a machine that is busy elsewhere makes the kernel think that it does not tick (no_timer_check).
     # "Fast" strings are emulated byte by byte: without them kernel and libraries copy by words.
-    timeout -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc -cpu max,-la57,-svm,-erms,-fsrm -m "$memory" \
-        -nodefaults -display none -no-reboot "${devices[@]}" \
+    timeout --foreground -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc \
+        -cpu max,-la57,-svm,-erms,-fsrm -m "$memory" -nodefaults -display none -no-reboot "${devices[@]}" \
         -serial "file:$folder/console" -serial "file:$folder/results" \
         -kernel "${folders[$series]}/vmlinuz" -initrd "$folder/initramfs.gz" \
         -append "console=ttyS0 no_timer_check loglevel=5 oops=panic panic=-1 panic_on_warn=1 watchdog_thresh=30 $append" \
@@ -225,10 +202,63 @@ boot() {
     cat "$folder/judgement"
 }
 
-# Kernels beside each other, the guests of each in turn.
+# Boots guests of one kernel in turn, those that are in the plan.
+boot_all() {
+    local series=$1 guest
+    shift
+    for guest in "$@"; do
+        if grep -q " $guest " "$work/plan"; then boot "$series" "$guest"; fi
+    done
+}
+
+# The Swift tests that guest datapath runs, as swift test --filter takes them. They load the datapath into the verifier,
+# run packets through it, or set up what the kernel has to offer; the others meet nothing that differs between kernels.
+readonly rooms=StreamRouterTests
+readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
+    $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
+readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
+    $rooms.TrafficHookTests/ $extension_suites"
+readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
+# Into $work/swift, what guests of Swift programs need beside the tests.
+build_swift() {
+    # Behind the guests that run meanwhile, whose tests have limits of time.
+    nice swift build --build-tests >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2 && exit 1; }
+    local suites binaries kept
+    suites=${VM_SUITES:-$default_suites}
+    if ((short)); then suites=${VM_SUITES:-$short_suites}; fi
+    suites=$(tr -s ' \n' ' ' <<<"$suites")
+    binaries=$(swift build --show-bin-path)
+    # An emulated machine takes minutes to compile an extension, so it finds them built, by the same tests here.
+    mkdir "$work/extensions"
+    kept=$(tr -s ' \n' '\n' <<<"$extension_suites" | grep -Fxf <(tr ' ' '\n' <<<"$suites") | paste -sd '|' || true)
+    if [[ -n $kept ]]; then
+        SR_EXTENSIONS=$work/extensions "$binaries/StreamRouterPackageTests.xctest" --testing-library swift-testing \
+            --filter "$kept" >"$work/extensions.log" 2>&1 ||
+            { grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 && exit 1; }
+    fi
+    # What tests count less of in a machine that is ten times slower, unless it is said.
+    printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
+        SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
+        SR_SWAPS "${SR_SWAPS:-5}" >"$work/swift/environment"
+    prepare "$work/swift" "${swift_guests[@]}"
+}
+
+# Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
+# meanwhile; the one with a clock of its own beside them. Whoever ends this ends the guests.
+set -m
+trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null; done' EXIT
 for series in "${series_list[@]}"; do
-    for guest in $(awk '{print $3}' "$work/plan" | sort -u); do boot "$series" "$guest"; done &
+    {
+        set +m
+        boot_all "$series" clock &
+        boot_all "$series" module pti control
+        wait
+        until [[ -e $work/built ]]; do sleep 1; done
+        boot_all "$series" "${swift_guests[@]}"
+    } &
 done
+if grep -qE ' (datapath|lab) ' "$work/plan"; then build_swift; fi
+touch "$work/built"
 wait
 
 count() { grep -hE "^[0-9.]+ +[a-z]+ .* $1" "$work"/*/*/judgement | wc -l || true; }

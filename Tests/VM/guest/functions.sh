@@ -38,7 +38,7 @@ $(stream repaired rtp 5024 6024 ', extensions: {name: fec, at: edge}')"
 # One run of a stream: what came is in /tmp/received.
 run() {
     start_receiver "$1" --topology functions --count 1000 --idle 5s --json
-    streamrouter send --stream "$1" --topology functions --rate 250 --count 1000 >/tmp/sent 2>&1
+    streamrouter send --stream "$1" --topology functions --rate 500 --count 1000 >/tmp/sent 2>&1
     wait $receiver
     cat /tmp/sent /tmp/errors /tmp/received >/tmp/log
 }

@@ -1,5 +1,5 @@
 # What streams need of a kernel and this project's build machines lack: SCTP, netem, veth.
-#   vm: guest=module seconds=60
+#   vm: guest=module seconds=180
 status=0
 check() {
     if [ "$2" = "$3" ]; then

@@ -1,7 +1,7 @@
 // Relays of engine upcall: 10,000 packets through an extension in ring 3, what extensions change, what is
 // refused and what is dropped, each by its counter, extensions that misbehave, and changes under traffic.
 //
-// vm: guest=module,pti seconds=240
+// vm: guest=module seconds=240
 #include "relay.h"
 
 #include <linux/ip.h>
