@@ -5,8 +5,8 @@ import RelayExtension
 ///
 /// The measure is the packet that came earliest against its timestamp. What comes up to `delayMs` later than that leaves
 /// in time and in the order of timestamps and sequence numbers, whatever order it came in; what comes later still leaves
-/// at once. The measure forgets: by 1 in
-/// 8192, so that a sender whose clock is slow, or a way that became longer, makes a new one.
+/// at once. The measure forgets: by 1 in 8192, so that a sender whose clock is slow, or a way that became longer, makes a
+/// new one.
 @main struct Dejitter: RelayExtension {
   static var summary: StaticString { "holds packets so that they leave in the rhythm of their timestamps" }
   static var histogram: StaticString { "held_us" }
@@ -152,9 +152,11 @@ import RelayExtension
       found = part
       if Int32(bitPattern: timestamp &- part.from) >= 0 { break }
     }
+    let planned = UInt64(bitPattern: plannedNs(timestamp, found))
+    // Older than all parts that are left.
+    if Int32(bitPattern: timestamp &- found.from) < 0 { return planned }
     // Of timestamps that would leave together, the later one some nanoseconds later: they are released in that order.
-    let earliestNs = found.notBeforeNs &+ UInt64(min(timestamp &- found.from, 1_000_000))
-    return max(UInt64(bitPattern: plannedNs(timestamp, found)), earliestNs)
+    return max(planned, found.notBeforeNs &+ UInt64(min(timestamp &- found.from, 1_000_000)))
   }
 
   /// Of packets with the same timestamp, as a video frame's, each later one 1 ns later.

@@ -246,7 +246,7 @@ build_swift() {
 # Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
 # meanwhile; the one with a clock of its own beside them. Whoever ends this ends the guests.
 set -m
-trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null; done' EXIT
+trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null || true; done' EXIT
 for series in "${series_list[@]}"; do
     {
         set +m

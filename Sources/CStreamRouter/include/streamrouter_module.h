@@ -84,11 +84,9 @@ enum sr_hold_limits {
 enum sr_hold_flags {
     // Released up the stack of the device, as if the packet came in there, not out through it.
     SR_HOLD_UP = 1,
-    // The time is one of CLOCK_REALTIME. The module, which knows the difference of the clocks exactly, keeps
-    // the
-    // order of packets that leave a few ns after each other; a program, which can only read one after the
-    // other,
-    // does not.
+    // The time is one of CLOCK_REALTIME. The module knows the difference of the clocks exactly and so keeps
+    // the order of packets that are due some ns after each other; a program that reads one clock and then the
+    // other does not.
     SR_HOLD_REALTIME = 2,
 };
 

@@ -144,8 +144,8 @@ static void overflow(void) {
         usleep(2000);
     }
     usleep(100000);
-    // That all places are free, which is looked at after each test, is not always so. Who else runs here for a moment may
-    // have taken some packets on.
+    // That all places are free, which is looked at after each test, is not always so. Who else runs here for
+    // a moment may have taken some packets on.
     uint32_t taken = packets_taken();
     pthread_cancel(other);
     pthread_join(other, NULL);

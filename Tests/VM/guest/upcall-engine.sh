@@ -62,12 +62,12 @@ refused() {
     streamrouter lab up $place/refused.yaml >/tmp/log 2>&1
     [ $? != 0 ] && grep -q "$1" /tmp/log
     tell $? "$2: refused: $(grep -c "$1" /tmp/log) line with $1"
-    streamrouter lab down $place/refused.yaml >/dev/null 2>&1
 }
 rmmod streamrouter 2>/dev/null
 refused "modprobe streamrouter upcall=1" "without the module"
 insmod "$SR_MODULE" || { echo "not ok module: does not load"; exit 1; }
 refused "without its part upcall" "without the part"
+streamrouter lab down $place/refused.yaml >/dev/null 2>&1
 rmmod streamrouter
 insmod "$SR_MODULE" upcall=1 || { echo "not ok module: does not load with upcall=1"; exit 1; }
 
