@@ -79,7 +79,7 @@ actor SampleSource: SnapshotSource {
 }
 
 /// The live view on a pseudo-terminal. Serial: signals and the rescue belong to the whole process.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct MonitorTerminalTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct MonitorTerminalTests {
   static let enter = "\u{1b}[?1049h"
   static let leave = "\u{1b}[?25h\u{1b}[?1049l"
 

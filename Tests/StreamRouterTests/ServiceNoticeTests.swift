@@ -61,7 +61,7 @@ import Topology
   }
 
   @Test(
-    "signs of life come twice in the time, and end when the question is not answered", .timeLimit(.minutes(1)))
+    "signs of life come twice in the time, and end when the question is not answered", .timeLimit(.minutes(5)))
   func watchdog() async throws {
     let socket = "@sr-watchdog-\(getpid())"
     let listener = try NoticeListener(at: socket)

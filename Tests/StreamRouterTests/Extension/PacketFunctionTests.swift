@@ -122,13 +122,13 @@ struct DejitterTests {
 
   /// Packets, or frames of seven packets, that come late by up to 4 or 60 ms and out of order leave in order, from the
   /// first on; soon, and then always, within 1 ms of their rhythm.
-  @Test(arguments: [(4, 1), (60, 1), (4, 7), (60, 7)] as [(UInt64, Int)], 0..<4)
+  @Test(arguments: [(4, 1), (60, 1), (4, 7), (60, 7)] as [(UInt64, Int)], 0..<2)
   func unevenArrivalsLeaveEvenly(_ kind: (lateMs: UInt64, frame: Int), _ run: Int) async throws {
     let (lateMs, frame) = kind
     let buffer = try await Buffer(["delayMs": .init("80")!])
     var random = SystemRandomNumberGenerator()
     // More than sequence numbers are counted over at a time.
-    let packets = (0..<20_000).map { index in
+    let packets = (0..<10_000).map { index in
       let mediaNs = UInt64(index / frame * frame) * 2_000_000
       return (
         index: index, mediaNs: mediaNs,

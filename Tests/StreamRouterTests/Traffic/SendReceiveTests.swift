@@ -28,7 +28,7 @@ import Topology
     return (sent, try await received)
   }
 
-  @Test("the two accounts are one, over a wrap of the sequence numbers", .timeLimit(.minutes(1)))
+  @Test("the two accounts are one, over a wrap of the sequence numbers", .timeLimit(.minutes(5)))
   func agreement() async throws {
     let (sent, received) = try await Self.pair(
       {
@@ -50,7 +50,7 @@ import Topology
     #expect(sent.text.contains("5 000") && received.text.contains("5 000 received of 5 000"))
   }
 
-  @Test("plain UDP, and a datagram with room for nothing else", .timeLimit(.minutes(1)))
+  @Test("plain UDP, and a datagram with room for nothing else", .timeLimit(.minutes(5)))
   func plainUDP() async throws {
     let (sent, received) = try await Self.pair(
       {
@@ -63,7 +63,7 @@ import Topology
       received.runs.first?.received == 500 && received.sources.isEmpty && received.runs.first?.missing == 0)
   }
 
-  @Test("receive ends after its count, and what came later is missing", .timeLimit(.minutes(1)))
+  @Test("receive ends after its count, and what came later is missing", .timeLimit(.minutes(5)))
   func count() async throws {
     let (sent, received) = try await Self.pair({ $0.count = 1000 }, { $0.count = 400 })
     #expect(sent.packets == 1000 && received.packets == 400)
@@ -73,7 +73,7 @@ import Topology
     #expect(!received.exceeds(try #require(Threshold("loss>60%"))))
   }
 
-  @Test("a flag ends both, and the reports are made", .timeLimit(.minutes(1)))
+  @Test("a flag ends both, and the reports are made", .timeLimit(.minutes(5)))
   func interrupted() async throws {
     let endpoint = Endpoint(address: try #require(IPAddress("127.0.0.1")), port: 9)
     let flag = StopFlag()

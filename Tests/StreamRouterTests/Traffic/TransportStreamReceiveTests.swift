@@ -26,7 +26,7 @@ import Topology
     return try await report
   }
 
-  @Test("of RTP and of UDP", .timeLimit(.minutes(1)), arguments: ["tscut", "udpcut"])
+  @Test("of RTP and of UDP", .timeLimit(.minutes(5)), arguments: ["tscut", "udpcut"])
   func sameAccount(name: String) async throws {
     let path = Self.folder.appending(path: "\(name).pcap").path
     let file = try CaptureAnalysis.run(.init(file: path))
