@@ -65,7 +65,7 @@ import RelayExtension
   private static let toleranceNs: Int64 = 50_000
 
   /// Sequence numbers after which they are counted anew: in ns less than timestamps of media are apart.
-  private static let farthest: Int32 = 8192
+  private static let farthest: UInt64 = 8192
 
   func relay(_ packet: inout Packet, _ context: inout Context<Self>) -> Verdict {
     guard let rtp = packet.rtp else { return .forward }
@@ -132,16 +132,15 @@ import RelayExtension
       context.state.current &+= 1
       context.state.parts[Int(context.state.current & 15)] = next
     }
-    if Self.isFar(sequence, from: context.state.anchor) {
+    if Self.distance(sequence, from: context.state.anchor).magnitude > Self.farthest {
       context.state.formerAnchor = context.state.anchor
       context.state.anchor = Anchor(timestamp: timestamp, sequence: sequence)
     }
     context.state.newest = timestamp
   }
 
-  private static func isFar(_ sequence: UInt32, from anchor: Anchor) -> Bool {
-    let distance = Int32(Int16(truncatingIfNeeded: sequence &- anchor.sequence))
-    return distance > farthest || distance < -farthest
+  private static func distance(_ sequence: UInt32, from anchor: Anchor) -> Int64 {
+    Int64(Int16(truncatingIfNeeded: sequence &- anchor.sequence))
   }
 
   /// When packets of a timestamp leave that is not newer than the newest.
@@ -163,7 +162,7 @@ import RelayExtension
   private func order(_ timestamp: UInt32, _ sequence: UInt32, _ context: inout Context<Self>) -> UInt64 {
     let isAfter = Int32(bitPattern: timestamp &- context.state.anchor.timestamp) >= 0
     let anchor = isAfter ? context.state.anchor : context.state.formerAnchor
-    return UInt64(bitPattern: Int64(Int16(truncatingIfNeeded: sequence &- anchor.sequence)))
+    return UInt64(bitPattern: Self.distance(sequence, from: anchor))
   }
 
   private func plannedNs(_ timestamp: UInt32, _ part: Part) -> Int64 {

@@ -70,8 +70,17 @@ import Topology
     }
   }
 
-  /// The node stops at once, whatever its clients leave open: half a request, an idle connection.
+  /// The node stops at once, whatever its clients leave open: half a request, an idle connection. Where hundreds of tests
+  /// share two processors nothing is at once, so one of several times counts.
   @Test func openConnectionsDoNotKeepTheNode() async throws {
+    var shortest = Duration.seconds(3600)
+    for _ in 0..<5 where shortest >= .seconds(5) {
+      shortest = min(shortest, try await timeToStop())
+    }
+    #expect(shortest < .seconds(5))
+  }
+
+  private func timeToStop() async throws -> Duration {
     var open: [Int32] = []
     defer { for descriptor in open { close(descriptor) } }
     let stopping = ContinuousClock()
@@ -82,8 +91,7 @@ import Topology
       #expect(try await status(port, "GET /healthz") == 200)
       began = stopping.now
     }
-    // Far below the time that an idle connection may stay.
-    #expect(began.duration(to: stopping.now) < .seconds(30))
+    return began.duration(to: stopping.now)
   }
 
   /// Two daemons with one port: the second says what to do and goes on without.

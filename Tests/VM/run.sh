@@ -131,16 +131,22 @@ for source in "$tests_folder"/bpf/*.bpf.c; do
     clang -target bpf -mcpu=v3 -O2 -g -std=gnu17 -I Sources/CStreamRouter/include -I "$tests_folder/bpf" \
         -idirafter "$arch_include" -c "$source" -o "$work/tests/$(basename "${source%.c}").o"
 done
-# A test may need more than its own file can say: NAME.build is given a folder that becomes /tests with it.
+# What is planned for some guests: lines NAME FILE.
+planned_for() {
+    local guest
+    for guest in "$@"; do awk -v guest="$guest" '$3 == guest {print $1, $2}' "$work/plan"; done | sort -u
+}
+# A test may need more than its own file can say: NAME.build is given a folder that becomes /tests with it, and where it is
+# for a guest of Swift programs, BINARIES.
 prepare() {
-    local folder=$1 name file guest
+    local folder=$1 name file
     shift
-    for guest in "$@"; do awk -v guest="$guest" '$3 == guest {print $1, $2, $3}' "$work/plan"; done |
-        sort -u -k 1,1 | while read -r name file guest; do
+    while read -r name file; do
         if [[ -x ${file%.*}.build ]]; then "${file%.*}.build" "$folder" </dev/null; fi
-    done
+    done < <(planned_for "$@")
 }
 readonly plain_guests=(clock module pti control) swift_guests=(datapath lab)
+runs_swift() { [[ " ${swift_guests[*]} " == *" $1 "* ]]; }
 prepare "$work/tests" "${plain_guests[@]}"
 
 # The module, for each kernel, out of a copy: kmodule/ stays as it is.
@@ -174,7 +180,7 @@ boot() {
     local folder=$work/$series/$guest
     mkdir -p "$folder/tests"
     cp -r "$work/tests/." "$folder/tests/"
-    if [[ " ${swift_guests[*]} " == *" $guest "* ]]; then cp -r "$work/swift/." "$folder/tests/"; fi
+    if runs_swift "$guest"; then cp -r "$work/swift/." "$folder/tests/"; fi
     awk -v guest="$guest" '$3 == guest {print $1, $4}' "$work/plan" >"$folder/tests/list"
     while read -r _ seconds; do limit=$((limit + seconds)); done <"$folder/tests/list"
     "$here/initramfs.sh" "${folders[$series]}" "$folder/tests" "$folder/initramfs.gz" "${built[$series]}"
@@ -183,7 +189,7 @@ boot() {
     if [[ $guest == clock ]]; then
         processors=(-accel tcg,thread=single -smp 1 -icount shift=1,sleep=off)
     fi
-    if [[ $guest == datapath || $guest == lab ]]; then
+    if runs_swift "$guest"; then
         devices+=(-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap
             -device virtio-9p-pci,fsdev=host,mount_tag=host)
     fi
@@ -207,7 +213,7 @@ boot_all() {
     local series=$1 guest
     shift
     for guest in "$@"; do
-        if grep -q " $guest " "$work/plan"; then boot "$series" "$guest"; fi
+        if [[ -n $(planned_for "$guest") ]]; then boot "$series" "$guest"; fi
     done
 }
 
@@ -240,7 +246,7 @@ build_swift() {
     printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
         SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
         SR_SWAPS "${SR_SWAPS:-5}" >"$work/swift/environment"
-    prepare "$work/swift" "${swift_guests[@]}"
+    BINARIES=$binaries prepare "$work/swift" "${swift_guests[@]}"
 }
 
 # Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
@@ -257,7 +263,7 @@ for series in "${series_list[@]}"; do
         boot_all "$series" "${swift_guests[@]}"
     } &
 done
-if grep -qE ' (datapath|lab) ' "$work/plan"; then build_swift; fi
+if [[ -n $(planned_for "${swift_guests[@]}") ]]; then build_swift; fi
 touch "$work/built"
 wait
 

@@ -1,5 +1,6 @@
 # The Swift test suites that run packets through the BPF datapath, on this kernel: through BPF_PROG_TEST_RUN and through
-# devices in namespaces. A suite counts where it ran and passed, and no test of it was skipped: what is skipped has tested nothing.
+# devices in namespaces. A suite counts where it ran and passed, and no test of it was
+# skipped: what is skipped has tested nothing.
 #   vm: guest=datapath seconds=900
 . /tests/host-root.inc
 enter_host
