@@ -22,7 +22,7 @@ struct TrafficHook {
   /// Returns the kernel's id of the program.
   func attach(program: Int32) throws(TrafficHookError) -> UInt32 {
     guard let chain else { return try attachFilter(program) }
-    let id = Self.information(of: program)?.id ?? 0
+    let id = LoadedProgram(program)?.info.id ?? 0
     if chain != id {
       let former = chain.map { ProgramPins.open($0) } ?? -1
       defer { if former >= 0 { close(former) } }
@@ -62,19 +62,11 @@ struct TrafficHook {
         let program = ProgramPins.open(id)
         guard program >= 0 else { return false }
         defer { close(program) }
-        return Self.information(of: program)?.name == self.program
+        return LoadedProgram(program)?.name == self.program
       })
   }
 
   private var tcxSide: sr_tcx_side { side == .ingress ? SR_TCX_INGRESS : SR_TCX_EGRESS }
-
-  private static func information(of program: Int32) -> (id: UInt32, name: String)? {
-    var info = bpf_prog_info()
-    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-    guard bpf_obj_get_info_by_fd(program, &info, &length) == 0 else { return nil }
-    let name = withUnsafeBytes(of: info.name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    return (info.id, name)
-  }
 
   // MARK: clsact
 

@@ -50,19 +50,8 @@ public enum LossProgram {
     let program = bpf_prog_get_fd_by_id(id)
     guard program >= 0 else { return nil }
     defer { close(program) }
-    var maps = [UInt32](repeating: 0, count: 4)
-    var info = bpf_prog_info()
-    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-    let asked = maps.withUnsafeMutableBufferPointer { maps in
-      info.nr_map_ids = UInt32(maps.count)
-      info.map_ids = UInt64(UInt(bitPattern: maps.baseAddress))
-      return bpf_obj_get_info_by_fd(program, &info, &length)
-    }
-    guard asked == 0, withUnsafeBytes(of: info.name, { $0.starts(with: "sr_loss\0".utf8) }) else { return nil }
-    for id in maps.prefix(Int(info.nr_map_ids)) {
-      if let counts = counts(map: id) { return counts }
-    }
-    return nil
+    guard let loaded = LoadedProgram(program), loaded.name == "sr_loss" else { return nil }
+    return loaded.maps.lazy.compactMap { counts(map: $0) }.first
   }
 
   /// `seen` and `dropped` are the two words of the program's section .bss; its other map holds the constant.

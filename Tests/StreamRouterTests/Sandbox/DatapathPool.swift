@@ -30,16 +30,10 @@ enum DatapathPool {
   }
 
   private static func empty(_ datapath: SandboxDatapath) throws {
-    var identifiers = [UInt32](repeating: 0, count: 64)
-    var info = bpf_prog_info()
-    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-    let result = identifiers.withUnsafeMutableBufferPointer { room in
-      info.nr_map_ids = UInt32(room.count)
-      info.map_ids = UInt64(UInt(bitPattern: room.baseAddress))
-      return bpf_obj_get_info_by_fd(datapath.programDescriptor, &info, &length)
+    guard let program = LoadedProgram(datapath.programDescriptor), program.maps.count < 64 else {
+      throw TestFailure("the program's maps")
     }
-    guard result == 0, info.nr_map_ids <= identifiers.count else { throw TestFailure("the program's maps") }
-    for identifier in identifiers.prefix(Int(info.nr_map_ids)) {
+    for identifier in program.maps {
       let map = bpf_map_get_fd_by_id(identifier)
       guard map >= 0 else { throw TestFailure("map \(identifier): errno \(errno)") }
       defer { close(map) }

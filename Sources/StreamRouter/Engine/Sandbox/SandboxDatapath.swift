@@ -287,10 +287,7 @@ final class SandboxDatapath {
 
   /// What the kernel says of the loaded program.
   func programInfo() -> bpf_prog_info {
-    var info = bpf_prog_info()
-    var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-    _ = bpf_obj_get_info_by_fd(programDescriptor, &info, &length)
-    return info
+    LoadedProgram(programDescriptor)?.info ?? bpf_prog_info()
   }
 
   // MARK: Test runs

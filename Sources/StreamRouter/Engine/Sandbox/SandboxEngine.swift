@@ -525,14 +525,6 @@ public actor SandboxEngine: Engine {
     let program = ProgramPins.open(id)
     guard program >= 0 else { return false }
     defer { close(program) }
-    var ids = [UInt32](repeating: 0, count: 64)
-    return ids.withUnsafeMutableBufferPointer { ids in
-      var info = bpf_prog_info()
-      info.nr_map_ids = UInt32(ids.count)
-      info.map_ids = UInt64(UInt(bitPattern: ids.baseAddress))
-      var length = UInt32(MemoryLayout<bpf_prog_info>.size)
-      guard bpf_obj_get_info_by_fd(program, &info, &length) == 0 else { return false }
-      return ids.prefix(Int(info.nr_map_ids)).contains(mapInfo.id)
-    }
+    return LoadedProgram(program)?.maps.contains(mapInfo.id) ?? false
   }
 }
