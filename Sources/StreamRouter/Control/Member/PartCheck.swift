@@ -38,8 +38,12 @@ struct PartCheck: Sendable {
     let known = former?.extensionContents ?? []
     let isSandbox = part.engine == .sandbox || part.engine == .auto
     let verifies = isSandbox && libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_SCHED_CLS, nil) == 1
-    for content in part.extensionContents.subtracting(known).sorted() {
+    let new = try part.extensionContents.subtracting(known).sorted().map { content in
       guard let object = extensions[content] else { throw ControlError.missingExtension(name: content) }
+      return object
+    }
+    // By name, so that of several flaws the same is told whenever it is tried.
+    for object in new.sorted(by: { $0.manifest.name < $1.manifest.name }) {
       do {
         if isSandbox {
           try PacketFunctions.demand(object.manifest, orNatively: part.engine == .auto)
