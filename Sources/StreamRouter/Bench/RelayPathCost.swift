@@ -79,8 +79,8 @@ struct RelayPathCost: Sendable {
       link set lo up
       link add name va type veth peer name vb
       addr add 10.77.0.1/16 dev va
-      link set va up
       link set vb up
+      link set va up
       neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev va
       neigh add 10.77.0.3 lladdr 02:00:00:00:00:03 dev va
 

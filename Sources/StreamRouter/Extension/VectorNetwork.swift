@@ -1,7 +1,8 @@
 import CStreamRouter
 import Topology
 
-/// The network that vectors are about: a sender at .9, the relay at .1, all sinks behind .2.
+/// The network that vectors are about: a sender at .9, the relay at .1, all sinks behind .2. The far end of the wire is
+/// up first: a device that gains its carrier later drops what it is to send until the kernel's link watch comes by.
 struct VectorNetwork {
   let entry: ExtensionVectors.Case
 
@@ -11,8 +12,8 @@ struct VectorNetwork {
     link set dev vb address 02:00:00:00:00:02
     addr add 10.9.0.1/24 dev va
     addr add fd09::1/64 dev va nodad
-    link set dev va up
     link set dev vb up
+    link set dev va up
     neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev va
     neigh add fd09::2 lladdr 02:00:00:00:00:02 dev va
 

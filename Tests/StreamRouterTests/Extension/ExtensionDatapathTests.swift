@@ -39,8 +39,8 @@ struct ExtensionDatapathTests {
     link set lo up
     link add name va address 02:00:00:00:00:01 type veth peer name vb
     addr add 10.9.0.1/24 dev va
-    link set va up
     link set vb up
+    link set va up
     neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev va
 
     """

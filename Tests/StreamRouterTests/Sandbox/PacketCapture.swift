@@ -29,9 +29,4 @@ final class PacketCapture {
     }
     return frames
   }
-
-  /// Sends a frame out of the device.
-  func send(_ frame: [UInt8]) {
-    _ = frame.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, 0) }
-  }
 }

@@ -11,15 +11,16 @@ import Topology
 //                                                                      10.9.0.3, 10.9.0.4, fd09::4 (not known)
 //                                                                      10.9.5.0/24 (MTU 600), 10.9.6.0/24 (blackhole)
 
-/// What the drawing shows; `ConnectionTests` adds to it.
+/// What the drawing shows; `ConnectionTests` adds to it. The far end of the wire is up first: a device that gains its
+/// carrier later drops what it is to send until the kernel's link watch comes by.
 let packetNetwork = """
   link set lo up
   link add name va address 02:00:00:00:00:01 type veth peer name vb
   link set dev vb address 02:00:00:00:00:02
   addr add 10.9.0.1/24 dev va
   addr add fd09::1/64 dev va nodad
-  link set dev va up
   link set dev vb up
+  link set dev va up
   neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev va
   neigh add fd09::2 lladdr 02:00:00:00:00:02 dev va
   route add 10.9.5.0/24 via 10.9.0.2 mtu lock 600

@@ -11,8 +11,8 @@ struct TrafficHookTests {
   private static let network = """
     link set lo up
     link add name va type veth peer name vb
-    link set va up
     link set vb up
+    link set va up
 
     """
 
