@@ -34,7 +34,7 @@ docs: ## makes the SDK's documentation below .build/documentation
 
 vm: ## loads the BPF objects into the verifiers of Debian's kernels 6.1 and 6.12, in guests
 	scripts/setup.sh vm
-	Tests/VM/run.sh objects
+	Tests/VM/run.sh objects datapaths
 
 vm-test: ## a quarter of an hour: module and BPF datapath in guests of Debian's kernels 6.1 and 6.12
 	scripts/setup.sh vm

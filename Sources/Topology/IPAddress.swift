@@ -98,7 +98,8 @@ extension IPAddress: CustomStringConvertible {
   /// Dotted IPv4, or IPv6 as RFC 5952 writes it, without brackets.
   public var description: String {
     if family == .ipv4 {
-      return (0..<4).map { String((low >> (24 - 8 * UInt64($0))) & 0xff) }.joined(separator: ".")
+      let bytes: [UInt8] = (0..<4).map { UInt8(truncatingIfNeeded: low >> (24 - 8 * $0)) }
+      return bytes.map(String.init).joined(separator: ".")
     }
     var bytes = in6_addr()
     withUnsafeMutableBytes(of: &bytes) {

@@ -12,6 +12,7 @@ struct AuthorityCommand: AsyncParsableCommand {
   /// `streamrouter authority rotate`.
   struct Rotate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "rotate",
       abstract: "Exchange the authority for a new one, on the controller's machine, step by step.",
       discussion: """
         begin makes the next authority, and has everyone trust both; switch has the next one sign, and everyone renew; \
@@ -25,7 +26,8 @@ struct AuthorityCommand: AsyncParsableCommand {
 
 extension AuthorityCommand.Rotate {
   struct Begin: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Make the next authority, and have both trusted.")
+    static let configuration = CommandConfiguration(
+      commandName: "begin", abstract: "Make the next authority, and have both trusted.")
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
 
     func run() async throws {
@@ -37,7 +39,8 @@ extension AuthorityCommand.Rotate {
   }
 
   struct Switch: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Have the next authority sign.")
+    static let configuration = CommandConfiguration(
+      commandName: "switch", abstract: "Have the next authority sign.")
     @Flag(help: "Also where someone does not trust it yet, who must join again then.") var force = false
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
 
@@ -50,7 +53,8 @@ extension AuthorityCommand.Rotate {
   }
 
   struct Finish: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Drop the former authority.")
+    static let configuration = CommandConfiguration(
+      commandName: "finish", abstract: "Drop the former authority.")
     @Flag(help: "Also where someone's certificate is its, who must join again then.") var force = false
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
 
@@ -62,6 +66,7 @@ extension AuthorityCommand.Rotate {
 
   struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "status",
       abstract: "How far the exchange is, and who is not ready for its next step.")
     @Flag(help: "Print one JSON document.") var json = false
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?

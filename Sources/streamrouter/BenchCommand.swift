@@ -21,6 +21,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   struct UDP: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "udp",
       abstract: "UDP throughput, and transfer time of a paced stream, against background threads.",
       discussion: """
         Ways: process (SCHED_OTHER), process-rr (SCHED_RR), kernel, sandbox, sandbox-fifo (ksoftirqd at \
@@ -78,6 +79,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   struct Cost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "cost",
       abstract: "What a packet costs: relay path, null upcall, share of the relay's processor.",
       discussion: """
         Nanoseconds and cycles, sandbox beside kernel forwarding and beside the paper's figures. With the kernel module \
@@ -128,6 +130,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   struct Scale: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "scale",
       abstract: "1 to 10,000 relays: cost of a packet, and throughput with traffic spread over them.")
     @OptionGroup var options: BenchOptions
 
@@ -136,6 +139,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   struct Channel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "channel",
       abstract: "Packets between two processes: SandboxChannel beside pipe, Unix sockets and io_uring.")
     @OptionGroup var options: BenchOptions
 
@@ -162,6 +166,7 @@ struct BenchCommand: AsyncParsableCommand {
 
   struct All: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "all",
       abstract: "Everything, one after the other (default).",
       discussion: "Some forty minutes with --peers; --quick is a look of six minutes.")
     @OptionGroup var options: BenchOptions

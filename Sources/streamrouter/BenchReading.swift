@@ -6,6 +6,7 @@ extension BenchCommand {
   /// `streamrouter bench compare`.
   struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "compare",
       abstract: "Two results side by side: ratios, and which differences are beyond the spread.",
       discussion: "Exit status: 0 whatever they say, 65 a file is no result.")
     @Argument(help: "The results.json before, or its folder.", completion: .file(extensions: ["json"]))

@@ -14,6 +14,7 @@ struct ControllerCommand: AsyncParsableCommand {
   /// `streamrouter controller run`.
   struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "run",
       abstract: "Run the controller in the foreground, on the machine where 'node init' was said.",
       discussion: """
         It relays nothing itself. Killed or stopped, every stream goes on, and the next one takes up what it left.
@@ -88,6 +89,7 @@ struct ControllerCommand: AsyncParsableCommand {
   /// `streamrouter controller init`.
   struct Init: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "init",
       abstract: "Make this machine one on which a further controller can run, with --store etcd://...",
       discussion: """
         Bring the authority's folder here first, over a way that is as safe as its key must be; then:

@@ -25,6 +25,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct New: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "new",
       abstract: "Write a first extension to start from.",
       discussion: """
         Writes FILE.swift, an extension that forwards everything and counts the packets with the RTP marker.
@@ -46,6 +47,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct Build: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "build",
       abstract: "Build Swift files into extensions that nodes can load.",
       discussion: """
         Each FILE.swift becomes NAME.srx, which holds the BPF program for engine sandbox, native code for the others, \
@@ -88,6 +90,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "check",
       abstract: "Have the kernel's verifier look at built extensions.",
       discussion: """
         Loads each into a datapath of its own that no packet reaches. Needs root.
@@ -122,6 +125,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct Test: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "test",
       abstract: "Run built extensions on packets, and compare what comes out.",
       discussion: """
         Each runs in the kernel's datapath (BPF_PROG_TEST_RUN, in a network of its own) and as native code, on the \
@@ -239,6 +243,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "list",
       abstract: "List the built extensions that topologies can use.",
       discussion: """
         Looks beside the topology file, in extensions/ beside it, in each folder of STREAMROUTER_EXTENSIONS (separated \
@@ -274,6 +279,7 @@ struct ExtensionCommand: AsyncParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "show",
       abstract: "Print what a built extension says of itself.",
       discussion: "Example: streamrouter extension show drop-byte.srx")
     @Argument(help: "A built extension.", completion: .file(extensions: ["srx"]))

@@ -15,6 +15,7 @@ struct NodeCommand: AsyncParsableCommand {
   /// `streamrouter node run`.
   struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "run",
       abstract: "Run a node's daemon in the foreground.",
       discussion: """
         With a file, the node runs its part of it, and SIGHUP reads it again. Without, the node is one that joined, and \
@@ -114,6 +115,7 @@ struct NodeCommand: AsyncParsableCommand {
   /// `streamrouter node remove`.
   struct Remove: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "remove",
       abstract: "Remove the relays that a node's daemon left in the kernel.")
 
     @Argument(help: "The topology file.", completion: .file(extensions: ["yaml", "yml"]))

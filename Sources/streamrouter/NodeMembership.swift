@@ -8,6 +8,7 @@ extension NodeCommand {
   /// `streamrouter node init`.
   struct Init: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "init",
       abstract:
         "Make this machine the first of an installation: the authority, and the identity of its own node.",
       discussion: """
@@ -41,6 +42,7 @@ extension NodeCommand {
   /// `streamrouter node join`.
   struct Join: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "join",
       abstract: "Join this machine's node to an installation, with a token.",
       discussion: """
         The controller must show the authority that the token names before the token's secret is sent. A token is read \
@@ -60,6 +62,7 @@ extension NodeCommand {
   /// `streamrouter node leave`.
   struct Leave: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "leave",
       abstract: "Take this machine's node out of its installation: its relays end, its identity is removed.",
       discussion: """
         Stop its daemon before. The controller does not hear of it: 'streamrouter node revoke NAME' there ends what was \
@@ -82,6 +85,7 @@ extension NodeCommand {
   /// `streamrouter node list`.
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "list",
       abstract: "Who holds certificates, and until when, on the controller's machine.",
       discussion: "'streamrouter status' says who is connected.")
 
@@ -100,6 +104,7 @@ extension NodeCommand {
   /// `streamrouter node revoke`.
   struct Revoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "revoke",
       abstract: "Shut a node out, on the controller's machine: its certificates and tokens count no more.",
       discussion:
         "Its session ends within a second, its relays go on until the node is stopped. It may join again with a new token."

@@ -12,6 +12,7 @@ struct OperatorCommand: AsyncParsableCommand {
   /// `streamrouter operator join`.
   struct Join: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "join",
       abstract: "Get an operator's certificate, with a token.",
       discussion: """
         On the controller's machine, then here:
@@ -36,6 +37,7 @@ struct OperatorCommand: AsyncParsableCommand {
   /// `streamrouter operator revoke`.
   struct Revoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "revoke",
       abstract: "Shut an operator out, on the controller's machine: certificates and tokens count no more.")
 
     @Argument(help: "The operator's name.") var name: String

@@ -12,6 +12,7 @@ struct TokenCommand: AsyncParsableCommand {
 
   struct Create: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "create",
       abstract: "Make a token for one node or operator, on the controller's machine.",
       discussion: """
         Printed once, and kept only as a hash. Give it to the node in a file:
@@ -46,7 +47,8 @@ struct TokenCommand: AsyncParsableCommand {
   }
 
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Tokens that wait to be used.")
+    static let configuration = CommandConfiguration(
+      commandName: "list", abstract: "Tokens that wait to be used.")
 
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?
 
@@ -65,7 +67,8 @@ struct TokenCommand: AsyncParsableCommand {
   }
 
   struct Remove: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Take back a token that waits to be used.")
+    static let configuration = CommandConfiguration(
+      commandName: "remove", abstract: "Take back a token that waits to be used.")
 
     @Argument(help: "Its id, as 'token list' has it.") var id: String
     @Option(help: "Where the authority is kept.", completion: .directory) var stateDirectory: String?

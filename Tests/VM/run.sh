@@ -11,9 +11,11 @@
 # several share is in header files and in *.inc. Each line that it prints is `ok WHAT: what was counted`, `not ok WHAT: why`,
 # `skip WHAT: why` (and exit code 77), or what may help to understand a failure. Near its top may stand
 #
-#   vm: guest=NAME[,NAME]... seconds=LIMIT [long]
+#   vm: guest=NAME[,NAME]... seconds=LIMIT [kernel=SERIES] [long|short]
 #
 # that is in which guests it runs (below) and after how many seconds there it has failed; default: guest=module seconds=60.
+# `kernel`: tries what is the same for each kernel, so a run of all tests has it on that one. `short`: a run of all tests has
+# the same in another one, so it runs with --short. Whoever names a test has it on each kernel.
 # All tests of a guest share one boot, in the order of their names. Tests are in /tests there, with bpf/*.bpf.c compiled
 # beside them as NAME.bpf.o, and SR_MODULE names the module. In guests datapath and lab /host is this machine's root,
 # read-only below a layer of its own, and REPOSITORY this repository in it.
@@ -69,27 +71,36 @@ done
     exit 77
 }
 
-# Which tests, for which guest, and how long: lines NAME FILE GUEST SECONDS.
+# Which tests, for which guest, and how long: lines SERIES NAME FILE GUEST SECONDS.
 plan() {
-    local file name guest seconds long line word
+    local file name guest seconds length kernel series line word
     for file in "$tests_folder"/*.sh "$tests_folder"/*.c; do
         [[ -e $file ]] || continue
         name=$(basename "${file%.*}")
         if ((${#wanted_tests[@]} > 0)) && [[ " ${wanted_tests[*]} " != *" $name "* ]]; then continue; fi
-        guest=module seconds=60 long=0
+        guest=module seconds=60 length=any kernel=
         line=$(head -n 15 "$file" | sed -n 's/.*vm: //p' | head -n 1)
         for word in $line; do
             case $word in
             guest=*) guest=${word#guest=} ;;
             seconds=*) seconds=${word#seconds=} ;;
-            long) long=1 ;;
+            kernel=*) kernel=${word#kernel=} ;;
+            long | short) length=$word ;;
             esac
         done
-        if ((short && long)); then continue; fi
+        if ((short)); then
+            if [[ $length == long ]]; then continue; fi
+        elif ((${#wanted_tests[@]} == 0)) && [[ $length == short ]]; then
+            continue
+        fi
+        if ((${#wanted_tests[@]} > 0)); then kernel=; fi
         for guest in ${guest//,/ }; do
             [[ -n ${guests[$guest]:-} ]] || { echo "vm: $file names guest $guest, which there is not" >&2 && exit 64; }
             if ((${#wanted_guests[@]} > 0)) && [[ " ${wanted_guests[*]} " != *" $guest "* ]]; then continue; fi
-            printf '%s %s %s %s\n' "$name" "$file" "$guest" "$seconds"
+            for series in "${series_list[@]}"; do
+                if [[ -n $kernel && $kernel != "$series" ]]; then continue; fi
+                printf '%s %s %s %s %s\n' "$series" "$name" "$file" "$guest" "$seconds"
+            done
         done
     done
 }
@@ -101,11 +112,41 @@ exec 9>"$cache/lock"
 flock -n 9 || { echo "vm: another run is under way in $cache" >&2 && exit 75; }
 rm -rf "$work"
 mkdir -p "$work/tests" "$work/swift"
+# Whoever ends this ends what it began.
+set -m
+trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null || true; done' EXIT
 plan >"$work/plan"
 [[ -s $work/plan ]] || { echo "vm: there is no such test" >&2 && exit 64; }
 for name in "${wanted_tests[@]}"; do
-    grep -q "^$name " "$work/plan" || { echo "vm: there is no test $name in these guests" >&2 && exit 64; }
+    grep -q "^[^ ]* $name " "$work/plan" || { echo "vm: there is no test $name in these guests" >&2 && exit 64; }
 done
+
+readonly plain_guests=(clock module pti control) swift_guests=(datapath lab)
+runs_swift() { [[ " ${swift_guests[*]} " == *" $1 "* ]]; }
+# What is planned for some guests: lines NAME FILE.
+planned_for() {
+    local guest
+    for guest in "$@"; do awk -v guest="$guest" '$4 == guest {print $2, $3}' "$work/plan"; done | sort -u
+}
+
+# The Swift tests that guest datapath runs, as swift test --filter takes them. They load the datapath into the verifier,
+# run packets through it, or set up what the kernel has to offer; the others meet nothing that differs between kernels.
+readonly rooms=StreamRouterTests
+readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
+    $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
+readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
+    $rooms.TrafficHookTests/ $extension_suites"
+readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
+if ((short)); then suites=${VM_SUITES:-$short_suites}; else suites=${VM_SUITES:-$default_suites}; fi
+suites=$(tr -s ' \n' ' ' <<<"$suites")
+# The longest work of all, behind everything that happens meanwhile: tests have limits of time. Of tests only the rooms
+# that guests run.
+if [[ -n $(planned_for "${swift_guests[@]}") ]]; then
+    SR_TESTS=$(tr ' ' '\n' <<<"$suites" | sed -n 's/\..*//p' | sort -u | paste -sd ,)
+    export SR_TESTS
+    nice swift build --build-tests >"$work/build.log" 2>&1 &
+    build=$!
+fi
 
 declare -A folders
 for series in "${series_list[@]}"; do folders[$series]=$("$here/kernel.sh" "$series" "$cache"); done
@@ -122,7 +163,7 @@ while read -r name file; do
             -o "$work/tests/$name" "$file" "${libraries[@]}"
         ;;
     esac
-done < <(awk '{print $1, $2}' "$work/plan" | sort -u)
+done < <(awk '{print $2, $3}' "$work/plan" | sort -u)
 for file in "$tests_folder"/*.inc; do
     if [[ -e $file ]]; then cp "$file" "$work/tests/"; fi
 done
@@ -131,11 +172,6 @@ for source in "$tests_folder"/bpf/*.bpf.c; do
     clang -target bpf -mcpu=v3 -O2 -g -std=gnu17 -I Sources/CStreamRouter/include -I "$tests_folder/bpf" \
         -idirafter "$arch_include" -c "$source" -o "$work/tests/$(basename "${source%.c}").o"
 done
-# What is planned for some guests: lines NAME FILE.
-planned_for() {
-    local guest
-    for guest in "$@"; do awk -v guest="$guest" '$3 == guest {print $1, $2}' "$work/plan"; done | sort -u
-}
 # A test may need more than its own file can say: NAME.build is given a folder that becomes /tests with it, and where it is
 # for a guest of Swift programs, BINARIES.
 prepare() {
@@ -145,8 +181,6 @@ prepare() {
         if [[ -x ${file%.*}.build ]]; then "${file%.*}.build" "$folder" </dev/null; fi
     done < <(planned_for "$@")
 }
-readonly plain_guests=(clock module pti control) swift_guests=(datapath lab)
-runs_swift() { [[ " ${swift_guests[*]} " == *" $1 "* ]]; }
 prepare "$work/tests" "${plain_guests[@]}"
 
 # The module, for each kernel, out of a copy: kmodule/ stays as it is.
@@ -181,7 +215,7 @@ boot() {
     mkdir -p "$folder/tests"
     cp -r "$work/tests/." "$folder/tests/"
     if runs_swift "$guest"; then cp -r "$work/swift/." "$folder/tests/"; fi
-    awk -v guest="$guest" '$3 == guest {print $1, $4}' "$work/plan" >"$folder/tests/list"
+    grep "^$series " "$work/plan" | awk -v guest="$guest" '$4 == guest {print $2, $5}' >"$folder/tests/list"
     while read -r _ seconds; do limit=$((limit + seconds)); done <"$folder/tests/list"
     "$here/initramfs.sh" "${folders[$series]}" "$folder/tests" "$folder/initramfs.gz" "${built[$series]}"
     read -r memory append <<<"${guests[$guest]}"
@@ -213,26 +247,14 @@ boot_all() {
     local series=$1 guest
     shift
     for guest in "$@"; do
-        if [[ -n $(planned_for "$guest") ]]; then boot "$series" "$guest"; fi
+        if grep -q "^$series [^ ]* [^ ]* $guest " "$work/plan"; then boot "$series" "$guest"; fi
     done
 }
 
-# The Swift tests that guest datapath runs, as swift test --filter takes them. They load the datapath into the verifier,
-# run packets through it, or set up what the kernel has to offer; the others meet nothing that differs between kernels.
-readonly rooms=StreamRouterTests
-readonly extension_suites="$rooms.ExtensionVectorTests/ $rooms.ExtensionDatapathTests/ $rooms.ShippedExtensionTests/
-    $rooms.HostileExtensionTests/(verifierRefuses|containsTraps)"
-readonly default_suites="$rooms.PacketFixtureTests/ $rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.FuzzTests/
-    $rooms.TrafficHookTests/ $extension_suites"
-readonly short_suites="$rooms.ConnectionTests/ $rooms.ShortcutTests/ $rooms.TrafficHookTests/"
 # Into $work/swift, what guests of Swift programs need beside the tests.
 build_swift() {
-    # Behind the guests that run meanwhile, whose tests have limits of time.
-    nice swift build --build-tests >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2 && exit 1; }
-    local suites binaries kept
-    suites=${VM_SUITES:-$default_suites}
-    if ((short)); then suites=${VM_SUITES:-$short_suites}; fi
-    suites=$(tr -s ' \n' ' ' <<<"$suites")
+    wait "$build" || { tail -n 30 "$work/build.log" >&2 && exit 1; }
+    local binaries kept
     binaries=$(swift build --show-bin-path)
     # An emulated machine takes minutes to compile an extension, so it finds them built, by the same tests here.
     mkdir "$work/extensions"
@@ -250,9 +272,7 @@ build_swift() {
 }
 
 # Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
-# meanwhile; the one with a clock of its own beside them. Whoever ends this ends the guests.
-set -m
-trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null || true; done' EXIT
+# meanwhile; the one with a clock of its own beside them.
 for series in "${series_list[@]}"; do
     {
         set +m

@@ -19,7 +19,8 @@ struct BenchPlot: Sendable {
     let places = figure.places
     let highest = figure.series.flatMap { $0.points.compactMap { $0.spread?.high } }.max() ?? 0
     let (scale, unit) = BenchNumber.scale(for: figure.unit, highest)
-    var lines = [
+    let names = places.enumerated().map { "'\($1)' \($0)" }.joined(separator: ", ")
+    var lines: [String] = [
       output.hasSuffix(".svg")
         ? "set terminal svg size 900,480 font 'sans-serif,13' background '#ffffff'"
         : "set terminal pngcairo size 900,480 font 'sans,11'",
@@ -27,7 +28,7 @@ struct BenchPlot: Sendable {
       "set grid ytics lc rgb '#cccccc'", "set xlabel \"\(Self.quoted(figure.axis))\"",
       "set ylabel \"\(Self.quoted(unit))\"", "set border 3", "set tics nomirror",
       "set xrange [-0.3:\(Double(places.count) - 0.7)]",
-      "set xtics (" + places.enumerated().map { "'\($1)' \($0)" }.joined(separator: ", ") + ")",
+      "set xtics (\(names))",
       BenchChart.isLogarithmic(figure) ? "set logscale y" : "set yrange [0:*]",
     ]
     for (number, series) in figure.series.enumerated() {

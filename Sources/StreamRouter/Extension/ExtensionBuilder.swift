@@ -385,16 +385,16 @@ private struct Workshop {
     encoder.outputFormatting = [.sortedKeys]
     try encoder.encode(record).write(to: URL(fileURLWithPath: path("record.json")))
     let output = path("joined")
-    try await expect(
-      "joining", toolchain.objcopy,
-      [
-        // Debug information names this machine's folders; BTF has what the verifier's messages need. Only the function
-        // and its tables may meet other objects' symbols.
-        "--strip-debug", "--remove-section", ".linker-options", "--remove-section", ".llvm_addrsig",
-      ] + ExtensionObject.symbols.flatMap { ["--keep-global-symbol", $0] } + [
-        "--add-section", "\(ExtensionObject.recordSection)=\(path("record.json"))",
-        "--add-section", "\(ExtensionObject.nativeSection)=\(native)",
-      ] + (upcall.map { ["--add-section", "\(ExtensionObject.upcallSection)=\($0)"] } ?? []) + [kernel, output])
+    // Debug information names this machine's folders; BTF has what the verifier's messages need. Only the function and its
+    // tables may meet other objects' symbols.
+    var arguments = [
+      "--strip-debug", "--remove-section", ".linker-options", "--remove-section", ".llvm_addrsig",
+    ]
+    for symbol in ExtensionObject.symbols { arguments += ["--keep-global-symbol", symbol] }
+    arguments += ["--add-section", "\(ExtensionObject.recordSection)=\(path("record.json"))"]
+    arguments += ["--add-section", "\(ExtensionObject.nativeSection)=\(native)"]
+    if let upcall { arguments += ["--add-section", "\(ExtensionObject.upcallSection)=\(upcall)"] }
+    try await expect("joining", toolchain.objcopy, arguments + [kernel, output])
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: output)))
     return try ExtensionObject.sealed(bytes)
   }

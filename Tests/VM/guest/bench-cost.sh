@@ -1,7 +1,7 @@
 # `streamrouter bench cost --only upcall` with the module loaded, in each of its modes: null upcalls beside woken threads,
 # on an idle and on a busy processor, and the comparison of both runs. Emulated, so that there are figures counts, not
 # what they are.
-#   vm: guest=lab seconds=400 long
+#   vm: guest=lab seconds=400 kernel=6.1 long
 . /tests/host-root.inc
 enter_host
 place=/tmp/bench-cost

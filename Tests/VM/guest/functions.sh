@@ -1,7 +1,7 @@
 # Extensions that need or like what the kernel module offers, in engine sandbox: without it or refused where it is not
 # loaded; then hash and parity against their vectors, a stream whose packets come out of order and leave in order, parity
 # packets that repair, and a module that stays while it is used.
-#   vm: guest=lab seconds=400 long
+#   vm: guest=lab seconds=400 kernel=6.1 long
 . /tests/host-root.inc
 enter_host
 # A number of the account of the monitor's document: the largest that stands behind this name.

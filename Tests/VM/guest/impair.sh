@@ -1,5 +1,5 @@
 # `streamrouter lab impair` where the kernel has netem: delay and loss of a link are set and felt, and taken away.
-#   vm: guest=lab seconds=400 long
+#   vm: guest=lab seconds=400 kernel=6.12 long
 . /tests/host-root.inc
 enter_host
 
