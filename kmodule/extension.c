@@ -14,7 +14,10 @@
 #include "intake.h"
 #include "loader.h"
 #include "packet.h"
+#include "ring.h"
 #include "upcall.h"
+
+static_assert(SR_IMAGE_RING - SR_IMAGE_DATA + sizeof(struct sr_transmit_ring) <= SR_PLACE_DATA_BYTES);
 
 struct sr_extension {
     refcount_t references;
@@ -33,6 +36,8 @@ struct sr_extension {
     u64 address;
     u64 fault;
     atomic64_t verdicts[4];
+    // Of its ring; whoever tells what became of a run has it alone.
+    u32 taken;
     // Packets that were handed to it and not yet judged.
     atomic_t waiting;
     struct rcu_head rcu;
@@ -91,14 +96,28 @@ int sr_extension_post(struct sr_extension *extension, const struct sr_packet *pa
     return error;
 }
 
+// The verdict that counts.
+static u32 take_what_leaves(struct sr_extension *extension, const struct sr_extension_space *space,
+                            struct sr_packet *packet, u32 verdict) {
+    const struct sr_transmit_ring *ring = space->data + SR_IMAGE_RING - SR_IMAGE_DATA;
+
+    if (verdict != SR_VERDICT_FORWARD && verdict != SR_VERDICT_DROP) {
+        sr_ring_empty(ring, &extension->taken);
+        return min_t(u32, verdict, SR_VERDICT_TRAP);
+    }
+    return sr_ring_take(ring, &extension->taken, packet) ? verdict : SR_VERDICT_TRAP;
+}
+
 void sr_upcall_done(struct sr_extension_space *space, const struct sr_upcall_event *event, u32 verdict) {
     struct sr_extension *extension = space->owner;
     struct sr_packet *packet = sr_packet_find(event->cookie);
 
-    verdict = verdict <= SR_VERDICT_TRAP ? verdict : SR_VERDICT_TRAP;
+    if (WARN_ON_ONCE(!packet))
+        goto end;
+    verdict = take_what_leaves(extension, space, packet, verdict);
     atomic64_inc(&extension->verdicts[verdict]);
-    if (!WARN_ON_ONCE(!packet))
-        sr_packet_judged(packet, verdict);
+    sr_packet_judged(packet, verdict);
+end:
     // `space` is not given back before this returns, and neither is the extension.
     if (atomic_dec_and_test(&extension->waiting))
         wake_up_var(&extension->waiting);

@@ -29,6 +29,10 @@ static bool source_allowed(const struct sr_relay *relay, const u32 source[4]) {
 static void end_packet(struct sr_packet *packet) {
     struct sr_relay_record *record = packet->relay;
 
+    if (packet->made) {
+        sr_transmit(packet->made);
+        sr_packet_give_back(packet->made);
+    }
     sr_packet_give_back(packet);
     sr_relay_put(record);
 }
@@ -41,12 +45,17 @@ static void drop(struct sr_packet *packet, enum sr_counter cause) {
 // On to the next extension of the chain, or to the sinks after the last.
 static void advance(struct sr_packet *packet) {
     const struct sr_relay_record *record = packet->relay;
+    struct sr_upcall_packet *shown = sr_packet_shown(packet);
 
     if (packet->step == record->relay.extension_count) {
         sr_transmit(packet);
         end_packet(packet);
         return;
     }
+    // What the one before chose, for the next one to see.
+    shown->call.sinks = packet->sinks;
+    shown->call.dscp = packet->dscp;
+    shown->call.made = !!packet->made;
     switch (sr_extension_post(record->extensions[packet->step], packet)) {
     case 0:
         break;
@@ -56,6 +65,34 @@ static void advance(struct sr_packet *packet) {
     default:
         drop(packet, SR_DROP_EXTENSION_FAULT);
     }
+}
+
+static u32 all_sinks(const struct sr_relay *relay) {
+    return (1u << relay->sink_count) - 1;
+}
+
+void sr_packet_make(struct sr_packet *packet, const void *payload, u32 length) {
+    struct sr_relay_record *record = packet->relay;
+    struct sr_packet *made;
+    u32 cookie;
+
+    if (packet->made || !length || length > SR_ROW_BYTES)
+        return;
+    made = sr_packet_take(length);
+    if (!made) {
+        sr_account_count(record->account, SR_DROP_QUEUE, 1);
+        return;
+    }
+    cookie = made->cookie;
+    *made = *packet;
+    made->cookie = cookie;
+    made->length = length;
+    made->sinks = all_sinks(&record->relay);
+    made->dscp = record->relay.dscp;
+    made->has_checksum = true;
+    memcpy(sr_packet_payload(made), payload, length);
+    packet->made = made;
+    sr_account_count(record->account, SR_PACKETS_MADE, 1);
 }
 
 void sr_packet_judged(struct sr_packet *packet, u32 verdict) {
@@ -86,10 +123,8 @@ static int show(struct sr_packet *packet, const struct sk_buff *skb, const struc
         .hop = relay->hop,
         .protocol = relay->protocol,
         .sink_count = relay->sink_count,
-        .dscp = relay->dscp,
         .is_ipv6 = arrival->is_ipv6,
         .source_port = arrival->source_port,
-        .sinks = (1u << relay->sink_count) - 1,
         .stream = relay->index,
     };
     memset(&shown->datagram, 0, sizeof(shown->datagram));
@@ -110,6 +145,9 @@ static struct sr_packet *begin_packet(struct sr_relay_record *record, const stru
         return NULL;
     }
     packet->relay = record;
+    packet->made = NULL;
+    packet->sinks = all_sinks(&record->relay);
+    packet->dscp = record->relay.dscp;
     packet->arrival_ns = arrival_ns;
     packet->length = length;
     packet->step = 0;

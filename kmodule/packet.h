@@ -12,13 +12,16 @@ struct sr_relay_record;
 // Everything about a packet that an extension cannot change.
 struct sr_packet {
     struct sr_relay_record *relay; // referenced
+    struct sr_packet *made;        // a datagram that leaves after it, or NULL; not counted as a reference
     u64 arrival_ns;
+    u32 sinks; // bit i: sink i gets a copy
     u32 cookie;
     u32 length; // of the payload
     u8 step;    // which of the relay's extensions has it
     u8 is_ipv6;
     u8 time_to_live;
     u8 traffic_class;
+    u8 dscp;          // of all copies, or SR_DSCP_KEEP
     u8 keep_fragment; // IPv4: may be fragmented on its way
     u8 has_checksum;
 };

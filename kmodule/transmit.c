@@ -164,12 +164,12 @@ static u32 send(const struct sr_copy *copy, const struct sr_sink *sink) {
     return copy->packet->is_ipv6 ? send_ipv6(copy, sink) : send_ipv4(copy, sink);
 }
 
-static void send_to_all(const struct sr_copy *copy, u32 sinks) {
+static void send_to_all(const struct sr_copy *copy) {
     const struct sr_relay_record *record = copy->packet->relay;
     u32 place, cause, sent = 0;
 
     for (place = 0; place < record->relay.sink_count; place++) {
-        if (!(sinks >> place & 1))
+        if (!(copy->packet->sinks >> place & 1))
             continue;
         cause = send(copy, &record->relay.sinks[place]);
         if (cause)
@@ -184,23 +184,21 @@ static void send_to_all(const struct sr_copy *copy, u32 sinks) {
 }
 
 // The code point that an extension or the relay wants; congestion bits (RFC 3168) stay as they came.
-static u8 class_of(const struct sr_packet *packet, u8 dscp) {
-    if (dscp > 63)
+static u8 class_of(const struct sr_packet *packet) {
+    if (packet->dscp > 63)
         return packet->traffic_class;
-    return dscp << 2 | (packet->traffic_class & INET_ECN_MASK);
+    return packet->dscp << 2 | (packet->traffic_class & INET_ECN_MASK);
 }
 
 void sr_transmit(const struct sr_packet *packet) {
     const struct sr_relay_record *record = packet->relay;
-    const struct sr_call *call = &sr_packet_shown(packet)->call;
-    u32 sinks = READ_ONCE(call->sinks) & ((1u << record->relay.sink_count) - 1);
     struct sr_copy copy = {
         .packet = packet,
         .net = record->net,
-        .traffic_class = class_of(packet, READ_ONCE(call->dscp)),
+        .traffic_class = class_of(packet),
     };
 
-    if (!sinks) {
+    if (!packet->sinks) {
         sr_account_count(record->account, SR_DROP_EXTENSION, 1);
         return;
     }
@@ -208,6 +206,6 @@ void sr_transmit(const struct sr_packet *packet) {
     if (READ_ONCE(record->is_gone))
         sr_account_count(record->account, SR_DROP_ROUTE, 1);
     else
-        send_to_all(&copy, sinks);
+        send_to_all(&copy);
     rcu_read_unlock();
 }

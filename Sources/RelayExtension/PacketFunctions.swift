@@ -1,5 +1,5 @@
-/// What an extension can ask for beyond its packet's bytes. ``parity`` and ``hash`` are there in the engines `process`
-/// and `upcall` and, where the kernel module is loaded, in `sandbox`; ``hold`` and ``emit`` only there.
+/// What an extension can ask for beyond its packet's bytes. In engine `sandbox` all are there where the kernel module is
+/// loaded, in `upcall` all but ``hold``, in `process` ``parity`` and ``hash``.
 ///
 /// An extension names what it cannot do without in ``RelayExtension/needs``: a node that lacks it refuses the stream and
 /// says why. What it merely ``RelayExtension/likes`` is used where it is there; elsewhere each call answers that nothing

@@ -58,8 +58,8 @@ struct HostileExtensionLabTests {
         try await refuses(object.image, "the kernel's verifier refuses extension hostile: \(message)", live)
       }
       try await refuses(
-        ExtensionBuilding.resealed(good, "\"abi\":2,", "\"abi\":9,"),
-        "extension hostile was built for version 9 of the interface; this streamrouter has 2", live)
+        ExtensionBuilding.resealed(good, "\"abi\":3,", "\"abi\":9,"),
+        "extension hostile was built for version 9 of the interface; this streamrouter has 3", live)
       var corrupt = good.image
       corrupt[corrupt.count / 2] ^= 1
       try await refuses(corrupt, "was changed or damaged after it was built", live)

@@ -67,8 +67,9 @@ enum sr_limits {
     SR_MAX_EXTENSIONS = 4,
     // Places for extension programs in the datapath of a node: so many versions can stand there at once.
     SR_EXTENSION_SLOTS = 32,
-    // Changes whenever what a built extension relies on changes: struct sr_call and the slots' signature.
-    SR_EXTENSION_ABI_VERSION = 2,
+    // Changes whenever what a built extension relies on changes: struct sr_call, the slots' signature, and
+    // what an image of engine upcall finds in memory.
+    SR_EXTENSION_ABI_VERSION = 3,
     // So many times SR_FLOW_ATTEMPTS where an extension's state belongs to the flow: its packets wait for
     // each other.
     SR_EXTENSION_ROUNDS = 64,
@@ -404,6 +405,8 @@ enum sr_packet_function {
     SR_FUNCTION_HASH = 8,
     // Those that need nothing but the packet: they are there in every engine of user level.
     SR_FUNCTIONS_NATIVE = SR_FUNCTION_PARITY | SR_FUNCTION_HASH,
+    // Those of engine upcall.
+    SR_FUNCTIONS_UPCALL = SR_FUNCTIONS_NATIVE | SR_FUNCTION_EMIT,
 };
 
 // Room for the XOR of datagrams. They are added from a place within the first SR_ROW_HEAD_BYTES on, before

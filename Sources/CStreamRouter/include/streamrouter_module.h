@@ -36,7 +36,7 @@
 
 enum sr_module_limits {
     // Changes whenever a structure or the meaning of a field in this file changes.
-    SR_MODULE_VERSION = 2,
+    SR_MODULE_VERSION = 3,
     // Places for sizes in the hello.
     SR_MODULE_SIZES = 32,
 };
@@ -201,7 +201,7 @@ enum sr_image_limits {
     // Bytes of the file.
     SR_IMAGE_BYTES = 1 << 18,
     // Where code and constants of an image end at the latest, where data begin, and where they end at the
-    // latest: behind them stand parameters, state and account.
+    // latest: behind them stand parameters, account, state and the ring of what leaves.
     SR_IMAGE_CODE = 0x20000,
     SR_IMAGE_DATA = 0x200000,
     SR_IMAGE_DATA_END = 0x202000,

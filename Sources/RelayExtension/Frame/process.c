@@ -11,6 +11,12 @@ SR_INLINE uint32_t sr_view_random(void) {
     return (uint32_t)(state >> 32);
 }
 
+// Nobody takes datagrams from a worker but those that it was given.
+SR_INLINE uint32_t sr_view_emit(struct sr_view *view, void *row, uint64_t length) {
+    (void)view, (void)row, (void)length;
+    return 1;
+}
+
 __attribute__((visibility("default"))) int sr_extension(const struct sr_datagram *datagram,
                                                         struct sr_call *call, const void *parameters,
                                                         void *state, struct sr_extension_account *account) {

@@ -38,11 +38,36 @@ void *memmove(void *to, const void *from, size_t bytes) {
     return to;
 }
 
+// The ring's next entry, for put().
+static struct sr_transmit_entry *next(void) {
+    struct sr_transmit_ring *ring = (struct sr_transmit_ring *)(sr_image + SR_IMAGE_RING);
+    return &ring->entries[ring->produced % SR_TRANSMIT_ENTRIES];
+}
+
+static void put(void) {
+    struct sr_transmit_ring *ring = (struct sr_transmit_ring *)(sr_image + SR_IMAGE_RING);
+    __atomic_store_n(&ring->produced, ring->produced + 1, __ATOMIC_RELEASE);
+}
+
+// At most one for each packet.
+SR_INLINE uint32_t sr_view_emit(struct sr_view *view, void *row, uint64_t length) {
+    if (!(sr_view_functions(view) & SR_FUNCTION_EMIT) || view->call->made || !length || length > SR_ROW_BYTES)
+        return 1;
+    struct sr_transmit_entry *entry = next();
+    entry->kind = SR_TRANSMIT_MADE;
+    entry->length = (uint32_t)length;
+    memcpy(entry->made.bytes, row, length);
+    put();
+    view->call->made = 1;
+    return 0;
+}
+
 int sr_upcall_entry(struct sr_upcall_event *event) {
     struct sr_upcall_packet *shared = (struct sr_upcall_packet *)event->payload;
     // Copies, whose length and pointer no other extension can change.
     struct sr_upcall_packet packet = *shared;
     packet.call.payload_length = event->length;
+    packet.call.functions = SR_FUNCTIONS_UPCALL;
     packet.datagram.payload = (uint8_t *)(shared + 1);
     struct sr_view view = {
         .datagram = &packet.datagram,
@@ -50,7 +75,12 @@ int sr_upcall_entry(struct sr_upcall_event *event) {
         .account = (struct sr_extension_account *)(sr_image + SR_IMAGE_ACCOUNT),
     };
     int verdict = sr_author_relay(&view, sr_image + SR_IMAGE_PARAMETERS, sr_image + SR_IMAGE_STATE) & 3;
-    shared->call.dscp = packet.call.dscp;
-    shared->call.sinks = packet.call.sinks;
+    if (verdict == SR_VERDICT_FORWARD) {
+        struct sr_transmit_entry *entry = next();
+        entry->kind = SR_TRANSMIT_PACKET;
+        entry->sinks = packet.call.sinks;
+        entry->dscp = packet.call.dscp;
+        put();
+    }
     return verdict;
 }

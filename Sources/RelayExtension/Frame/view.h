@@ -1,6 +1,6 @@
 // What the SDK asks of the frame around an author's extension at user level: the same functions as in
 // bpf/extension.c, on plain memory. SR_FUNCTIONS is as there. Each frame includes it once, and has
-// sr_view_random() and the entry itself.
+// sr_view_random(), sr_view_emit() and the entry itself.
 #ifndef SR_VIEW_H
 #define SR_VIEW_H
 
@@ -184,12 +184,6 @@ SR_INLINE uint64_t sr_view_hash(struct sr_view *view, uint64_t offset, uint64_t 
         return 0;
     }
     return sr_sip_hash(view->datagram->payload + offset, length, words[0], words[1]);
-}
-
-// No engine of user level can make datagrams.
-SR_INLINE uint32_t sr_view_emit(struct sr_view *view, void *row, uint64_t length) {
-    (void)view, (void)row, (void)length;
-    return 1;
 }
 
 SR_VIEW_STORE(8, SR_SAME)

@@ -3,7 +3,8 @@ import Foundation
 import Topology
 
 /// What extensions can ask for beyond their packet's bytes, and which engine has it here: in `sandbox` the kernel
-/// module, in `process` and `upcall` the code around the extension, as far as it needs nothing but the packet.
+/// module, in `process` and `upcall` the code around the extension: as far as it needs nothing but the packet, and in
+/// `upcall` the ring by which extensions have datagrams leave.
 enum PacketFunctions {
   /// Bits of `sr_packet_function`: what the module has.
   static let all = ExtensionManifest.Function.allCases.reduce(UInt32(0)) { $0 | $1.bit }
@@ -54,7 +55,8 @@ enum PacketFunctions {
   ///
   /// - Throws: ``EngineError/unsupported(engine:reason:remedy:)`` where the extension needs a function that they lack.
   static func demandNative(_ manifest: ExtensionManifest, engine: EngineChoice) throws(EngineError) {
-    let missing = manifest.needs.filter { SR_FUNCTIONS_NATIVE.rawValue & $0.bit == 0 }
+    let offered = engine == .upcall ? SR_FUNCTIONS_UPCALL : SR_FUNCTIONS_NATIVE
+    let missing = manifest.needs.filter { offered.rawValue & $0.bit == 0 }
     guard missing.isEmpty else { throw refusal(of: manifest, missing, engine: engine, because: nil) }
   }
 

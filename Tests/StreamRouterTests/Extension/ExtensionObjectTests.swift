@@ -67,8 +67,8 @@ struct ExtensionObjectTests {
   /// With a hash that is right: someone built it so.
   @Test(arguments: [
     (
-      "\"abi\":2,", "\"abi\":9,",
-      "extension sample was built for version 9 of the interface; this streamrouter has 2; build it anew with this version's"
+      "\"abi\":3,", "\"abi\":9,",
+      "extension sample was built for version 9 of the interface; this streamrouter has 3; build it anew with this version's"
     ),
     ("\"machine\":", "\"mxchine\":", "has a description that cannot be read"),
     ("\"name\":\"sample\"", "\"name\":\"sam/le\"", "has an impossible description"),

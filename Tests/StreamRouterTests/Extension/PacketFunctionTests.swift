@@ -70,6 +70,10 @@ struct PacketFunctionTests {
       )
     }
     try PacketFunctions.demandNative(await Self.seal().manifest, engine: .process)
+    let fec = try await ExtensionWorkbench.shared.shipped("Fec").manifest
+    try PacketFunctions.demandNative(fec, engine: .upcall)
+    let error = #expect(throws: EngineError.self) { try PacketFunctions.demandNative(fec, engine: .process) }
+    #expect("\(String(describing: error))".contains("extension fec needs what this node does not offer (emit)"))
   }
 
   @Test(.enabled(if: access("/dev/streamrouter", F_OK) != 0, "the kernel module is loaded"))

@@ -1,5 +1,6 @@
-// Relays of engine upcall: 10,000 packets through an extension in ring 3, what extensions change, what is
-// refused and what is dropped, each by its counter, extensions that misbehave, and changes under traffic.
+// Relays of engine upcall: 10,000 packets through an extension in ring 3, what extensions change and make,
+// what is refused and what is dropped, each by its counter, extensions that misbehave, and changes under
+// traffic.
 //
 // vm: guest=module seconds=240
 #include "relay.h"
@@ -450,6 +451,83 @@ static void choose(void) {
     need(extension_unload(first) == 0 && extension_unload(second) == 0, "unloading");
 }
 
+// --- Datagrams that an extension makes ---
+
+enum { MADE_BYTES = 300 };
+
+// Whether the next datagram is `packet` as the extension changed it, or one of MADE_BYTES that it made.
+static bool next_is(int socket, const struct packet *packet) {
+    uint8_t bytes[2000], made[MADE_BYTES];
+    ssize_t count = recv(socket, bytes, sizeof(bytes), 0);
+    if (packet)
+        return count == sizeof(*packet) && !memcmp(bytes, packet, sizeof(*packet));
+    memset(made, 'm', sizeof(made));
+    return count == sizeof(made) && !memcmp(bytes, made, sizeof(made));
+}
+
+// Each is followed by what was made of it, at both sinks; what claims more than it may is held to it.
+static void make_datagrams(void) {
+    enum { COUNT = 50 };
+    static const char *const claims[] = {"no length", "a length of too much", "no kind", "a huge length"};
+    uint32_t number = extension_load("obey", &parameter, 1, 8192), packets = 0, made = 0, passed = 0;
+    struct sr_relay_entry entry =
+        relay_make(7, SR_PROTOCOL_UDP, "10.1.0.1", 5000, "10.1.0.2", "10.2.0.1", "10.2.0.2", 6000);
+    struct timeval patience = {.tv_sec = 3};
+    entry.relay.sinks[1] = entry.relay.sinks[0];
+    entry.relay.sinks[1].destination_port = htons(6001);
+    entry.relay.sink_count = 2;
+    relay_use(&entry, number);
+    need(relay_set(&entry) == 0, "setting the relay");
+    int sinks[2] = {udp_in("sink", "10.2.0.2", 6000), udp_in("sink", "10.2.0.2", 6001)};
+    for (int sink = 0; sink < 2; sink++)
+        setsockopt(sinks[sink], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    int sender = udp_in("source", "10.1.0.2", 4000);
+    struct sr_counters before = relay_counters(7);
+    for (uint32_t index = 0; index < COUNT; index++) {
+        struct packet packet = {.what = 'M', .sequence = index + 1, .byte = MARK ^ parameter};
+        send_packet(sender, "10.1.0.1", 5000, 'M', 0, index + 1);
+        for (int sink = 0; sink < 2; sink++) {
+            packets += next_is(sinks[sink], &packet);
+            made += next_is(sinks[sink], NULL);
+        }
+    }
+    struct sr_counters after = relay_counters(7);
+    struct sr_extension_account account = extension_account(number, NULL, 0);
+    check(packets == 2 * COUNT && made == 2 * COUNT, "made",
+          "%u of %u packets, each followed by what was made of it: %u", packets, 2 * COUNT, made);
+    check(after.value[SR_PACKETS_MADE] - before.value[SR_PACKETS_MADE] == COUNT &&
+              after.value[SR_PACKETS_OUT] - before.value[SR_PACKETS_OUT] == 4 * COUNT,
+          "made", "%llu counted as made, %llu as sent", after.value[SR_PACKETS_MADE],
+          after.value[SR_PACKETS_OUT]);
+    check(account.counters[1] == 0 && account.counters[2] == COUNT && account.counters[3] == 0, "made",
+          "too long %llu, once %llu, twice %llu of %u", account.counters[1], account.counters[2],
+          account.counters[3], COUNT);
+    // Sent by the extension with its ring's entry as no frame writes it: nothing is made, the packet passes.
+    for (uint8_t how = 0; how < 4; how++) {
+        struct packet packet = {.what = 'L', .how = how, .sequence = how + 1, .byte = MARK ^ parameter};
+        send_packet(sender, "10.1.0.1", 5000, 'L', how, how + 1);
+        bool right = next_is(sinks[0], &packet) && next_is(sinks[1], &packet);
+        check(right && relay_counters(7).value[SR_PACKETS_MADE] == after.value[SR_PACKETS_MADE], "made",
+              "an entry of %s makes nothing", claims[how]);
+    }
+    // One that claims a hundred entries: its packet is dropped as the fault that it is, the next one passes.
+    struct packet packet = {.sequence = 2, .byte = MARK ^ parameter};
+    send_packet(sender, "10.1.0.1", 5000, 'R', 100, 1);
+    send_packet(sender, "10.1.0.1", 5000, 0, 0, 2);
+    passed = next_is(sinks[0], &packet) + next_is(sinks[1], &packet);
+    struct sr_counters last = relay_counters(7);
+    check(passed == 2 && last.value[SR_DROP_EXTENSION_FAULT] - after.value[SR_DROP_EXTENSION_FAULT] == 1 &&
+              last.value[SR_PACKETS_MADE] == after.value[SR_PACKETS_MADE],
+          "made", "a ring that claims a hundred entries: %llu dropped, the next one passes",
+          last.value[SR_DROP_EXTENSION_FAULT]);
+    close(sender);
+    close(sinks[0]);
+    close(sinks[1]);
+    need(relay_remove(&entry) == 0, "removing the relay");
+    need(extension_unload(number) == 0, "unloading");
+    check(packets_taken() == 0, "made", "%u places of packets taken", packets_taken());
+}
+
 // --- The Swift extension Rewrite, on RTP ---
 
 struct rewrite_parameters {
@@ -534,6 +612,7 @@ int main(void) {
     anchors_begin(device);
     refuse_hostile();
     choose();
+    make_datagrams();
     rewrite_rtp();
     change_under_traffic();
     garble();

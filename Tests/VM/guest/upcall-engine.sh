@@ -1,13 +1,14 @@
 # A lab whose nodes run engine upcall: refused without that part of the module (what is said without the module is in
 # bench-cost); then packets pass. Another daemon takes over what a killed one left, under traffic; an extension's parameters
-# change under traffic; an extension that is aborted is told of by its name, while others go on; IPv6 in mode shared.
+# change under traffic; parity that an extension makes repairs a stream; an extension that is aborted is told of by its name,
+# while others go on; IPv6 in mode shared.
 # Nothing is left after it.
 #   vm: guest=lab seconds=600 kernel=6.12 long
 . /tests/host-root.inc
 enter_host
 place=/tmp/upcall
 mkdir -p /host$place
-cp /tests/rewrite.srx /tests/crash.srx /host$place/
+cp /tests/*.srx /tests/fec-repair /host$place/
 
 #     camera .1 ---- edge .2 ---- studio .3     PREFIX, payload type, further streams
 topology() {
@@ -114,9 +115,19 @@ look
 [ "$(largest runs)" = 7500 ]
 tell $? "the extension's account goes on: $(largest runs) runs"
 
-topology 10.79.0. 112 '  bad: {protocol: udp, from: camera:5014, via: [edge], to: studio:6014, extensions: [{name: crash, at: edge}]}'
+topology 10.79.0. 112 '  bad: {protocol: udp, from: camera:5014, via: [edge], to: studio:6014, extensions: [{name: crash, at: edge}]}
+  repaired: {protocol: rtp, from: camera:5024, via: [edge], to: studio:6024, extensions: [{name: fec, at: edge}]}'
 up
-tell $? "one more stream, whose extension crashes: $(tail -n 1 /tmp/log)"
+tell $? "two more streams: $(tail -n 1 /tmp/log)"
+streamrouter lab exec upcall studio -- $place/fec-repair receive 10.79.0.3 6024 >/tmp/log 2>&1 &
+receiver=$!
+sleep 4
+streamrouter lab exec upcall camera -- $place/fec-repair send 10.79.0.1 5024 500 >/tmp/sent 2>&1
+wait $receiver
+tell $? "parity made in ring 3: $(tail -n 1 /tmp/log)"
+look
+[ "$(largest packets_made)" = 50 ]
+tell $? "the account has $(largest packets_made) packets that an extension made"
 streamrouter send --stream bad --topology upcall --rate 100 --count 200 >/tmp/log 2>&1
 sleep 3
 look

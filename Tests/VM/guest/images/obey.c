@@ -1,6 +1,9 @@
 // An extension that does what the packet says: drop it, change it, or misbehave. Byte 0 says what, byte 1
 // how.
+#define SR_FUNCTIONS SR_FUNCTION_EMIT
 #include "upcall.c"
+
+enum { MADE_BYTES = 300 };
 
 struct obey_state {
     uint64_t packets;
@@ -17,6 +20,14 @@ static uint64_t deep(uint64_t depth) {
 static void garble(const struct sr_view *view) {
     const uintptr_t bytes = 4 << 20;
     memset((void *)((uintptr_t)view->datagram->payload & ~(bytes - 1)), 0xff, bytes);
+}
+
+// What no frame would write: a datagram of no length or too much of it, or of no kind.
+static void claim(uint8_t how) {
+    struct sr_transmit_entry *entry = next();
+    entry->kind = how == 2 ? 77 : SR_TRANSMIT_MADE;
+    entry->length = how == 1 ? SR_ROW_BYTES + 1 : how == 3 ? ~0u : 0;
+    put();
 }
 
 static void misbehave(const struct sr_view *view, uint8_t how) {
@@ -62,6 +73,20 @@ int sr_author_relay(struct sr_view *view, const void *parameters, void *state) {
         sr_view_keep_sinks(view, how);
     if (what == 'C')
         sr_view_set_dscp(view, how);
+    if (what == 'M') {
+        // More than one, of which the first counts.
+        static struct sr_row row;
+        memset(row.bytes, 'm', sizeof(row.bytes));
+        sr_view_count(view, 1, !sr_view_emit(view, &row, sizeof(row.bytes) + 1));
+        sr_view_count(view, 2, !sr_view_emit(view, &row, MADE_BYTES));
+        // It was copied.
+        memset(row.bytes, 'n', sizeof(row.bytes));
+        sr_view_count(view, 3, !sr_view_emit(view, &row, MADE_BYTES));
+    }
+    if (what == 'R')
+        ((struct sr_transmit_ring *)(sr_image + SR_IMAGE_RING))->produced += how;
+    if (what == 'L')
+        claim(how);
     sr_view_store8(view, 8, byte ^ *(const uint8_t *)parameters);
     sr_view_record(view, sr_view_length(view));
     return SR_VERDICT_FORWARD;
