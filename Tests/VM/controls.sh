@@ -34,6 +34,23 @@ expect 'sysrq triggered crash' "$work/said"
 expect '1 passed, 7 failed, 1 skipped' "$work/said"
 expect '^exit code 1' "$work/said"
 
+# A breakpoint that was run where memory holds another byte is the emulator's; one that memory holds is the kernel's.
+console() {
+    printf '[  1.0] %s\r\n' "$1" 'CPU: 0 UID: 0 PID: 1368 Comm: some' 'RIP: 0010:__schedule+0x428/0xbf0' \
+        "Code: 44 00 00 06 f0 41 80 4d 00 02 $2 <1f> 44 00" 'RSP: 0018:ffffcff98044bd48'
+}
+stale() {
+    console "$1" "$2" >"$work/console"
+    code=0
+    "$here/stale.sh" "$work/console" >"$work/said" || code=$?
+    echo "exit code $code" >>"$work/said"
+    expect "$3" "$work/said"
+}
+stale 'Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' 0f '__schedule.* holds 0f'
+stale 'int3: 0000 [#1] PREEMPT SMP PTI' 0f '^exit code 0'
+stale 'Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' cc '^exit code 1'
+stale 'Oops: 0002 [#1] PREEMPT SMP PTI' 0f '^exit code 1'
+
 # What kernels say, each in a console of its own beside tests that all pass.
 echo 'good 10' >"$work/list"
 printf '%s\n' 'begin good' 'ok good: 1' 'end good 0 1.0' 'done' >"$work/results"

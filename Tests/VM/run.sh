@@ -121,7 +121,7 @@ for name in "${wanted_tests[@]}"; do
     grep -q "^[^ ]* $name " "$work/plan" || { echo "vm: there is no test $name in these guests" >&2 && exit 64; }
 done
 
-readonly plain_guests=(clock module pti control) swift_guests=(datapath lab)
+readonly plain_guests=(clock module pti control) swift_guests=(lab datapath)
 runs_swift() { [[ " ${swift_guests[*]} " == *" $1 "* ]]; }
 # What is planned for some guests: lines NAME FILE.
 planned_for() {
@@ -144,7 +144,7 @@ suites=$(tr -s ' \n' ' ' <<<"$suites")
 if [[ -n $(planned_for "${swift_guests[@]}") ]]; then
     SR_TESTS=$(tr ' ' '\n' <<<"$suites" | sed -n 's/\..*//p' | sort -u | paste -sd ,)
     export SR_TESTS
-    nice swift build --build-tests >"$work/build.log" 2>&1 &
+    nice -n 5 swift build --build-tests >"$work/build.log" 2>&1 &
     build=$!
 fi
 
@@ -210,7 +210,7 @@ done
 
 # Boots one guest of one kernel; leaves console, results and judgement in its folder.
 boot() {
-    local series=$1 guest=$2 memory append limit=120
+    local series=$1 guest=$2 memory append attempt place limit=120
     local folder=$work/$series/$guest
     mkdir -p "$folder/tests"
     cp -r "$work/tests/." "$folder/tests/"
@@ -230,12 +230,18 @@ boot() {
     # A warning stops it too (panic_on_warn), at once and not after a minute of silence (panic=-1, -no-reboot). Of the
     # timer a machine that is busy elsewhere makes the kernel think that it does not tick (no_timer_check).
     # "Fast" strings are emulated byte by byte: without them kernel and libraries copy by words.
-    timeout --foreground -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc \
-        -cpu max,-la57,-svm,-erms,-fsrm -m "$memory" -nodefaults -display none -no-reboot "${devices[@]}" \
-        -serial "file:$folder/console" -serial "file:$folder/results" \
-        -kernel "${folders[$series]}/vmlinuz" -initrd "$folder/initramfs.gz" \
-        -append "console=ttyS0 no_timer_check loglevel=5 oops=panic panic=-1 panic_on_warn=1 watchdog_thresh=30 $append" \
-        </dev/null >"$folder/qemu" 2>&1 || echo "vm: qemu ended with $? (137: after $limit s)" >>"$folder/qemu"
+    for attempt in 1 2 3; do
+        timeout --foreground -s KILL "$limit" qemu-system-x86_64 "${processors[@]}" -M pc \
+            -cpu max,-la57,-svm,-erms,-fsrm -m "$memory" -nodefaults -display none -no-reboot "${devices[@]}" \
+            -serial "file:$folder/console" -serial "file:$folder/results" \
+            -kernel "${folders[$series]}/vmlinuz" -initrd "$folder/initramfs.gz" \
+            -append "console=ttyS0 no_timer_check loglevel=5 oops=panic panic=-1 panic_on_warn=1 watchdog_thresh=30 $append" \
+            </dev/null >"$folder/qemu" 2>&1 || echo "vm: qemu ended with $? (137: after $limit s)" >>"$folder/qemu"
+        # What the emulator did wrong says nothing about a kernel.
+        place=$("$here/stale.sh" "$folder/console") || break
+        echo "$series $guest: QEMU ran a breakpoint that was gone ($place; see $here/stale.sh); once more"
+        mv "$folder/console" "$folder/console-$attempt"
+    done
     cat "$folder/qemu" >>"$folder/console"
     "$here/judge.sh" "$series $guest" "$folder/tests/list" "$folder/results" "$folder/console" \
         >"$folder/judgement" 2>&1 || touch "$folder/failed"
@@ -251,24 +257,30 @@ boot_all() {
     done
 }
 
-# Into $work/swift, what guests of Swift programs need beside the tests.
-build_swift() {
-    wait "$build" || { tail -n 30 "$work/build.log" >&2 && exit 1; }
-    local binaries kept
-    binaries=$(swift build --show-bin-path)
-    # An emulated machine takes minutes to compile an extension, so it finds them built, by the same tests here.
+# An emulated machine takes minutes to compile an extension, so it finds them built, by the same tests here.
+build_extensions() {
+    local kept
     mkdir "$work/extensions"
     kept=$(tr -s ' \n' '\n' <<<"$extension_suites" | grep -Fxf <(tr ' ' '\n' <<<"$suites") | paste -sd '|' || true)
-    if [[ -n $kept ]]; then
-        SR_EXTENSIONS=$work/extensions "$binaries/StreamRouterPackageTests.xctest" --testing-library swift-testing \
-            --filter "$kept" >"$work/extensions.log" 2>&1 ||
-            { grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 && exit 1; }
-    fi
+    if [[ -z $kept ]]; then return; fi
+    SR_EXTENSIONS=$work/extensions "$1/StreamRouterPackageTests.xctest" --testing-library swift-testing \
+        --filter "$kept" >"$work/extensions.log" 2>&1
+}
+# Into $work/swift, what guests of Swift programs need beside the tests. Says for each guest when it is there: GUEST-ready.
+build_swift() {
+    wait "$build" || { tail -n 30 "$work/build.log" >&2 && exit 1; }
+    local binaries extensions
+    binaries=$(swift build --show-bin-path)
+    build_extensions "$binaries" &
+    extensions=$!
     # What tests count less of in a machine that is ten times slower, unless it is said.
     printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
         SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
         SR_SWAPS "${SR_SWAPS:-5}" >"$work/swift/environment"
     BINARIES=$binaries prepare "$work/swift" "${swift_guests[@]}"
+    touch "$work/lab-ready"
+    wait "$extensions" || { grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 && exit 1; }
+    touch "$work/datapath-ready"
 }
 
 # Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
@@ -279,12 +291,15 @@ for series in "${series_list[@]}"; do
         boot_all "$series" clock &
         boot_all "$series" module pti control
         wait
-        until [[ -e $work/built ]]; do sleep 1; done
-        boot_all "$series" "${swift_guests[@]}"
+        if [[ -n ${build:-} ]]; then
+            for guest in "${swift_guests[@]}"; do
+                until [[ -e $work/$guest-ready ]]; do sleep 1; done
+                boot_all "$series" "$guest"
+            done
+        fi
     } &
 done
-if [[ -n $(planned_for "${swift_guests[@]}") ]]; then build_swift; fi
-touch "$work/built"
+if [[ -n ${build:-} ]]; then build_swift; fi
 wait
 
 count() { grep -hE "^[0-9.]+ +[a-z]+ .* $1" "$work"/*/*/judgement | wc -l || true; }
