@@ -215,6 +215,10 @@ let package = Package(
 )
 
 // SR_TESTS=ROOM,...: only these rooms' tests, for who runs no others and waits for them (Tests/VM/run.sh).
-if let wanted = Context.environment["SR_TESTS"]?.split(separator: ",") {
-  package.targets.removeAll { $0.type == .test && !wanted.contains($0.name[...]) }
+if let wanted = Context.environment["SR_TESTS"]?.split(separator: ",").map(String.init) {
+  let rooms = package.targets.filter { $0.type == .test }.map(\.name)
+  precondition(
+    !wanted.isEmpty && Set(wanted).isSubset(of: rooms),
+    "SR_TESTS names rooms that have no tests; there are \(rooms)")
+  package.targets.removeAll { $0.type == .test && !wanted.contains($0.name) }
 }

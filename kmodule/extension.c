@@ -80,7 +80,13 @@ void sr_extension_unname(struct sr_extension *extension) {
 
 int sr_extension_post(struct sr_extension *extension, const struct sr_packet *packet) {
     struct sr_upcall_event event = {
-        .payload = sr_packet_user(packet), .cookie = packet->cookie, .length = packet->length};
+        .payload = sr_packet_user(packet),
+        .cookie = packet->cookie,
+        .length = packet->length,
+        .sinks = packet->sinks,
+        .dscp = packet->dscp,
+        .made = !!packet->made,
+    };
     struct sr_extension_space *space;
     int error = -ESHUTDOWN;
 

@@ -25,7 +25,7 @@ static bool source_allowed(const struct sr_relay *relay, const u32 source[4]) {
     return false;
 }
 
-// The packet is over.
+// The packet is over, whatever became of it; what was made of it leaves.
 static void end_packet(struct sr_packet *packet) {
     struct sr_relay_record *record = packet->relay;
 
@@ -45,17 +45,12 @@ static void drop(struct sr_packet *packet, enum sr_counter cause) {
 // On to the next extension of the chain, or to the sinks after the last.
 static void advance(struct sr_packet *packet) {
     const struct sr_relay_record *record = packet->relay;
-    struct sr_upcall_packet *shown = sr_packet_shown(packet);
 
     if (packet->step == record->relay.extension_count) {
         sr_transmit(packet);
         end_packet(packet);
         return;
     }
-    // What the one before chose, for the next one to see.
-    shown->call.sinks = packet->sinks;
-    shown->call.dscp = packet->dscp;
-    shown->call.made = !!packet->made;
     switch (sr_extension_post(record->extensions[packet->step], packet)) {
     case 0:
         break;
@@ -80,7 +75,7 @@ void sr_packet_make(struct sr_packet *packet, const void *payload, u32 length) {
         return;
     made = sr_packet_take(length);
     if (!made) {
-        sr_account_count(record->account, SR_DROP_QUEUE, 1);
+        sr_account_count(record->account, SR_DROP_SEND, 1);
         return;
     }
     cookie = made->cookie;

@@ -12,7 +12,7 @@ struct sr_relay_record;
 // Everything about a packet that an extension cannot change.
 struct sr_packet {
     struct sr_relay_record *relay; // referenced
-    struct sr_packet *made;        // a datagram that leaves after it, or NULL; not counted as a reference
+    struct sr_packet *made;        // leaves after it, or NULL; lives by its reference
     u64 arrival_ns;
     u32 sinks; // bit i: sink i gets a copy
     u32 cookie;

@@ -124,6 +124,7 @@ extension Packet {
 
   /// Sends one more datagram after this packet: the first bytes of a row, with this packet's headers, to all of the
   /// relay's sinks. The relay's extensions do not see it; the account counts it as `packets_made`. One for each packet.
+  /// In engine `upcall` it is taken when the run has ended: what finds no room then is lost and counted (`drop_send`).
   ///
   /// - Returns: False where it is the second one, has no bytes or more than the row, there is no room for it, or there is
   ///   no ``PacketFunction/emit``.

@@ -14,8 +14,8 @@
 #   vm: guest=NAME[,NAME]... seconds=LIMIT [kernel=SERIES] [long|short]
 #
 # that is in which guests it runs (below) and after how many seconds there it has failed; default: guest=module seconds=60.
-# `kernel`: tries what is the same for each kernel, so a run of all tests has it on that one. `short`: a run of all tests has
-# the same in another one, so it runs with --short. Whoever names a test has it on each kernel.
+# `kernel`: tries what is the same for each kernel, so a run of all tests on all kernels has it on that one. `short`: the
+# suites of guest datapath try the same, so it runs where they do not, or by its name.
 # All tests of a guest share one boot, in the order of their names. Tests are in /tests there, with bpf/*.bpf.c compiled
 # beside them as NAME.bpf.o, and SR_MODULE names the module. In guests datapath and lab /host is this machine's root,
 # read-only below a layer of its own, and REPOSITORY this repository in it.
@@ -58,6 +58,11 @@ while (($# > 0)); do
     *) wanted_tests+=("$1") && shift ;;
     esac
 done
+# Whether this is a run of all tests, on all kernels.
+tries_all=0
+if ((!short && ${#series_list[@]} + ${#wanted_guests[@]} + ${#wanted_tests[@]} == 0)) && [[ -z ${VM_SUITES:-} ]]; then
+    tries_all=1
+fi
 ((${#series_list[@]} > 0)) || series_list=("${all_series[@]}")
 
 for tool in qemu-system-x86_64 busybox dash bpftool cpio depmod gcc clang apt-get; do
@@ -84,16 +89,21 @@ plan() {
             case $word in
             guest=*) guest=${word#guest=} ;;
             seconds=*) seconds=${word#seconds=} ;;
-            kernel=*) kernel=${word#kernel=} ;;
+            kernel=*)
+                kernel=${word#kernel=}
+                [[ " ${all_series[*]} " == *" $kernel "* ]] || {
+                    echo "vm: $file names kernel $kernel, which there is not" >&2 && exit 64
+                }
+                ;;
             long | short) length=$word ;;
             esac
         done
         if ((short)); then
             if [[ $length == long ]]; then continue; fi
-        elif ((${#wanted_tests[@]} == 0)) && [[ $length == short ]]; then
+        elif ((tries_all)) && [[ $length == short ]]; then
             continue
         fi
-        if ((${#wanted_tests[@]} > 0)); then kernel=; fi
+        if ((!tries_all)); then kernel=; fi
         for guest in ${guest//,/ }; do
             [[ -n ${guests[$guest]:-} ]] || { echo "vm: $file names guest $guest, which there is not" >&2 && exit 64; }
             if ((${#wanted_guests[@]} > 0)) && [[ " ${wanted_guests[*]} " != *" $guest "* ]]; then continue; fi
@@ -114,7 +124,9 @@ rm -rf "$work"
 mkdir -p "$work/tests" "$work/swift"
 # Whoever ends this ends what it began.
 set -m
-trap 'for job in $(jobs -p); do kill -KILL -- "-$job" 2>/dev/null || true; done' EXIT
+end_jobs() { for job in $(jobs -p); do kill "-$1" -- "-$job" 2>/dev/null || true; done; }
+# SwiftPM ends its compilers where it is asked to end.
+trap 'if [[ -n $(jobs -pr) ]]; then end_jobs INT && sleep 2 && end_jobs KILL; fi' EXIT
 plan >"$work/plan"
 [[ -s $work/plan ]] || { echo "vm: there is no such test" >&2 && exit 64; }
 for name in "${wanted_tests[@]}"; do
@@ -141,10 +153,14 @@ if ((short)); then suites=${VM_SUITES:-$short_suites}; else suites=${VM_SUITES:-
 suites=$(tr -s ' \n' ' ' <<<"$suites")
 # The longest work of all, behind everything that happens meanwhile: tests have limits of time. Of tests only the rooms
 # that guests run.
-if [[ -n $(planned_for "${swift_guests[@]}") ]]; then
-    SR_TESTS=$(tr ' ' '\n' <<<"$suites" | sed -n 's/\..*//p' | sort -u | paste -sd ,)
+if [[ -n $(planned_for datapath) ]]; then
+    SR_TESTS=$(tr ' |' '\n\n' <<<"$suites" | sed -n 's/\..*//p' | sort -u | paste -sd ,)
+    [[ -n $SR_TESTS ]] || { echo "vm: VM_SUITES are named with their rooms, such as $rooms.FuzzTests/" >&2 && exit 64; }
     export SR_TESTS
     nice -n 5 swift build --build-tests >"$work/build.log" 2>&1 &
+    build=$!
+elif [[ -n $(planned_for lab) ]]; then
+    nice -n 5 swift build --product streamrouter >"$work/build.log" 2>&1 &
     build=$!
 fi
 
@@ -238,7 +254,7 @@ boot() {
             -append "console=ttyS0 no_timer_check loglevel=5 oops=panic panic=-1 panic_on_warn=1 watchdog_thresh=30 $append" \
             </dev/null >"$folder/qemu" 2>&1 || echo "vm: qemu ended with $? (137: after $limit s)" >>"$folder/qemu"
         # What the emulator did wrong says nothing about a kernel.
-        place=$("$here/stale.sh" "$folder/console") || break
+        place=$("$here/stale.sh" "$folder/console") && ((attempt < 3)) || break
         echo "$series $guest: QEMU ran a breakpoint that was gone ($place; see $here/stale.sh); once more"
         mv "$folder/console" "$folder/console-$attempt"
     done
@@ -271,16 +287,24 @@ build_swift() {
     wait "$build" || { tail -n 30 "$work/build.log" >&2 && exit 1; }
     local binaries extensions
     binaries=$(swift build --show-bin-path)
-    build_extensions "$binaries" &
-    extensions=$!
+    if [[ -n $(planned_for datapath) ]]; then
+        build_extensions "$binaries" &
+        extensions=$!
+    fi
     # What tests count less of in a machine that is ten times slower, unless it is said.
     printf '%s=%q\n' REPOSITORY "$repository" BINARIES "$binaries" HOST_PATH "$PATH" SUITES "$suites" \
         SR_EXTENSIONS "$work/extensions" SR_FRAMES "${SR_FRAMES:-2000}" SR_PACKETS "${SR_PACKETS:-5000}" \
         SR_SWAPS "${SR_SWAPS:-5}" >"$work/swift/environment"
     BINARIES=$binaries prepare "$work/swift" "${swift_guests[@]}"
     touch "$work/lab-ready"
-    wait "$extensions" || { grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 && exit 1; }
-    touch "$work/datapath-ready"
+    if [[ -n ${extensions:-} ]]; then
+        wait "$extensions" || {
+            grep -E '✘|rror' "$work/extensions.log" | head -n 30 >&2 || true
+            echo "vm: extensions do not build; $work/extensions.log" >&2
+            exit 1
+        }
+        touch "$work/datapath-ready"
+    fi
 }
 
 # Kernels beside each other, the guests of each in turn: first those that need nothing of the Swift package, which is built
@@ -293,6 +317,7 @@ for series in "${series_list[@]}"; do
         wait
         if [[ -n ${build:-} ]]; then
             for guest in "${swift_guests[@]}"; do
+                if [[ -z $(planned_for "$guest") ]]; then continue; fi
                 until [[ -e $work/$guest-ready ]]; do sleep 1; done
                 boot_all "$series" "$guest"
             done
@@ -305,5 +330,12 @@ wait
 count() { grep -hE "^[0-9.]+ +[a-z]+ .* $1" "$work"/*/*/judgement | wc -l || true; }
 kernels=
 for series in "${series_list[@]}"; do kernels+=" $(<"${folders[$series]}/release")"; done
+# One that did not come up said nothing either.
+while read -r series guest; do
+    [[ -e $work/$series/$guest/judgement ]] || {
+        echo "$series $guest: did not run"
+        touch "$work/failed"
+    }
+done < <(awk '{print $1, $4}' "$work/plan" | sort -u)
 echo "vm: kernels$kernels; $(count ' ok   ') passed, $(count ' FAIL ') failed, $(count ' skip ') skipped"
 [[ -z $(find "$work" -name failed) ]]

@@ -53,13 +53,16 @@ struct sr_upcall_event {
     __u32 priority; // higher ones go first; those of the same priority in the order they were posted
     __u32 cookie;   // the poster's: which packet
     __u32 length;   // of the packet's payload
-    __u32 reserved;
+    // What the relay and the extensions before chose, and whether one of them made a datagram.
+    __u16 sinks;
+    __u8 dscp;
+    __u8 made;
 };
 
 // What the event of a packet leads to; the payload stands behind it. All extensions share the memory of
-// packets: what stands there may be what another one wrote, so an extension takes the length from its event
-// and follows no pointer from here (`payload` of the datagram is none). The module reads nothing of it but
-// the payload.
+// packets: what stands there may be what another one wrote, so an extension takes length, sinks, code point
+// and `made` from its event and follows no pointer from here (`payload` of the datagram is none). The module
+// reads nothing of it but the payload.
 struct sr_upcall_packet {
     struct sr_call call;
     struct sr_datagram datagram;

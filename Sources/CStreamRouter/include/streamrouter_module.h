@@ -35,7 +35,7 @@
 #define SR_MODULE_DEVICE "/dev/streamrouter"
 
 enum sr_module_limits {
-    // Changes whenever a structure or the meaning of a field in this file changes.
+    // Changes whenever a structure or the meaning of a field changes here or in sr_extension_upcall.h.
     SR_MODULE_VERSION = 3,
     // Places for sizes in the hello.
     SR_MODULE_SIZES = 32,

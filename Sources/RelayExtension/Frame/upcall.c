@@ -64,9 +64,12 @@ SR_INLINE uint32_t sr_view_emit(struct sr_view *view, void *row, uint64_t length
 
 int sr_upcall_entry(struct sr_upcall_event *event) {
     struct sr_upcall_packet *shared = (struct sr_upcall_packet *)event->payload;
-    // Copies, whose length and pointer no other extension can change.
+    // Copies, whose length, pointer and choices no other extension can change.
     struct sr_upcall_packet packet = *shared;
     packet.call.payload_length = event->length;
+    packet.call.sinks = event->sinks;
+    packet.call.dscp = event->dscp;
+    packet.call.made = event->made;
     packet.call.functions = SR_FUNCTIONS_UPCALL;
     packet.datagram.payload = (uint8_t *)(shared + 1);
     struct sr_view view = {

@@ -340,7 +340,7 @@ static void contain(uint8_t how, enum sr_abort_cause cause, const char *name) {
     check(packets_taken() == 0, name, "%u places of packets taken", packets_taken());
 }
 
-// One extension writes over everybody's packets: they are garbled, and that is all.
+// One extension writes over everybody's packets: they are garbled, and that is all. They go where they would.
 static void garble(void) {
     uint32_t bad = extension_load("obey", &parameter, 1, 8192),
              good = extension_load("obey", &parameter, 1, 8192);
@@ -358,7 +358,7 @@ static void garble(void) {
     int sender = udp_in("source", "10.1.0.2", 4000);
     for (uint32_t index = 0; index < COUNT; index++) {
         send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
-        send_packet(sender, "10.1.0.1", 5000, 'F', 6, index + 1);
+        send_packet(sender, "10.1.0.1", 5000, 'F', 6 + index % 2, index + 1);
         send_packet(sender, "10.1.0.1", 5001, 0, 0, index + 1);
         if (index % 8 == 7)
             usleep(50000);

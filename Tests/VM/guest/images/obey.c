@@ -17,9 +17,9 @@ static uint64_t deep(uint64_t depth) {
 }
 
 // All packets of all extensions.
-static void garble(const struct sr_view *view) {
+static void garble(const struct sr_view *view, int byte) {
     const uintptr_t bytes = 4 << 20;
-    memset((void *)((uintptr_t)view->datagram->payload & ~(bytes - 1)), 0xff, bytes);
+    memset((void *)((uintptr_t)view->datagram->payload & ~(bytes - 1)), byte, bytes);
 }
 
 // What no frame would write: a datagram of no length or too much of it, or of no kind.
@@ -48,7 +48,10 @@ static void misbehave(const struct sr_view *view, uint8_t how) {
         deep(0);
         break;
     case 6:
-        garble(view);
+        garble(view, 0xff);
+        break;
+    case 7:
+        garble(view, 0);
         break;
     }
 }
