@@ -153,7 +153,9 @@ private struct Workshop {
     try await expect(
       "compiling the SDK", toolchain.swiftc,
       Self.sdk + [
-        "-parse-as-library", "-module-name", "RelayExtension", "-emit-module", "-emit-library", "-static",
+        // One run of the compiler for all files: it starts slower than it compiles one of them.
+        "-wmo", "-parse-as-library", "-module-name", "RelayExtension", "-emit-module", "-emit-library",
+        "-static",
       ]
         + ["-emit-module-path", path("RelayExtension.swiftmodule"), "-o", path("libRelayExtension.a")]
         + kitSources)

@@ -1,7 +1,7 @@
 // What ends while packets come: extensions, relays, their network namespace, the module, each many times
 // over. And mode shared, in which relays are the same.
 //
-// vm: guest=module,pti seconds=200
+// vm: guest=module seconds=200
 #include "relay.h"
 
 static const uint8_t parameter = 0x33;

@@ -3,7 +3,7 @@
 // another process, with its own registers. An extension that leaves all registers in a mess leaves none to
 // the process.
 //
-// vm: guest=module,pti seconds=180
+// vm: guest=module seconds=180
 #include "upcall.h"
 
 #include <sys/auxv.h>
