@@ -177,6 +177,24 @@ import Topology
     #expect(try LabFixture(read).leftovers() == [])
   }
 
+  /// Guests with the module try the rest: Tests/VM/guest/upcall-engine.sh.
+  @Test(
+    .enabled(if: canDropPrivileges, "needs root and setpriv (Debian package util-linux)"),
+    .enabled(if: access("/dev/streamrouter", F_OK) != 0, "the kernel module is loaded"))
+  func engineUpcallIsRefusedWithoutTheModule() async throws {
+    let file = try topology("t-upcall-\(getpid())", nodeB: "{address: 10.79.0.2, engine: upcall}")
+    defer { try? FileManager.default.removeItem(at: file) }
+    let read = try Topology.load(path: file.path)
+    let outcome = try await run(["lab", "up", file.path])
+    #expect(outcome.status == "exited(1)")
+    #expect(
+      outcome.errors.contains(
+        "node b refuses: engine upcall cannot run here: kernel module streamrouter is not loaded"))
+    #expect(outcome.errors.contains("modprobe streamrouter upcall=1"), "\(outcome)")
+    _ = try await run(["lab", "down", file.path])
+    #expect(try LabFixture(read).leftovers() == [])
+  }
+
   /// On loopback addresses, where no privileges are needed: somebody listens on the relay's port.
   @Test func aPortThatIsTakenIsNamedAndNothingIsLeft() async throws {
     let holder = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
