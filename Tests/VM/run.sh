@@ -117,7 +117,9 @@ plan() {
 cache=$(realpath -m "$cache")
 work=$cache/run
 # Whoever runs this twice at a time would take away the other's files.
-mkdir -p "$cache"
+mkdir -p "$cache" 2>/dev/null && [[ -w $cache ]] || {
+    echo "vm: may not write in $cache; VM_CACHE names another folder" >&2 && exit 73
+}
 exec 9>"$cache/lock"
 flock -n 9 || { echo "vm: another run is under way in $cache" >&2 && exit 75; }
 rm -rf "$work"
